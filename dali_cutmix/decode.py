@@ -1,0 +1,80 @@
+"""Decode and crop: encoded bytes in, uint8 images of one size out."""
+
+from typing import Any
+
+from nvidia.dali import fn, math, types
+
+from dali_cutmix.graph import graph_device
+
+
+def _decoder_device() -> str:
+    return "mixed" if graph_device() == "gpu" else "cpu"
+
+
+def _check_size(name: str, size: int) -> None:
+    if not (isinstance(size, int) and size >= 1):
+        raise ValueError(f"{name}={size!r} given; it is a number of pixels, a whole number of at least 1.")
+
+
+def random_resized_crop(
+    jpegs: Any,
+    size: int = 224,
+    *,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    antialias: bool = True,
+) -> Any:
+    """Decode a random region only, and resample it to size×size (the usual training crop).
+
+    Args:
+        jpegs: encoded bytes on the CPU, from a reader.
+        size: side of the result in pixels.
+        scale: smallest and largest share of the image's area that the region may have.
+        ratio: smallest and largest width:height of the region.
+        antialias: widen the bilinear filter on downscale, as torchvision does.
+
+    Returns:
+        size×size×3 uint8, RGB, layout HWC, on the graph's device (nvJPEG decodes when that is a GPU).
+    """
+    _check_size("size", size)
+    if not 0 < scale[0] <= scale[1] <= 1:
+        raise ValueError(f"scale={scale} given; it is (smallest, largest) share of the area, above 0 and at most 1.")
+    if not 0 < ratio[0] <= ratio[1]:
+        raise ValueError(f"ratio={ratio} given; it is (smallest, largest) width:height, both above 0.")
+    crops = fn.decoders.image_random_crop(
+        jpegs,
+        device=_decoder_device(),
+        output_type=types.RGB,
+        random_area=list(scale),
+        random_aspect_ratio=list(ratio),
+        num_attempts=10,
+        jpeg_fancy_upsampling=True,
+    )
+    return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
+
+
+def resize_center_crop(jpegs: Any, size: int = 224, *, resize: int = 256, antialias: bool = True) -> Any:
+    """Decode, bring the shorter side to ``resize`` pixels and crop the centre (the usual evaluation crop).
+
+    Sizes are those of torchvision's ``Resize`` and ``CenterCrop``: the longer side is rounded down, the crop's corner
+    to the nearest pixel. On photographs the mean absolute difference to torchvision's decode + resize + centre crop
+    is below 0.5 of 255 levels on the CPU (a test holds it there).
+
+    Args:
+        jpegs: encoded bytes on the CPU, from a reader.
+        size: side of the result in pixels, at most ``resize``.
+        resize: shorter side before the crop, in pixels.
+        antialias: widen the bilinear filter on downscale, as torchvision does.
+
+    Returns:
+        size×size×3 uint8, RGB, layout HWC, on the graph's device.
+    """
+    _check_size("size", size)
+    _check_size("resize", resize)
+    if resize < size:
+        raise ValueError(f"resize={resize} given with size={size}; the shorter side must be at least the crop's.")
+    shape = fn.cast(fn.peek_image_shape(jpegs), dtype=types.FLOAT)
+    sides = math.floor(shape[:2] * float(resize) / fn.reductions.min(shape[:2]))
+    images = fn.decoders.image(jpegs, device=_decoder_device(), output_type=types.RGB, jpeg_fancy_upsampling=True)
+    images = fn.resize(images, size=sides, interp_type=types.INTERP_LINEAR, antialias=antialias)
+    return fn.crop(images, crop=[float(size), float(size)])

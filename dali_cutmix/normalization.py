@@ -1,0 +1,59 @@
+"""Normalize: uint8 images to floating point, channels first or last."""
+
+from typing import Any
+
+import torch
+from nvidia.dali import fn, types
+
+from dali_cutmix.graph import notes
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+"""Mean of ImageNet's pixels for each RGB channel, in levels of 0 to 255."""
+IMAGENET_STD = (58.395, 57.12, 57.375)
+"""Standard deviation of ImageNet's pixels for each RGB channel, in levels of 0 to 255."""
+
+# DALI writes no bfloat16: the Loader casts at the hand-off.
+_DALI_DTYPE = {torch.float32: types.FLOAT, torch.float16: types.FLOAT16, torch.bfloat16: types.FLOAT}
+
+
+def as_dtype(dtype: torch.dtype | str) -> torch.dtype:
+    """float32, float16 or bfloat16, as torch's dtype or by name.
+
+    Raises:
+        ValueError: another dtype.
+    """
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if found not in _DALI_DTYPE:
+        raise ValueError(f"dtype={dtype!r} given; allowed are torch.float32, torch.float16 and torch.bfloat16.")
+    return found
+
+
+def normalize(
+    images: Any,
+    *,
+    mean: tuple[float, ...] = IMAGENET_MEAN,
+    std: tuple[float, ...] = IMAGENET_STD,
+    dtype: torch.dtype | str = torch.float32,
+    channels_last: bool = False,
+) -> Any:
+    """(images − mean) / std for each channel; the holes of ``Cutout`` become exactly 0.
+
+    Args:
+        images: H×W×C uint8, on CPU or GPU.
+        mean, std: one value for each channel, in levels of 0 to 255.
+        dtype: float32, float16 or bfloat16 (DALI writes float32 for the last one, the ``Loader`` casts).
+        channels_last: write H×W×C; the ``Loader`` hands it on as N×C×H×W in torch's channels_last format.
+
+    Returns:
+        C×H×W (layout CHW) or, with ``channels_last``, H×W×C (layout HWC).
+    """
+    note = notes()
+    note.dtype = as_dtype(dtype)
+    layout = "HWC" if channels_last else "CHW"
+    images = fn.crop_mirror_normalize(
+        images, dtype=_DALI_DTYPE[note.dtype], output_layout=layout, mean=list(mean), std=list(std)
+    )
+    if note.hole is None:
+        return images
+    anchor, shape = note.hole[:2], note.hole[2:] - note.hole[:2]
+    return fn.erase(images, anchor=anchor, shape=shape, axis_names="WH", fill_value=0.0)

@@ -1,0 +1,107 @@
+"""The custom operator: a pure function, images and a plan in, images out.
+
+NumPy on the CPU, one CuPy kernel launch for the whole batch on the GPU; both give the same bits. It runs on DALI's
+stream, synchronizes nothing and reads the plan only where the images are.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from nvidia.dali import fn
+
+from dali_cutmix.plan import ONE
+
+Fill = tuple[int, ...]
+THREADS = 256
+
+
+def _check(shapes: Sequence[tuple[int, ...]], fill: Fill) -> tuple[int, int, int]:
+    """The one shape of the batch."""
+    shape = shapes[0]
+    if any(other != shape for other in shapes):
+        sizes = sorted(set(shapes))[:3]
+        raise ValueError(
+            f"mix: images of different shapes in one batch ({', '.join(map(str, sizes))}, …); every image must have "
+            "the same height, width and channels: resize or crop before dc.mix."
+        )
+    if len(shape) != 3 or shape[2] > len(fill):
+        raise ValueError(
+            f"mix: images of shape {shape} given; needed is height×width×channels, up to {len(fill)} channels."
+        )
+    return shape
+
+
+def paste_numpy(images: Sequence[np.ndarray], plan: Sequence[np.ndarray], fill: Fill) -> list[np.ndarray]:
+    """Flip and paste a batch on the CPU; the reference for the kernel.
+
+    Args:
+        images: N arrays H×W×C, uint8.
+        plan: N plan rows, int32 (see :mod:`dali_cutmix.plan`).
+        fill: value of a hole for each channel.
+
+    Returns:
+        N arrays H×W×C, uint8, in new memory.
+    """
+    height, width, channels = _check([image.shape for image in images], fill)
+    out = np.empty((len(images), height, width, channels), np.uint8)
+    rows = np.stack(plan)
+    flipped = [image[:, ::-1] if row[5] else image for image, row in zip(images, rows, strict=True)]
+    for mixed, own, (partner, x1, y1, x2, y2, _, weight) in zip(out, flipped, rows.tolist(), strict=True):
+        mixed[...] = own
+        if x1 >= x2 or y1 >= y2:
+            continue
+        box = np.s_[y1:y2, x1:x2]
+        if partner < 0:
+            mixed[box] = fill[:channels]
+        elif weight == 0:
+            mixed[box] = flipped[partner][box]
+        else:
+            mixed[box] = (
+                own[box] * np.uint32(weight) + flipped[partner][box] * np.uint32(ONE - weight) + ONE // 2
+            ) >> 16
+    return list(out)
+
+
+@cache
+def _kernel() -> Any:
+    import cupy
+
+    return cupy.RawKernel(files("dali_cutmix").joinpath("paste.cu").read_text(), "paste")
+
+
+def paste_cupy(images: Sequence[Any], plan: Sequence[Any], fill: Fill) -> list[Any]:
+    """Flip and paste a batch on the GPU, one kernel launch on CuPy's current stream, which is DALI's.
+
+    Arguments and result are those of :func:`paste_numpy`, as CuPy arrays.
+    """
+    import cupy
+
+    n = len(images)
+    height, width, channels = _check([image.shape for image in images], fill)
+    out = cupy.empty((n, height, width, channels), cupy.uint8)
+    pointers = cupy.asarray(np.array([array.data.ptr for array in (*images, *plan)], np.uint64))
+    grid = (-(-height * width // THREADS), n)
+    arguments = (pointers, np.int32(n), np.int32(height), np.int32(width), np.int32(channels), _uchar4(fill), out)
+    _kernel()(grid, (THREADS,), arguments)
+    return list(out)
+
+
+def _uchar4(fill: Fill) -> np.ndarray:
+    return np.array([(*fill, 0, 0, 0)[:4]], np.uint8).view(np.dtype([(c, np.uint8) for c in "xyzw"]))[0]
+
+
+def paste(images: Any, rows: Any, fill: Fill) -> Any:
+    """The operator as a DALI node: ``images`` and plan ``rows`` on the same device, uint8 HWC out."""
+    function: Callable[..., list[Any]] = paste_numpy if images.device == "cpu" else paste_cupy
+    return fn.python_function(
+        images,
+        rows,
+        function=lambda batch, plan: function(batch, plan, fill),
+        batch_processing=True,
+        num_outputs=1,
+        device=images.device,
+        output_layouts="HWC",
+    )

@@ -1,0 +1,121 @@
+"""Read: which bytes, which label, which shard."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from nvidia.dali import fn, types
+
+from dali_cutmix.graph import Source, notes
+
+READER = "reader"
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+
+
+def scan_folder(root: str | os.PathLike[str]) -> tuple[list[str], list[int], list[str]]:
+    """List a folder of classes in sorted order: paths below ``root``, labels, class names.
+
+    Raises:
+        FileNotFoundError: ``root`` does not exist.
+        ValueError: ``root`` is no folder, has no class folders, or a class holds no image.
+    """
+    folder = Path(root)
+    wanted = "wanted is a folder with one subfolder for each class, each holding that class's images"
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder}: no such folder; {wanted}.")
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: not a folder; {wanted}.")
+    with os.scandir(folder) as entries:
+        classes = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    if not classes:
+        found = "it holds files but no subfolders" if any(folder.iterdir()) else "it is empty"
+        raise ValueError(f"{folder}: {found}; {wanted}.")
+    files: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        with os.scandir(folder / name) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.lower().endswith(EXTENSIONS))
+        if not names:
+            raise ValueError(
+                f"{folder / name}: no image in this class folder ({', '.join(EXTENSIONS)} are read); add images or "
+                "remove the folder."
+            )
+        files += [os.path.join(name, file) for file in names]
+        labels += [label] * len(names)
+    return files, labels, classes
+
+
+def check_shard(shard: tuple[int, int]) -> None:
+    """Refuse a shard that is not (rank, world_size) with 0 ≤ rank < world_size."""
+    rank, world_size = shard
+    if not 0 <= rank < world_size:
+        raise ValueError(
+            f"shard={shard} given; it is (rank, world_size) with 0 <= rank < world_size, (0, 1) for one process."
+        )
+
+
+def check_classes(num_classes: int, found: int) -> None:
+    """Refuse fewer classes than the labels need."""
+    if num_classes < found:
+        raise ValueError(
+            f"num_classes={num_classes} given, but the folder that is read has {found} classes, so labels go up to "
+            f"{found - 1}; give at least {found}."
+        )
+
+
+def read_folder(
+    root: str | os.PathLike[str],
+    *,
+    shard: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
+    seed: int = 0,
+    num_classes: int | None = None,
+) -> tuple[Any, Any]:
+    """Read a folder of classes, one subfolder for each class, labels in the sorted order of their names.
+
+    Args:
+        root: the folder.
+        shard: (rank, world_size). The shards of one epoch are disjoint and together hold every sample.
+        shuffle: True for training: all samples are reshuffled over all shards in every epoch, and the ``Loader``
+            drops the incomplete last batch. False for evaluation: sorted order, every sample exactly once.
+        seed: of the shuffling; the same for all ranks.
+        num_classes: refuse a folder with more classes than this.
+
+    Returns:
+        ``(jpegs, labels)``: encoded bytes (1-D uint8, CPU) and int64 scalars (CPU).
+
+    Raises:
+        FileNotFoundError: the folder is missing.
+        ValueError: it is empty, has no classes or too many, or the shard is impossible.
+    """
+    check_shard(shard)
+    root = os.path.abspath(root)
+    files, labels, classes = scan_folder(root)
+    if num_classes is not None:
+        check_classes(num_classes, len(classes))
+    if len(files) < shard[1]:
+        raise ValueError(f"{root}: {len(files)} images for {shard[1]} shards; every shard needs at least one.")
+    order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": seed} if shuffle else {"stick_to_shard": True}
+    jpegs, label = fn.readers.file(
+        name=READER,
+        file_root=root,
+        files=files,
+        labels=labels,
+        shard_id=shard[0],
+        num_shards=shard[1],
+        pad_last_batch=True,
+        **order,
+    )
+    digest = hashlib.sha256("\0".join(f"{f}\0{n}" for f, n in zip(files, labels, strict=True)).encode())
+    note = notes()
+    note.jpegs = jpegs
+    note.source = Source(
+        files=tuple(os.path.join(root, file) for file in files),
+        labels=tuple(labels),
+        classes=tuple(classes),
+        shard=shard,
+        seed=seed if shuffle else None,
+        digest=digest.hexdigest(),
+    )
+    return jpegs, fn.cast(fn.squeeze(label, axes=[0]), dtype=types.INT64)

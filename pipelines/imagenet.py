@@ -1,0 +1,102 @@
+"""ImageNet, or any other folder of classes: training with mixing, evaluation with a centre crop."""
+
+import os
+from typing import Any
+
+import torch
+from nvidia.dali import pipeline_def
+
+import dali_cutmix as dc
+
+Path = str | os.PathLike[str]
+
+
+def train(
+    root: Path,
+    *,
+    batch_size: int = 256,
+    size: int = 224,
+    num_classes: int | None = None,
+    mix: dc.Policy | None = dc.CutMix(),
+    targets: dc.Targets = "dense",
+    device: str | torch.device = "auto",
+    shard: tuple[int, int] = (0, 1),
+    seed: int = 0,
+    num_threads: int | None = None,
+    prefetch: int = 2,
+    dtype: torch.dtype | str = torch.float32,
+    channels_last: bool = False,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    flip: float = 0.5,
+) -> dc.Loader:
+    """Shuffled, randomly cropped and flipped, mixed and normalized batches; the incomplete last one is dropped.
+
+    Args:
+        root: a folder with one subfolder of images for each class.
+        batch_size: samples in a batch of this rank.
+        size: side of the images in pixels.
+        num_classes: K; by default the number of class folders.
+        mix: ``dc.CutMix``, ``dc.Mixup``, ``dc.Cutout``, ``dc.OneOf`` or None.
+        targets: ``"dense"`` yields (images, N×K float32); ``"pairs"`` yields (images, labels N×2 int64, λ N float32).
+        device: ``"cpu"``, ``"cuda:N"`` or ``"auto"``.
+        shard: (rank, world_size).
+        seed: of order, crops, flips and mixing; the same for all ranks.
+        num_threads: of the decoder; by default this process's share of the cores.
+        prefetch: batches that are prepared ahead.
+        dtype: of the images: float32, float16 or bfloat16.
+        channels_last: images in torch's channels_last memory format.
+        scale, ratio: the random crop's share of the area and width:height.
+        flip: chance of a horizontal flip.
+
+    Returns:
+        A loader of N×3×``size``×``size`` images and their targets.
+
+    Raises:
+        FileNotFoundError, ValueError: before anything is decoded; the message says what to mend.
+    """
+
+    @pipeline_def
+    def graph() -> Any:
+        jpegs, labels = dc.read_folder(root, shard=shard, seed=seed)
+        images = dc.random_resized_crop(jpegs, size, scale=scale, ratio=ratio)
+        images, *shares = dc.mix(images, labels, mix, num_classes=num_classes, targets=targets, flip=flip)
+        return dc.normalize(images, dtype=dtype, channels_last=channels_last), *shares
+
+    options = dc.pipeline_options(
+        batch_size, device=device, num_threads=num_threads, prefetch=prefetch, seed=seed, shard=shard
+    )
+    return dc.Loader(graph(**options))
+
+
+def val(
+    root: Path,
+    *,
+    batch_size: int = 256,
+    size: int = 224,
+    resize: int = 256,
+    num_classes: int | None = None,
+    device: str | torch.device = "auto",
+    shard: tuple[int, int] = (0, 1),
+    num_threads: int | None = None,
+    prefetch: int = 2,
+    dtype: torch.dtype | str = torch.float32,
+    channels_last: bool = False,
+) -> dc.Loader:
+    """Every image exactly once, in sorted order: short side to ``resize``, centre crop, normalized.
+
+    Pixels are within 0.5 of 255 levels of torchvision's, as a mean over photographs (see ``dc.resize_center_crop``).
+    Arguments and errors are those of :func:`train`.
+
+    Returns:
+        A loader of N×3×``size``×``size`` images and N int64 labels; the last batch is smaller.
+    """
+
+    @pipeline_def
+    def graph() -> Any:
+        jpegs, labels = dc.read_folder(root, shard=shard, shuffle=False, num_classes=num_classes)
+        images = dc.resize_center_crop(jpegs, size, resize=resize)
+        return dc.normalize(images, dtype=dtype, channels_last=channels_last), labels
+
+    options = dc.pipeline_options(batch_size, device=device, num_threads=num_threads, prefetch=prefetch, shard=shard)
+    return dc.Loader(graph(**options))
