@@ -11,14 +11,15 @@ Every verb works inside a graph of your own (``@pipeline_def``); ``Loader`` take
 
 from dali_cutmix import _dali  # noqa: F401  (first: a missing DALI is reported before anything else)
 from dali_cutmix._version import __version__
-from dali_cutmix.decode import random_resized_crop, resize_center_crop
+from dali_cutmix.decode import random_crop, random_resized_crop, resize_center_crop
 from dali_cutmix.loader import Loader
 from dali_cutmix.losses import pair_cross_entropy, soft_cross_entropy
-from dali_cutmix.mixing import Targets, mix
+from dali_cutmix.mixing import Targets, draw, mix
 from dali_cutmix.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize
 from dali_cutmix.options import pipeline_options
 from dali_cutmix.policies import CutMix, Cutout, Mixup, OneOf, Policy
 from dali_cutmix.read import read_folder
+from dali_cutmix.resample import Resample, can_fuse
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -29,12 +30,16 @@ __all__ = [
     "Mixup",
     "OneOf",
     "Policy",
+    "Resample",
     "Targets",
     "__version__",
+    "can_fuse",
+    "draw",
     "mix",
     "normalize",
     "pair_cross_entropy",
     "pipeline_options",
+    "random_crop",
     "random_resized_crop",
     "read_folder",
     "resize_center_crop",

@@ -16,6 +16,41 @@ def _check_size(name: str, size: int) -> None:
         raise ValueError(f"{name}={size!r} given; it is a number of pixels, a whole number of at least 1.")
 
 
+def _is_range(value: Any) -> bool:
+    match value:
+        case (float() | int() as low, float() | int() as high):
+            return 0 < low <= high < float("inf")
+    return False
+
+
+def random_crop(
+    jpegs: Any, *, scale: tuple[float, float] = (0.08, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3)
+) -> Any:
+    """Decode a random region only.
+
+    Args:
+        jpegs: encoded bytes on the CPU, from a reader.
+        scale: smallest and largest share of the image's area that the region may have.
+        ratio: smallest and largest width:height of the region.
+
+    Returns:
+        H×W×3 uint8, RGB, layout HWC, each of its own size, on the graph's device (nvJPEG decodes when that is a GPU).
+    """
+    if not (_is_range(scale) and scale[1] <= 1):
+        raise ValueError(f"scale={scale!r} given; it is (smallest, largest) share of the area, above 0 and at most 1.")
+    if not _is_range(ratio):
+        raise ValueError(f"ratio={ratio!r} given; it is (smallest, largest) width:height, both above 0.")
+    return fn.decoders.image_random_crop(
+        jpegs,
+        device=_decoder_device(),
+        output_type=types.RGB,
+        random_area=list(scale),
+        random_aspect_ratio=list(ratio),
+        num_attempts=10,
+        jpeg_fancy_upsampling=True,
+    )
+
+
 def random_resized_crop(
     jpegs: Any,
     size: int = 224,
@@ -27,29 +62,15 @@ def random_resized_crop(
     """Decode a random region only, and resample it to size×size (the usual training crop).
 
     Args:
-        jpegs: encoded bytes on the CPU, from a reader.
         size: side of the result in pixels.
-        scale: smallest and largest share of the image's area that the region may have.
-        ratio: smallest and largest width:height of the region.
         antialias: widen the bilinear filter on downscale, as torchvision does.
+        jpegs, scale, ratio: see :func:`random_crop`.
 
     Returns:
-        size×size×3 uint8, RGB, layout HWC, on the graph's device (nvJPEG decodes when that is a GPU).
+        size×size×3 uint8, RGB, layout HWC, on the graph's device.
     """
     _check_size("size", size)
-    if not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(f"scale={scale} given; it is (smallest, largest) share of the area, above 0 and at most 1.")
-    if not 0 < ratio[0] <= ratio[1]:
-        raise ValueError(f"ratio={ratio} given; it is (smallest, largest) width:height, both above 0.")
-    crops = fn.decoders.image_random_crop(
-        jpegs,
-        device=_decoder_device(),
-        output_type=types.RGB,
-        random_area=list(scale),
-        random_aspect_ratio=list(ratio),
-        num_attempts=10,
-        jpeg_fancy_upsampling=True,
-    )
+    crops = random_crop(jpegs, scale=scale, ratio=ratio)
     return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
 
 

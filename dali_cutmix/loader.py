@@ -1,9 +1,11 @@
 """Loader: epochs of torch tensors from a DALI pipeline, with a state at the consumer's position."""
 
 import base64
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
@@ -11,6 +13,16 @@ from torch import Tensor
 from dali_cutmix import rebuild, state
 from dali_cutmix.diagnose import name_bad_file
 from dali_cutmix.graph import notes
+
+Batch = tuple[Tensor, ...]
+
+
+class _Position(NamedTuple):
+    """After ``batch`` batches of ``epoch``, and the pipeline's checkpoint there."""
+
+    epoch: int
+    batch: int
+    checkpoint: bytes
 
 
 class Loader:
@@ -27,6 +39,8 @@ class Loader:
     Args:
         pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with one reader that has
             ``pad_last_batch=True`` (as the verbs' readers have).
+        finish: makes the images of a batch at the hand-off, one batch ahead, from the graph's first two outputs, crops
+            and plan rows on the CPU (:class:`~dali_cutmix.Resample`); the other outputs follow as they are.
         drop_last: drop the incomplete last batch; by default where the samples are shuffled by ``read_folder``.
 
     Yields:
@@ -38,17 +52,24 @@ class Loader:
         RuntimeError: a file could not be decoded; the message names its path.
     """
 
-    def __init__(self, pipeline: Pipeline, *, drop_last: bool | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        finish: Callable[[list[np.ndarray], np.ndarray], Tensor] | None = None,
+        drop_last: bool | None = None,
+    ) -> None:
         self._notes = notes(pipeline)
         self._template = rebuild.as_template(pipeline)
-        source = self._notes.source
-        self._drop_last = drop_last if drop_last is not None else source is not None and source.seed is not None
-        self._pipe = rebuild.build(self._template)
+        self._finish = finish
+        # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
+        self._worker = ThreadPoolExecutor(1, "loader") if finish else None
+        self._start(None, epoch=0, batch=0)
         self._reader, meta = self._one_reader()
         self._total, self._shard = meta["epoch_size"], (meta["shard_id"], meta["number_of_shards"])
         self._batch_size: int = pipeline.max_batch_size
-        self._epoch = 0
-        self._batch = 0
+        source = self._notes.source
+        self._drop_last = drop_last if drop_last is not None else source is not None and source.seed is not None
         self._continues = False
         if len(self) == 0:
             raise ValueError(
@@ -56,6 +77,14 @@ class Loader:
                 f"samples ({self._total} in {self._shard[1]} shards), and training drops incomplete batches; "
                 "use a smaller batch or fewer shards."
             )
+
+    def _start(self, checkpoint: bytes | None, epoch: int, batch: int) -> None:
+        """Go to a position: with a new pipeline, and without what was prepared ahead."""
+        if (prepared := getattr(self, "_prepared", None)) is not None:
+            wait([prepared])
+        self._prepared: Future[tuple[Batch, _Position]] | None = None
+        self._pipe = rebuild.build(self._template, checkpoint)
+        self._delivered = self._produced = _Position(epoch, batch, checkpoint or self._pipe.checkpoint())
 
     def _one_reader(self) -> tuple[str, dict[str, int]]:
         readers = self._pipe.reader_meta()
@@ -66,8 +95,8 @@ class Loader:
         [(name, meta)] = readers.items()
         if not meta["pad_last_batch"]:
             raise ValueError(
-                f"Loader: reader {name!r} has pad_last_batch=False, with which DALI repeats some samples and leaves out "
-                "others; give it pad_last_batch=True (dc.read_folder does)."
+                f"Loader: reader {name!r} has pad_last_batch=False, with which DALI repeats some samples and leaves "
+                "out others; give it pad_last_batch=True (dc.read_folder does)."
             )
         return name, meta
 
@@ -98,35 +127,53 @@ class Loader:
         """Number of classes in the source; K is at least this."""
         return len(self.classes)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        if self._batch == len(self):
-            self._next_epoch()
-        elif self._batch and not self._drop_last and not self._continues:
-            self._pipe, self._batch = rebuild.build(self._template), 0
+    def __iter__(self) -> Iterator[Batch]:
+        if not self._drop_last and 0 < self._delivered.batch < len(self) and not self._continues:
+            self._start(None, epoch=self._delivered.epoch, batch=0)
         self._continues = False
-        while self._batch < len(self):
-            batch = self._take()
-            self._batch += 1
+        while True:
+            batch, self._delivered = self._next()
             yield batch
+            if self._delivered.batch == len(self):
+                return
 
-    def _next_epoch(self) -> None:
-        for _ in range(self._runs - self._batch):
-            self._run()
-        self._epoch, self._batch = self._epoch + 1, 0
+    def _next(self) -> tuple[Batch, _Position]:
+        if self._worker is None:
+            return self._produce()
+        prepared = self._prepared or self._worker.submit(self._produce)
+        self._prepared = None
+        result = prepared.result()
+        self._prepared = self._worker.submit(self._produce)
+        return result
+
+    def _produce(self) -> tuple[Batch, _Position]:
+        """The next batch, and where the consumer stands once it has it."""
+        epoch, batch, _ = self._produced
+        if batch == len(self):
+            for _ in range(self._runs - batch):  # the incomplete batch that training drops
+                self._run()
+            epoch, batch = epoch + 1, 0
+        outputs = self._run()
+        left = max(self.num_samples - batch * self._batch_size, 0)
+        if self._finish is None:
+            tensors = [self._hand_off(output) for output in outputs]
+        else:
+            crops, rows, *others = outputs
+            images = self._finish([np.asarray(crop) for crop in crops], np.asarray(rows.as_tensor()))
+            tensors = [images, *map(self._hand_off, others)]
+        self._produced = self._produced._replace(epoch=epoch, batch=batch + 1)
+        return tuple(tensor[:left] for tensor in tensors), self._produced
 
     def _run(self) -> tuple[Any, ...]:
         device = self._pipe.device_id
         stream = None if device is None else torch.cuda.current_stream(device)
-        before = self._pipe.checkpoint()
         try:
-            return self._pipe.run(stream)
+            outputs = self._pipe.run(stream)
         except RuntimeError as error:
-            jpegs = self._notes.jpegs
-            raise name_bad_file(error, self._template, jpegs, self._reader, before) from error
-
-    def _take(self) -> tuple[Tensor, ...]:
-        left = self.num_samples - self._batch * self._batch_size
-        return tuple(self._hand_off(output)[: max(left, 0)] for output in self._run())
+            before = self._produced.checkpoint
+            raise name_bad_file(error, self._template, self._notes.jpegs, self._reader, before) from error
+        self._produced = self._produced._replace(checkpoint=self._pipe.checkpoint())
+        return outputs
 
     def _hand_off(self, output: Any) -> Tensor:
         tensor = torch.from_dlpack(output.as_tensor())
@@ -151,12 +198,14 @@ class Loader:
             "seed": self._template.seed,
             "mix": repr(self._notes.policy),
             "drop_last": self._drop_last,
+            "fused": self._finish is not None,
         }
 
     def state_dict(self) -> state.State:
         """The state after the batch that was delivered last; a few kilobytes of str, int and None."""
-        checkpoint = base64.b64encode(self._pipe.checkpoint()).decode()
-        return state.pack(self._binding(), epoch=self._epoch, batch=self._batch, pipeline=checkpoint)
+        epoch, batch, checkpoint = self._delivered
+        encoded = base64.b64encode(checkpoint).decode()
+        return state.pack(self._binding(), epoch=epoch, batch=batch, pipeline=encoded)
 
     def load_state_dict(self, saved: state.State) -> None:
         """Continue, bit for bit, after the batch that was delivered last when ``saved`` was taken.
@@ -165,6 +214,5 @@ class Loader:
             ValueError: ``saved`` belongs to a loader that differs, or to another version; both values are named.
         """
         state.check(saved, self._binding())
-        self._pipe = rebuild.build(self._template, base64.b64decode(saved["pipeline"]))
-        self._epoch, self._batch = saved["epoch"], saved["batch"]
+        self._start(base64.b64decode(saved["pipeline"]), saved["epoch"], saved["batch"])
         self._continues = True

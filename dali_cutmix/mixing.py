@@ -1,4 +1,4 @@
-"""Mix: draw a plan, flip and paste by it, share the targets by it."""
+"""Mix: draw a plan, share the targets by it, flip and paste by it."""
 
 from typing import Any, Literal
 
@@ -12,6 +12,40 @@ from dali_cutmix.policies import CutMix, Policy, check_policy
 from dali_cutmix.read import check_classes
 
 Targets = Literal["dense", "pairs"]
+
+
+def draw(
+    labels: Any,
+    policy: Policy | None,
+    width_height: Any,
+    *,
+    num_classes: int | None = None,
+    targets: Targets = "dense",
+    flip: float = 0.5,
+) -> tuple[Plan, *tuple[Any, ...]]:
+    """Draw who is mixed with whom, where and by how much, and share the targets by it; nothing is pasted yet.
+
+    Args:
+        width_height: width and height of the images in pixels: two numbers, or a node of 2 float32 on the CPU.
+        labels, policy, num_classes, targets, flip: see :func:`mix`.
+
+    Returns:
+        ``(plan, targets)`` or, with ``targets="pairs"``, ``(plan, labels, lam)``, all on the CPU.
+    """
+    check_policy(policy)
+    if targets not in ("dense", "pairs"):
+        raise ValueError(f"targets={targets!r} given; allowed are 'dense' (N×K) and 'pairs' (labels N×2, λ N).")
+    if not (isinstance(flip, (int, float)) and 0 <= flip <= 1):
+        raise ValueError(f"flip={flip!r} given; it is the chance of a horizontal flip, 0 to 1.")
+    note = notes()
+    note.policy = policy
+    if note.source is not None:
+        num_classes = len(note.source.classes) if num_classes is None else num_classes
+    if num_classes is None:
+        raise ValueError("num_classes=None given with a reader of your own; give the number of classes, K.")
+    check_classes(num_classes, len(note.source.classes) if note.source else 1)
+    plan = draw_plan(policy, width_height, flip)
+    return plan, *(_pairs(labels, plan) if targets == "pairs" else (_dense(labels, plan, num_classes),))
 
 
 def mix(
@@ -43,25 +77,14 @@ def mix(
     Raises:
         ValueError: no policy, a chance outside 0 to 1, fewer classes than the folder that is read has.
     """
-    check_policy(policy)
-    if targets not in ("dense", "pairs"):
-        raise ValueError(f"targets={targets!r} given; allowed are 'dense' (N×K) and 'pairs' (labels N×2, λ N).")
-    if not 0 <= flip <= 1:
-        raise ValueError(f"flip={flip} given; it is the chance of a horizontal flip, 0 to 1.")
     note = notes()
-    note.policy = policy
-    if note.source is not None:
-        num_classes = len(note.source.classes) if num_classes is None else num_classes
-        check_classes(num_classes, len(note.source.classes))
-    if num_classes is None:
-        raise ValueError("num_classes=None given with a reader of your own; give the number of classes, K.")
     height_width = images.shape(dtype=types.FLOAT)
-    plan = draw_plan(policy, fn.stack(height_width[1], height_width[0]), flip)
+    width_height = fn.stack(height_width[1], height_width[0])
+    plan, *shares = draw(labels, policy, width_height, num_classes=num_classes, targets=targets, flip=flip)
     note.hole = plan.hole
     on_gpu = images.device == "gpu"
     fill = tuple(int(value + 0.5) for value in IMAGENET_MEAN)
     mixed = paste(images, plan.rows.gpu() if on_gpu else plan.rows, fill)
-    shares = _pairs(labels, plan) if targets == "pairs" else (_dense(labels, plan, num_classes),)
     return mixed, *(share.gpu() if on_gpu else share for share in shares)
 
 

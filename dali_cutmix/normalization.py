@@ -23,7 +23,7 @@ def as_dtype(dtype: torch.dtype | str) -> torch.dtype:
         ValueError: another dtype.
     """
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if found not in _DALI_DTYPE:
+    if not isinstance(found, torch.dtype) or found not in _DALI_DTYPE:
         raise ValueError(f"dtype={dtype!r} given; allowed are torch.float32, torch.float16 and torch.bfloat16.")
     return found
 

@@ -60,8 +60,8 @@ def pipeline_options(
     for name, value in {"batch_size": batch_size, "num_threads": num_threads, "prefetch": prefetch}.items():
         if not (isinstance(value, int) and value >= 1):
             raise ValueError(f"{name}={value!r} given; allowed is a whole number of at least 1.")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed={seed} given; allowed is 0 to 2**32 - 1.")
+    if not (isinstance(seed, int) and 0 <= seed < 2**32):
+        raise ValueError(f"seed={seed!r} given; allowed is a whole number from 0 to 2**32 - 1.")
     return {
         "batch_size": batch_size,
         "device_id": _device_id(device),

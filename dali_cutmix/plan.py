@@ -123,9 +123,11 @@ def draw_plan(policy: Policy | None, width_height: Any, flip: float) -> Plan:
 
     Args:
         policy: what to mix.
-        width_height: 2 float32 on the CPU, width and height of the images in pixels.
+        width_height: width and height of the images in pixels: two numbers, or a node of 2 float32 on the CPU.
         flip: chance that a sample is mirrored, each on its own.
     """
+    if isinstance(width_height, (tuple, list)):
+        width_height = types.Constant(np.array(width_height, np.float32), device="cpu")
     draws = _Draws()
     if isinstance(policy, OneOf):
         box, is_hole = _draw_one_of(draws, policy, width_height)

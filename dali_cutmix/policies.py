@@ -1,11 +1,14 @@
 """Mixing policies: frozen values that say what to mix, with no behaviour of their own."""
 
+import math
 from dataclasses import dataclass, field
 
 
 def _check_alpha(policy: str, alpha: float) -> None:
-    if not alpha > 0:
-        raise ValueError(f"{policy}: alpha={alpha} given; Beta(alpha, alpha) needs alpha > 0 (the paper uses 1.0).")
+    if not 0 < alpha < math.inf:
+        raise ValueError(
+            f"{policy}: alpha={alpha} given; Beta(alpha, alpha) needs a finite alpha > 0 (the paper uses 1.0)."
+        )
 
 
 def _check_probability(policy: str, probability: float) -> None:
@@ -110,7 +113,7 @@ class OneOf:
             raise ValueError(
                 f"OneOf: {len(self.weights)} weights given for {len(self.policies)} policies; give one weight for each."
             )
-        if min(self.weights) < 0 or not sum(self.weights) > 0:
+        if min(self.weights) < 0 or not 0 < sum(self.weights) < math.inf:
             raise ValueError(f"OneOf: weights={self.weights} given; weights are at least 0 and not all 0.")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,18 @@ def scan_folder(root: str | os.PathLike[str]) -> tuple[list[str], list[int], lis
 
 def check_shard(shard: tuple[int, int]) -> None:
     """Refuse a shard that is not (rank, world_size) with 0 ≤ rank < world_size."""
-    rank, world_size = shard
-    if not 0 <= rank < world_size:
-        raise ValueError(
-            f"shard={shard} given; it is (rank, world_size) with 0 <= rank < world_size, (0, 1) for one process."
-        )
+    match shard:
+        case (int(rank), int(world_size)) if 0 <= rank < world_size:
+            return
+    raise ValueError(
+        f"shard={shard!r} given; it is (rank, world_size) with 0 <= rank < world_size, (0, 1) for one process."
+    )
 
 
 def check_classes(num_classes: int, found: int) -> None:
     """Refuse fewer classes than the labels need."""
+    if not (isinstance(num_classes, Integral) and num_classes >= 1):
+        raise ValueError(f"num_classes={num_classes!r} given; allowed is a whole number of at least 1.")
     if num_classes < found:
         raise ValueError(
             f"num_classes={num_classes} given, but the folder that is read has {found} classes, so labels go up to "

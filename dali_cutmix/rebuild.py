@@ -5,6 +5,7 @@ the graph as it was defined, never builds that one, and makes every live pipelin
 """
 
 import copy
+import weakref
 from typing import Any
 
 from nvidia.dali import Pipeline
@@ -31,6 +32,8 @@ def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
     """A built pipeline of its own, at the start or where ``checkpoint`` was taken."""
     pipeline = copy.copy(template)
     pipeline._checkpoint = checkpoint
+    # What Pipeline.__init__ does: else its threads still call Python while the interpreter is torn down at exit.
+    Pipeline._pipes.add(weakref.ref(pipeline))
     pipeline.build()
     return pipeline
 

@@ -1,0 +1,39 @@
+# Each target sets up .venv when it is missing or older than what it is made from.
+PYTHON ?= python3
+EXTRA ?= cuda12
+BIN := .venv/bin
+# `make gpu` uses the Python at hand where that has DALI already (a GPU machine without a package registry).
+GPU_BIN := $(shell $(PYTHON) -c 'import nvidia.dali, torch, pytest' 2>/dev/null && echo system || echo $(BIN))
+GPU_PYTHON := $(if $(filter system,$(GPU_BIN)),$(PYTHON),$(BIN)/python)
+OUT ?= bench/results
+
+.PHONY: train test bench gpu lint clean
+
+train: .venv/ready
+	$(BIN)/python -m train
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+bench: .venv/ready
+	$(BIN)/python -m bench loaders
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+gpu: $(if $(filter system,$(GPU_BIN)),,.venv/ready)
+	$(GPU_PYTHON) setup.py --quiet build_ext --inplace
+	$(GPU_PYTHON) -m pytest -m gpu
+	mkdir -p $(OUT)
+	$(GPU_PYTHON) -m bench loaders --device cuda:0 --json $(OUT)/loaders-gpu.json --png $(OUT)/loaders-gpu.png
+
+.venv/ready: pyproject.toml setup.py dali_cutmix/resample.cpp
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info dali_cutmix/*.so

@@ -1,0 +1,127 @@
+"""The fused path: decoded crops and a plan in, the normalized, mixed batch out, each pixel resampled once."""
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dali_cutmix as dc
+from dali_cutmix import resample
+from dali_cutmix.plan import COLUMNS, HOLE, ONE
+from pipelines import imagenet
+
+pytestmark = pytest.mark.skipif(resample._library() is None, reason="dali_cutmix was built without a C++ compiler")
+
+LEVEL = 1 / 57.12  # one of 255 levels, after normalization
+
+
+def taps(length_in, length_out):
+    """The antialiased triangle filter as a dense matrix; pixels beyond the border count as the border's."""
+    matrix = np.zeros((length_out, length_in))
+    ratio = length_in / length_out
+    support = max(ratio, 1.0)
+    for out in range(length_out):
+        centre = (out + 0.5) * ratio
+        for i in range(int(np.floor(centre - support)) - 1, int(np.ceil(centre + support)) + 1):
+            share = max(0.0, 1 - abs(i + 0.5 - centre) / support)
+            matrix[out, min(max(i, 0), length_in - 1)] += share
+    return matrix / matrix.sum(1, keepdims=True)
+
+
+def oracle(crops, plan, size):
+    """Resize every crop whole, in float64, then flip, paste, normalize: what the kernel does in one pass."""
+    resized = []
+    for crop, row in zip(crops, plan, strict=True):
+        image = np.einsum("yh,hwc,xw->yxc", taps(crop.shape[0], size), crop.astype(float), taps(crop.shape[1], size))
+        resized.append((image[:, ::-1] if row[5] else image) - np.array(dc.IMAGENET_MEAN))
+    out = np.stack(resized)
+    for mixed, (partner, x1, y1, x2, y2, _, weight) in zip(out, plan, strict=True):
+        share = weight / ONE
+        other = 0 if partner == HOLE else resized[partner][y1:y2, x1:x2]
+        mixed[y1:y2, x1:x2] = share * mixed[y1:y2, x1:x2] + (1 - share) * other
+    return (out / np.array(dc.IMAGENET_STD)).transpose(0, 3, 1, 2)
+
+
+@st.composite
+def batches(draw):
+    n, size = draw(st.integers(1, 5)), draw(st.integers(1, 24))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    crops = [random.integers(0, 256, (*random.integers(1, 70, 2), 3), dtype=np.uint8) for _ in range(n)]
+    plan = np.zeros((n, len(COLUMNS)), np.int32)
+    for row in plan:
+        kind = draw(st.sampled_from(["paste", "hole", "blend", "nothing"]))
+        (x1, x2), (y1, y2) = (sorted(random.integers(0, size + 1, 2)) for _ in "xy")
+        weight = draw(st.sampled_from([0, 1, ONE // 3, ONE])) if kind == "blend" else 0
+        box = {"blend": (0, 0, size, size), "nothing": (0, 0, 0, 0)}.get(kind, (x1, y1, x2, y2))
+        row[:] = HOLE if kind == "hole" else random.integers(n), *box, random.integers(2), weight
+    return crops, plan, size
+
+
+@given(batches(), st.booleans(), st.integers(1, 3))
+def test_every_pixel_is_that_of_resizing_whole_crops_and_mixing_after(batch, channels_last, num_threads):
+    crops, plan, size = batch
+    images = dc.Resample(size, channels_last=channels_last, num_threads=num_threads)(crops, plan)
+    np.testing.assert_allclose(images.numpy(), oracle(crops, plan, size), atol=0.01 * LEVEL)
+    assert images.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_smaller_dtypes_hold_the_float32_result_rounded(dtype, channels_last):
+    random = np.random.default_rng(0)
+    crops = [random.integers(0, 256, (40, 50, 3), dtype=np.uint8)]
+    plan = np.zeros((1, 7), np.int32)
+    exact = dc.Resample(17)(crops, plan)
+    images = dc.Resample(17, dtype=dtype, channels_last=channels_last)(crops, plan)
+    assert images.dtype == dtype
+    assert torch.equal(images, exact.to(dtype))
+
+
+POLICIES = [dc.CutMix(), dc.Mixup(), dc.Cutout(), dc.OneOf((dc.CutMix(), dc.Mixup(), dc.Cutout(), None)), None]
+
+
+@pytest.mark.parametrize("mix", POLICIES, ids=lambda mix: type(mix).__name__)
+def test_fused_and_unfused_draw_the_same_and_agree_in_pixels(photo_folder, mix):
+    options = {"batch_size": 4, "size": 48, "mix": mix, "device": "cpu", "num_threads": 2, "seed": 5}
+    fused, unfused = (imagenet.train(photo_folder, fused=fused, **options) for fused in (True, False))
+    for (images, targets), (expected, expected_targets) in zip(fused, unfused, strict=True):
+        assert torch.equal(targets, expected_targets)
+        assert (images - expected).abs().max() < 2 * LEVEL
+
+
+def test_a_hole_is_exactly_zero(photo_folder):
+    loader = imagenet.train(photo_folder, batch_size=4, size=32, mix=dc.Cutout(length=2.0), device="cpu", fused=True)
+    images, _ = next(iter(loader))
+    assert (images == 0).flatten(1).float().mean(1).min() > 0.9
+
+
+def test_a_batch_that_is_held_is_never_written_again_and_a_dropped_one_is_reused():
+    crops = [np.full((5, 5, 3), 100, np.uint8)]
+    finish = dc.Resample(8)
+    plan = np.zeros((1, 7), np.int32)
+    held = [finish(crops, plan)[:, :1] for _ in range(6)]
+    assert len({image.data_ptr() for image in held}) == 6
+    before = [image.clone() for image in held]
+    crops[0][...] = 200
+    last = finish(crops, plan)
+    assert all(map(torch.equal, held, before))
+    freed = last.data_ptr()
+    del last
+    gc.collect()
+    assert finish(crops, plan).data_ptr() == freed
+
+
+def test_the_graph_of_a_machine_without_the_compiled_part_is_the_unfused_one(photo_folder, monkeypatch):
+    monkeypatch.setattr(resample, "_library", lambda: None)
+    images, _ = next(iter(imagenet.train(photo_folder, batch_size=2, size=16, device="cpu")))
+    assert images.shape == (2, 3, 16, 16)
+    with pytest.raises(ValueError, match="fused=True given, but .* without its compiled part.*Reinstall"):
+        imagenet.train(photo_folder, batch_size=2, size=16, device="cpu", fused=True)
+
+
+def test_fused_is_refused_on_a_gpu():
+    with pytest.raises(ValueError, match="fused=True given with device='cuda:1'; it works on the CPU"):
+        dc.can_fuse(1, True)
