@@ -94,8 +94,9 @@ def resize_center_crop(jpegs: Any, size: int = 224, *, resize: int = 256, antial
     _check_size("resize", resize)
     if resize < size:
         raise ValueError(f"resize={resize} given with size={size}; the shorter side must be at least the crop's.")
+    device = _decoder_device()
     shape = fn.cast(fn.peek_image_shape(jpegs), dtype=types.FLOAT)
     sides = math.floor(shape[:2] * float(resize) / fn.reductions.min(shape[:2]))
-    images = fn.decoders.image(jpegs, device=_decoder_device(), output_type=types.RGB, jpeg_fancy_upsampling=True)
+    images = fn.decoders.image(jpegs, device=device, output_type=types.RGB, jpeg_fancy_upsampling=True)
     images = fn.resize(images, size=sides, interp_type=types.INTERP_LINEAR, antialias=antialias)
     return fn.crop(images, crop=[float(size), float(size)])

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from dali_cutmix import rebuild, state
 from dali_cutmix.diagnose import name_bad_file
+from dali_cutmix.epoch import read_epoch
 from dali_cutmix.graph import notes
 
 Batch = tuple[Tensor, ...]
@@ -64,19 +66,12 @@ class Loader:
         self._finish = finish
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
         self._worker = ThreadPoolExecutor(1, "loader") if finish else None
-        self._start(None, epoch=0, batch=0)
-        self._reader, meta = self._one_reader()
-        self._total, self._shard = meta["epoch_size"], (meta["shard_id"], meta["number_of_shards"])
-        self._batch_size: int = pipeline.max_batch_size
         source = self._notes.source
-        self._drop_last = drop_last if drop_last is not None else source is not None and source.seed is not None
+        if drop_last is None:
+            drop_last = source is not None and source.seed is not None
+        self._start(None, epoch=0, batch=0)
+        self._reader, self._epoch = read_epoch(self._pipe.reader_meta(), pipeline.max_batch_size, drop_last)
         self._continues = False
-        if len(self) == 0:
-            raise ValueError(
-                f"batch_size={self._batch_size} given, but the smallest shard holds {self._total // self._shard[1]} "
-                f"samples ({self._total} in {self._shard[1]} shards), and training drops incomplete batches; "
-                "use a smaller batch or fewer shards."
-            )
 
     def _start(self, checkpoint: bytes | None, epoch: int, batch: int) -> None:
         """Go to a position: with a new pipeline, and without what was prepared ahead."""
@@ -86,36 +81,14 @@ class Loader:
         self._pipe = rebuild.build(self._template, checkpoint)
         self._delivered = self._produced = _Position(epoch, batch, checkpoint or self._pipe.checkpoint())
 
-    def _one_reader(self) -> tuple[str, dict[str, int]]:
-        readers = self._pipe.reader_meta()
-        if len(readers) != 1:
-            raise ValueError(
-                f"Loader: the graph has {len(readers)} readers; one is needed, to know where an epoch ends."
-            )
-        [(name, meta)] = readers.items()
-        if not meta["pad_last_batch"]:
-            raise ValueError(
-                f"Loader: reader {name!r} has pad_last_batch=False, with which DALI repeats some samples and leaves "
-                "out others; give it pad_last_batch=True (dc.read_folder does)."
-            )
-        return name, meta
-
     def __len__(self) -> int:
         """Batches in an epoch; exact, and the same for all ranks."""
-        return self._total // self._shard[1] // self._batch_size if self._drop_last else self._runs
-
-    @property
-    def _runs(self) -> int:
-        """Runs of the pipeline in an epoch: DALI pads all shards to the largest, in whole batches."""
-        largest = -(-self._total // self._shard[1])
-        return -(-largest // self._batch_size)
+        return self._epoch.batches
 
     @property
     def num_samples(self) -> int:
         """Samples that one epoch delivers on this rank."""
-        rank, world_size = self._shard
-        mine = self._total * (rank + 1) // world_size - self._total * rank // world_size
-        return len(self) * self._batch_size if self._drop_last else mine
+        return self._epoch.samples
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -128,7 +101,7 @@ class Loader:
         return len(self.classes)
 
     def __iter__(self) -> Iterator[Batch]:
-        if not self._drop_last and 0 < self._delivered.batch < len(self) and not self._continues:
+        if not self._epoch.drop_last and 0 < self._delivered.batch < len(self) and not self._continues:
             self._start(None, epoch=self._delivered.epoch, batch=0)
         self._continues = False
         while True:
@@ -150,11 +123,10 @@ class Loader:
         """The next batch, and where the consumer stands once it has it."""
         epoch, batch, _ = self._produced
         if batch == len(self):
-            for _ in range(self._runs - batch):  # the incomplete batch that training drops
+            for _ in range(self._epoch.runs - batch):  # the incomplete batch that training drops
                 self._run()
             epoch, batch = epoch + 1, 0
         outputs = self._run()
-        left = max(self.num_samples - batch * self._batch_size, 0)
         if self._finish is None:
             tensors = [self._hand_off(output) for output in outputs]
         else:
@@ -162,7 +134,8 @@ class Loader:
             images = self._finish([np.asarray(crop) for crop in crops], np.asarray(rows.as_tensor()))
             tensors = [images, *map(self._hand_off, others)]
         self._produced = self._produced._replace(epoch=epoch, batch=batch + 1)
-        return tuple(tensor[:left] for tensor in tensors), self._produced
+        real = self._epoch.in_batch(batch)
+        return tuple(tensor[:real] for tensor in tensors), self._produced
 
     def _run(self) -> tuple[Any, ...]:
         device = self._pipe.device_id
@@ -189,15 +162,11 @@ class Loader:
     def _binding(self) -> dict[str, Any]:
         source = self._notes.source
         return {
-            "batch_size": self._batch_size,
-            "rank": self._shard[0],
-            "world_size": self._shard[1],
-            "num_samples": self._total,
+            **asdict(self._epoch),
             "files": source.digest if source else None,
             "shuffle_seed": source.seed if source else None,
             "seed": self._template.seed,
             "mix": repr(self._notes.policy),
-            "drop_last": self._drop_last,
             "fused": self._finish is not None,
         }
 

@@ -1,0 +1,67 @@
+"""Where an epoch ends: counting samples, shards and batches as DALI's readers do."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of one shard.
+
+    Args:
+        total: samples of all shards.
+        rank, world_size: which shard; shard r holds samples total·r/n to total·(r+1)/n, rounded down.
+        batch_size: samples in a batch.
+        drop_last: leave the incomplete last batch out.
+    """
+
+    total: int
+    rank: int
+    world_size: int
+    batch_size: int
+    drop_last: bool
+
+    @property
+    def runs(self) -> int:
+        """Runs of the pipeline: DALI pads every shard to the largest one, in whole batches."""
+        largest = -(-self.total // self.world_size)
+        return -(-largest // self.batch_size)
+
+    @property
+    def batches(self) -> int:
+        """Batches that are delivered; the same on every rank."""
+        return self.total // self.world_size // self.batch_size if self.drop_last else self.runs
+
+    @property
+    def samples(self) -> int:
+        """Samples that are delivered on this rank."""
+        shard = self.total * (self.rank + 1) // self.world_size - self.total * self.rank // self.world_size
+        return self.batches * self.batch_size if self.drop_last else shard
+
+    def in_batch(self, number: int) -> int:
+        """Samples of batch ``number`` that are real; what follows them in it is padding."""
+        return min(max(self.samples - number * self.batch_size, 0), self.batch_size)
+
+
+def read_epoch(readers: dict[str, dict[str, Any]], batch_size: int, drop_last: bool) -> tuple[str, Epoch]:
+    """Name of the one reader of a graph, and its epoch, from ``Pipeline.reader_meta()``.
+
+    Raises:
+        ValueError: no or several readers, one without ``pad_last_batch``, or a shard smaller than a batch.
+    """
+    if len(readers) != 1:
+        raise ValueError(f"Loader: the graph has {len(readers)} readers; one is needed, to know where an epoch ends.")
+    [(name, meta)] = readers.items()
+    if not meta["pad_last_batch"]:
+        raise ValueError(
+            f"Loader: reader {name!r} has pad_last_batch=False, with which DALI repeats some samples and leaves "
+            "out others; give it pad_last_batch=True (dc.read_folder does)."
+        )
+    epoch = Epoch(meta["epoch_size"], meta["shard_id"], meta["number_of_shards"], batch_size, drop_last)
+    if epoch.batches == 0:
+        raise ValueError(
+            f"batch_size={batch_size} given, but the smallest shard holds {epoch.total // epoch.world_size} samples "
+            f"({epoch.total} in {epoch.world_size} shards), and training drops incomplete batches; use a smaller "
+            "batch or fewer shards."
+        )
+    return name, epoch
