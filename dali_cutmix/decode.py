@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nvidia.dali import fn, math, types
+from nvidia.dali import fn, types
 
 from dali_cutmix.graph import graph_device
 
@@ -11,7 +11,8 @@ def _decoder_device() -> str:
     return "mixed" if graph_device() == "gpu" else "cpu"
 
 
-def _check_size(name: str, size: int) -> None:
+def check_size(name: str, size: int) -> None:
+    """Refuse what is no number of pixels."""
     if not (isinstance(size, int) and size >= 1):
         raise ValueError(f"{name}={size!r} given; it is a number of pixels, a whole number of at least 1.")
 
@@ -69,7 +70,7 @@ def random_resized_crop(
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
     """
-    _check_size("size", size)
+    check_size("size", size)
     crops = random_crop(jpegs, scale=scale, ratio=ratio)
     return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
 
@@ -90,13 +91,17 @@ def resize_center_crop(jpegs: Any, size: int = 224, *, resize: int = 256, antial
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
     """
-    _check_size("size", size)
-    _check_size("resize", resize)
+    check_size("size", size)
+    check_size("resize", resize)
     if resize < size:
         raise ValueError(f"resize={resize} given with size={size}; the shorter side must be at least the crop's.")
     device = _decoder_device()
-    shape = fn.cast(fn.peek_image_shape(jpegs), dtype=types.FLOAT)
-    sides = math.floor(shape[:2] * float(resize) / fn.reductions.min(shape[:2]))
+    shape = fn.cast(fn.peek_image_shape(jpegs)[:2], dtype=types.INT64)
+    sides = shape * resize // fn.reductions.min(shape)
     images = fn.decoders.image(jpegs, device=device, output_type=types.RGB, jpeg_fancy_upsampling=True)
-    images = fn.resize(images, size=sides, interp_type=types.INTERP_LINEAR, antialias=antialias)
-    return fn.crop(images, crop=[float(size), float(size)])
+    images = fn.resize(
+        images, size=fn.cast(sides, dtype=types.FLOAT), interp_type=types.INTERP_LINEAR, antialias=antialias
+    )
+    half = (sides - size) // 2
+    corner = half + ((sides - size) & half & 1)  # half to even, as Python's round
+    return fn.slice(images, start=fn.cast(corner, dtype=types.INT32), shape=[size, size], axis_names="HW")

@@ -75,10 +75,11 @@ class Loader:
 
     def _start(self, checkpoint: bytes | None, epoch: int, batch: int) -> None:
         """Go to a position: with a new pipeline, and without what was prepared ahead."""
+        pipe = rebuild.build(self._template, checkpoint)  # may fail: then nothing has changed
         if (prepared := getattr(self, "_prepared", None)) is not None:
             wait([prepared])
         self._prepared: Future[tuple[Batch, _Position]] | None = None
-        self._pipe = rebuild.build(self._template, checkpoint)
+        self._pipe = pipe
         self._delivered = self._produced = _Position(epoch, batch, checkpoint or self._pipe.checkpoint())
 
     def __len__(self) -> int:
@@ -183,5 +184,12 @@ class Loader:
             ValueError: ``saved`` belongs to a loader that differs, or to another version; both values are named.
         """
         state.check(saved, self._binding())
-        self._start(base64.b64decode(saved["pipeline"]), saved["epoch"], saved["batch"])
+        try:
+            self._start(base64.b64decode(saved["pipeline"]), saved["epoch"], saved["batch"])
+        except RuntimeError as error:
+            raise ValueError(
+                "load_state_dict: the state was saved by a graph with other operators (another flip, other targets, …) "
+                "and cannot be continued exactly. Build the loader as it was when the state was saved. DALI says: "
+                f"{error}"
+            ) from error
         self._continues = True

@@ -93,6 +93,7 @@ def read_folder(
         FileNotFoundError: the folder is missing.
         ValueError: it is empty, has no classes or too many, or the shard is impossible.
     """
+    note = notes()
     check_shard(shard)
     root = os.path.abspath(root)
     files, labels, classes = scan_folder(root)
@@ -101,21 +102,21 @@ def read_folder(
     if len(files) < shard[1]:
         raise ValueError(f"{root}: {len(files)} images for {shard[1]} shards; every shard needs at least one.")
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": seed} if shuffle else {"stick_to_shard": True}
+    paths = [os.path.join(root, file) for file in files]  # whole, as they are named in errors
     jpegs, label = fn.readers.file(
         name=READER,
-        file_root=root,
-        files=files,
+        files=paths,
         labels=labels,
         shard_id=shard[0],
         num_shards=shard[1],
         pad_last_batch=True,
+        dont_use_mmap=True,  # as fast; with mmap a file that shrinks while it is read ends the process (SIGBUS)
         **order,
     )
     digest = hashlib.sha256("\0".join(f"{f}\0{n}" for f, n in zip(files, labels, strict=True)).encode())
-    note = notes()
     note.jpegs = jpegs
     note.source = Source(
-        files=tuple(os.path.join(root, file) for file in files),
+        files=tuple(paths),
         labels=tuple(labels),
         classes=tuple(classes),
         shard=shard,

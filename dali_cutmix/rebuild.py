@@ -6,9 +6,12 @@ the graph as it was defined, never builds that one, and makes every live pipelin
 
 import copy
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 from nvidia.dali import Pipeline
+
+_OPERATOR = 1 << 3 | 2  # protobuf: field 1, with a length
 
 
 def as_template(pipeline: Pipeline) -> Pipeline:
@@ -43,8 +46,13 @@ def build_part(template: Pipeline, output: Any, checkpoint: bytes, keep: str) ->
     part = copy.copy(template)
     part._py_graph_built = False
     part.set_outputs(output)
+    part._enable_checkpointing = False  # else DALI refuses operators that the template owns
     part.start_py_workers()
-    return build(part, _only(checkpoint, keep))
+    part._enable_checkpointing = True
+    fresh = build(part).checkpoint()  # has the operators that DALI added for this output
+    entries = [entry for name, entry in _entries(fresh) if name not in (None, keep)]
+    entries += [entry for name, entry in _entries(checkpoint) if name in (None, keep)]
+    return build(part, b"".join(entries))
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -57,16 +65,22 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _only(checkpoint: bytes, name: str) -> bytes:
-    """Leave out of a checkpoint (a protobuf message, operators in field 1) every operator but one."""
-    kept, at = b"", 0
+def _entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
+    """Split a checkpoint (a protobuf message, operators in field 1, each with its name in field 1) into its entries.
+
+    Yields:
+        The operator's name, None for what belongs to the pipeline itself, and the entry as it stands.
+    """
+    at = 0
     while at < len(checkpoint):
         start = at
         key, at = _varint(checkpoint, at)
         value, at = _varint(checkpoint, at)
+        inside = at
         if key & 7 == 2:
             at += value
-        is_operator = key == (1 << 3 | 2)
-        if not is_operator or f"\n{chr(len(name))}{name}".encode() in checkpoint[start:at]:
-            kept += checkpoint[start:at]
-    return kept
+        name = None
+        if key == _OPERATOR:
+            length, inside = _varint(checkpoint, inside + 1)
+            name = checkpoint[inside : inside + length].decode()
+        yield name, checkpoint[start:at]

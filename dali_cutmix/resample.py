@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dali_cutmix.decode import check_size
 from dali_cutmix.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype
 from dali_cutmix.plan import COLUMNS
 
@@ -102,6 +103,7 @@ class Resample:
         channels_last: bool = False,
         num_threads: int = 1,
     ) -> None:
+        check_size("size", size)
         self._size = size
         self._dtype = as_dtype(dtype)
         self._channels_last = channels_last
