@@ -7,6 +7,10 @@ from nvidia.dali import Pipeline, fn, pipeline_def, types
 from dali_cutmix import rebuild
 
 
+class DecodeError(RuntimeError):
+    """Files that cannot be decoded; the message has their paths."""
+
+
 def name_bad_file(error: RuntimeError, template: Pipeline, jpegs: Any, reader: str, checkpoint: bytes) -> RuntimeError:
     """The error to raise instead of DALI's: with the path of every file of the failed batch that cannot be decoded.
 
@@ -27,7 +31,7 @@ def name_bad_file(error: RuntimeError, template: Pipeline, jpegs: Any, reader: s
         return error
     if not bad:
         return error
-    return RuntimeError(
+    return DecodeError(
         "cannot be decoded: " + ", ".join(bad) + ". Remove or replace the file; every other file of its batch is fine. "
         f"DALI says: {_short(error)}"
     )

@@ -6,8 +6,6 @@ from weakref import WeakKeyDictionary
 
 from nvidia.dali import Pipeline
 
-from dali_cutmix.policies import Policy
-
 
 @dataclass(frozen=True)
 class Source:
@@ -30,8 +28,8 @@ class Notes:
 
     source: Source | None = None
     jpegs: Any = None
-    policy: Policy | None = None
-    hole: Any = None
+    mixing: Any = None
+    holes: Any = None
     dtype: Any = None
 
 

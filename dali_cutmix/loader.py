@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
@@ -41,8 +40,8 @@ class Loader:
     Args:
         pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with one reader that has
             ``pad_last_batch=True`` (as the verbs' readers have).
-        finish: makes the images of a batch at the hand-off, one batch ahead, from the graph's first two outputs, crops
-            and plan rows on the CPU (:class:`~dali_cutmix.Resample`); the other outputs follow as they are.
+        finish: makes the batch at the hand-off, one batch ahead, from the graph's outputs on the CPU
+            (:class:`~dali_cutmix.FusedMix`).
         drop_last: drop the incomplete last batch; by default where the samples are shuffled by ``read_folder``.
 
     Yields:
@@ -51,14 +50,14 @@ class Loader:
 
     Raises:
         ValueError: the pipeline is built already, has no or several readers, or its shard is smaller than a batch.
-        RuntimeError: a file could not be decoded; the message names its path.
+        DecodeError: a file could not be decoded; the message names its path.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
         *,
-        finish: Callable[[list[np.ndarray], np.ndarray], Tensor] | None = None,
+        finish: Callable[..., Batch] | None = None,
         drop_last: bool | None = None,
     ) -> None:
         self._notes = notes(pipeline)
@@ -128,12 +127,7 @@ class Loader:
                 self._run()
             epoch, batch = epoch + 1, 0
         outputs = self._run()
-        if self._finish is None:
-            tensors = [self._hand_off(output) for output in outputs]
-        else:
-            crops, rows, *others = outputs
-            images = self._finish([np.asarray(crop) for crop in crops], np.asarray(rows.as_tensor()))
-            tensors = [images, *map(self._hand_off, others)]
+        tensors = self._finish(*outputs) if self._finish else tuple(map(self._hand_off, outputs))
         self._produced = self._produced._replace(epoch=epoch, batch=batch + 1)
         real = self._epoch.in_batch(batch)
         return tuple(tensor[:real] for tensor in tensors), self._produced
@@ -161,13 +155,13 @@ class Loader:
         return tensor.to(self._notes.dtype) if is_image and self._notes.dtype else tensor
 
     def _binding(self) -> dict[str, Any]:
-        source = self._notes.source
+        source, mixing = self._notes.source, self._notes.mixing
         return {
             **asdict(self._epoch),
             "files": source.digest if source else None,
             "shuffle_seed": source.seed if source else None,
             "seed": self._template.seed,
-            "mix": repr(self._notes.policy),
+            **(mixing.binding() if mixing else {"mix": None}),
             "fused": self._finish is not None,
         }
 
@@ -188,8 +182,8 @@ class Loader:
             self._start(base64.b64decode(saved["pipeline"]), saved["epoch"], saved["batch"])
         except RuntimeError as error:
             raise ValueError(
-                "load_state_dict: the state was saved by a graph with other operators (another flip, other targets, …) "
-                "and cannot be continued exactly. Build the loader as it was when the state was saved. DALI says: "
+                "load_state_dict: the state was saved by a graph with other operators and cannot be "
+                "continued exactly. Build the loader as it was when the state was saved. DALI says: "
                 f"{error}"
             ) from error
         self._continues = True

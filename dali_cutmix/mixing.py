@@ -1,51 +1,65 @@
 """Mix: draw a plan, share the targets by it, flip and paste by it."""
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from nvidia.dali import fn, types
 
 from dali_cutmix.graph import notes
 from dali_cutmix.normalization import IMAGENET_MEAN
 from dali_cutmix.paste import paste
-from dali_cutmix.plan import Plan, draw_plan
-from dali_cutmix.policies import CutMix, Policy, check_policy
+from dali_cutmix.plan import BOX, HOLE, PARTNER, Plan, draw, leaves, make_plan
+from dali_cutmix.policies import CutMix, Cutout, Policy, check_policy
 from dali_cutmix.read import check_classes
+from dali_cutmix.targets import Targets, check_targets, share
 
-Targets = Literal["dense", "pairs"]
+FILL = tuple(int(value + 0.5) for value in IMAGENET_MEAN)
+"""What a hole holds until ``normalize`` makes it exactly 0."""
 
 
-def draw(
-    labels: Any,
-    policy: Policy | None,
-    width_height: Any,
-    *,
-    num_classes: int | None = None,
-    targets: Targets = "dense",
-    flip: float = 0.5,
-) -> tuple[Plan, *tuple[Any, ...]]:
-    """Draw who is mixed with whom, where and by how much, and share the targets by it; nothing is pasted yet.
+@dataclass(frozen=True)
+class Mixing:
+    """What to mix and how to share the targets: the arguments of :func:`mix`, checked."""
 
-    Args:
-        width_height: width and height of the images in pixels: two numbers, or a node of 2 float32 on the CPU.
-        labels, policy, num_classes, targets, flip: see :func:`mix`.
+    policy: Policy | None
+    num_classes: int
+    targets: Targets
+    flip: float
 
-    Returns:
-        ``(plan, targets)`` or, with ``targets="pairs"``, ``(plan, labels, lam)``, all on the CPU.
-    """
+    def binding(self) -> dict[str, Any]:
+        """What a saved state of a Loader is bound to."""
+        return {"mix": repr(self.policy), "num_classes": self.num_classes, "targets": self.targets, "flip": self.flip}
+
+    def __call__(
+        self, width: int, height: int, labels: np.ndarray, *draws: np.ndarray
+    ) -> tuple[Plan, tuple[np.ndarray, ...]]:
+        """Plan and targets of one batch, from its labels and what ``plan.draw`` drew."""
+        plan = make_plan(self.policy, self.flip, width, height, *draws)
+        return plan, share(labels, plan, self.targets, self.num_classes)
+
+    def as_operator(self, shapes: list, *inputs: list) -> tuple[list[np.ndarray], ...]:
+        """The same as a function for DALI: lists of one array for each sample; rows, holes and targets."""
+        height, width = (int(side) for side in shapes[0][:2])
+        plan, shares = self(width, height, *map(np.stack, inputs))
+        holes = np.where(plan.rows[:, [PARTNER]] == HOLE, plan.rows[:, BOX], 0).astype(np.float32)
+        return tuple([np.asarray(sample) for sample in array] for array in (plan.rows, holes, *shares))
+
+
+def mixing(policy: Policy | None, num_classes: int | None, targets: Targets, flip: float) -> Mixing:
+    """Check the arguments of :func:`mix` against each other and the source that the graph reads."""
     check_policy(policy)
-    if targets not in ("dense", "pairs"):
-        raise ValueError(f"targets={targets!r} given; allowed are 'dense' (N×K) and 'pairs' (labels N×2, λ N).")
+    check_targets(targets)
     if not (isinstance(flip, (int, float)) and 0 <= flip <= 1):
         raise ValueError(f"flip={flip!r} given; it is the chance of a horizontal flip, 0 to 1.")
     note = notes()
-    note.policy = policy
     if note.source is not None:
         num_classes = len(note.source.classes) if num_classes is None else num_classes
     if num_classes is None:
         raise ValueError("num_classes=None given with a reader of your own; give the number of classes, K.")
     check_classes(num_classes, len(note.source.classes) if note.source else 1)
-    plan = draw_plan(policy, width_height, flip)
-    return plan, *(_pairs(labels, plan) if targets == "pairs" else (_dense(labels, plan, num_classes),))
+    note.mixing = Mixing(policy, num_classes, targets, flip)
+    return note.mixing
 
 
 def mix(
@@ -77,22 +91,18 @@ def mix(
     Raises:
         ValueError: no policy, a chance outside 0 to 1, fewer classes than the folder that is read has.
     """
-    note = notes()
-    height_width = images.shape(dtype=types.FLOAT)
-    width_height = fn.stack(height_width[1], height_width[0])
-    plan, *shares = draw(labels, policy, width_height, num_classes=num_classes, targets=targets, flip=flip)
-    note.hole = plan.hole
+    how = mixing(policy, num_classes, targets, flip)
+    outputs: Any = fn.python_function(
+        images.shape(dtype=types.INT32),
+        labels,
+        *draw(policy),
+        function=how.as_operator,
+        batch_processing=True,
+        num_outputs=3 if targets == "dense" else 4,
+    )
+    rows, holes, *shares = outputs
+    if any(isinstance(leaf.policy, Cutout) for leaf in leaves(policy)):
+        notes().holes = holes
     on_gpu = images.device == "gpu"
-    fill = tuple(int(value + 0.5) for value in IMAGENET_MEAN)
-    mixed = paste(images, plan.rows.gpu() if on_gpu else plan.rows, fill)
-    return mixed, *(share.gpu() if on_gpu else share for share in shares)
-
-
-def _pairs(labels: Any, plan: Plan) -> tuple[Any, Any]:
-    return fn.stack(labels, fn.permute_batch(labels, indices=plan.partner)), plan.lam
-
-
-def _dense(labels: Any, plan: Plan, num_classes: int) -> Any:
-    own = fn.one_hot(labels, num_classes=num_classes) * plan.lam
-    # 1 − λ is added, not assigned: both labels may be the same.
-    return own + fn.one_hot(fn.permute_batch(labels, indices=plan.partner), num_classes=num_classes) * (1.0 - plan.lam)
+    mixed = paste(images, rows.gpu() if on_gpu else rows, FILL)
+    return mixed, *(part.gpu() if on_gpu else part for part in shares)

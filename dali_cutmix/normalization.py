@@ -53,7 +53,7 @@ def normalize(
     images = fn.crop_mirror_normalize(
         images, dtype=_DALI_DTYPE[note.dtype], output_layout=layout, mean=list(mean), std=list(std)
     )
-    if note.hole is None:
+    if note.holes is None:
         return images
-    anchor, shape = note.hole[:2], note.hole[2:] - note.hole[:2]
-    return fn.erase(images, anchor=anchor, shape=shape, axis_names="WH", fill_value=0.0)
+    anchor, end = note.holes[:2], note.holes[2:]
+    return fn.erase(images, anchor=anchor, shape=end - anchor, axis_names="WH", fill_value=0.0)

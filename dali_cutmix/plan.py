@@ -1,6 +1,7 @@
-"""Draw a plan: who is mixed with whom, where, by how much. Every draw is a DALI node.
+"""Draw a plan: who is mixed with whom, where, by how much (paper, Algorithm A1).
 
-One plan row for each sample, int32, in the order of ``COLUMNS``:
+All randomness is in the graph, as DALI nodes, so that a checkpoint of the pipeline holds it; what follows from the
+draws is a pure function in NumPy. One plan row for each sample, int32, in the order of ``COLUMNS``:
 
     partner          index in the batch, or HOLE: the box becomes a hole instead of the partner's pixels
     x1 y1 x2 y2      the box in pixels of the output, half open; empty where nothing is mixed
@@ -13,137 +14,121 @@ Outside the box an output pixel is the sample's own.
 from typing import Any, NamedTuple
 
 import numpy as np
-from nvidia.dali import fn, math, types
+from nvidia.dali import fn
 
 from dali_cutmix.policies import CutMix, Cutout, Mixup, OneOf, Policy
 
 COLUMNS = ("partner", "x1", "y1", "x2", "y2", "flip", "weight")
+PARTNER, BOX, FLIP, WEIGHT = 0, slice(1, 5), 5, 6
 HOLE = -1
 ONE = 65536
 
 
 class Plan(NamedTuple):
-    """DALI nodes on the CPU: ``rows`` (7 int32), ``partner`` (int32 scalar), ``lam`` (float32 scalar), ``hole``.
+    """``rows`` N×7 int32; ``partner`` N int32, a permutation; ``lam`` N float32: the exact share of the own label."""
 
-    ``lam`` is the exact share of the sample's own label: 1 − area of the box · (1 − weight) / area of the image.
-    ``hole`` holds the hole's x1, y1, x2, y2 as 4 float32, None where the policy makes no holes.
+    rows: np.ndarray
+    partner: np.ndarray
+    lam: np.ndarray
+
+
+class Leaf(NamedTuple):
+    """One policy that may be chosen, and its draws: their first column among the uniform ones, the number of its β."""
+
+    policy: CutMix | Mixup | Cutout | None
+    column: int
+    beta: int
+
+
+def leaves(policy: Policy | None) -> list[Leaf]:
+    """The policies among which ``OneOf`` chooses, or the one that there is."""
+    policies = policy.policies if isinstance(policy, OneOf) else (policy,)
+    found, betas = [], 0
+    for number, inner in enumerate(policies):
+        found.append(Leaf(inner, 2 + 3 * number, betas))
+        betas += isinstance(inner, (CutMix, Mixup))
+    return found
+
+
+def draw(policy: Policy | None) -> tuple[Any, ...]:
+    """Every random number that a plan needs, drawn for every sample of a batch, as DALI nodes on the CPU.
+
+    Returns:
+        A permutation (int32 scalars); uniform numbers (float32: flip, choice, and for each leaf centre x, centre y and
+        chance); and λ ~ Beta(α, α) (float32 scalars) for each leaf that has an α.
     """
-
-    rows: Any
-    partner: Any
-    lam: Any
-    hole: Any
-
-
-class _Box(NamedTuple):
-    """What one policy draws: x1 y1 x2 y2 as float32 (4), own weight in 1/65536 (scalar), λ (scalar)."""
-
-    corners: Any
-    weight: Any
-    lam: Any
+    inner = [leaf.policy for leaf in leaves(policy)]
+    uniform = fn.random.uniform(range=[0.0, 1.0], shape=[2 + 3 * len(inner)])
+    betas = [fn.random.beta(alpha=p.alpha, beta=p.alpha) for p in inner if isinstance(p, (CutMix, Mixup))]
+    return fn.batch_permutation(), uniform, *betas
 
 
-class _Draws:
-    """Random numbers for every sample, or one number for the whole batch."""
-
-    def __init__(self) -> None:
-        self.permutation = fn.batch_permutation()
-        self._first = self.permutation * 0
-
-    def _shared(self, draw: Any, per_sample: bool) -> Any:
-        return draw if per_sample else fn.permute_batch(draw, indices=self._first)
-
-    def uniform(self, n: int, per_sample: bool = False) -> Any:
-        return self._shared(fn.random.uniform(range=[0.0, 1.0], shape=[n]), per_sample)
-
-    def beta(self, alpha: float, per_sample: bool) -> Any:
-        return self._shared(fn.random.beta(alpha=alpha, beta=alpha), per_sample)
-
-    def happens(self, probability: float, per_sample: bool) -> Any:
-        """1 with the given probability, else 0; float32 scalar."""
-        return fn.cast(self.uniform(1, per_sample)[0] < float(probability), dtype=types.FLOAT)
-
-
-def _round(x: Any) -> Any:
-    """Half up, as everywhere in this library: DALI, NumPy and C each round halves in a way of their own."""
-    return math.floor(x + 0.5)
-
-
-def _clipped_box(draws: _Draws, side: Any, width_height: Any, per_sample: bool) -> Any:
-    """Lines 6, 7 and 10 to 13 of Algorithm A1: a uniform centre, corners clipped, then rounded."""
-    centre = draws.uniform(2, per_sample) * width_height
-    low = _round(math.max(centre - side * 0.5, 0.0))
-    high = _round(math.min(centre + side * 0.5, width_height))
-    return fn.cat(low, high)
-
-
-def _draw(draws: _Draws, policy: CutMix | Mixup | Cutout | None, width_height: Any) -> _Box:
-    nothing = types.Constant(np.zeros(4, np.float32), device="cpu")
-    area = width_height[0] * width_height[1]
-    match policy:
-        case None:
-            return _Box(nothing, area * 0.0, area * 0.0 + 1.0)
-        case CutMix():
-            side = width_height * math.sqrt(1.0 - draws.beta(policy.alpha, policy.per_sample))
-            corners = _clipped_box(draws, side, width_height, policy.per_sample)
-            weight = area * 0.0
-        case Mixup():
-            weight = _round(draws.beta(policy.alpha, policy.per_sample) * float(ONE))
-            corners = fn.cat(width_height * 0.0, width_height)
-        case Cutout():
-            side = math.min(width_height[0], width_height[1]) * float(policy.length)
-            corners = _clipped_box(draws, side, width_height, policy.per_sample)
-            weight = area * 0.0
-    if policy.probability < 1:
-        corners = corners * draws.happens(policy.probability, policy.per_sample)
-    if isinstance(policy, Cutout):
-        return _Box(corners, weight, area * 0.0 + 1.0)
-    pasted = (corners[2] - corners[0]) * (corners[3] - corners[1]) / area
-    return _Box(corners, weight, 1.0 - pasted * (1.0 - weight / float(ONE)))
-
-
-def _draw_one_of(draws: _Draws, policy: OneOf, width_height: Any) -> tuple[_Box, Any]:
-    """The box of one policy, chosen by weight for the whole batch, and 1 where that policy is Cutout."""
-    ends = np.cumsum(policy.weights) / np.sum(policy.weights)
-    u = draws.uniform(1)[0]
-    box, is_hole, start = None, None, 0.0
-    for inner, end in zip(policy.policies, ends, strict=True):
-        chosen = fn.cast((u >= float(start)) & (u < float(end)), dtype=types.FLOAT)
-        mine = _Box(*(part * chosen for part in _draw(draws, inner, width_height)))
-        box = mine if box is None else _Box(*(a + b for a, b in zip(box, mine, strict=True)))
-        if isinstance(inner, Cutout):
-            is_hole = chosen if is_hole is None else is_hole + chosen
-        start = end
-    assert box is not None
-    return box, is_hole
-
-
-def draw_plan(policy: Policy | None, width_height: Any, flip: float) -> Plan:
-    """Draw who is mixed with whom, where and by how much, for every sample of a batch.
+def make_plan(
+    policy: Policy | None,
+    flip: float,
+    width: int,
+    height: int,
+    permutation: np.ndarray,
+    uniform: np.ndarray,
+    *betas: np.ndarray,
+) -> Plan:
+    """The plan that follows from the draws of one batch.
 
     Args:
         policy: what to mix.
-        width_height: width and height of the images in pixels: two numbers, or a node of 2 float32 on the CPU.
         flip: chance that a sample is mirrored, each on its own.
+        width, height: of the images, in pixels.
+        permutation, uniform, betas: arrays N, N×(2 + 3·leaves), N of what :func:`draw` drew.
     """
-    if isinstance(width_height, (tuple, list)):
-        width_height = types.Constant(np.array(width_height, np.float32), device="cpu")
-    draws = _Draws()
-    if isinstance(policy, OneOf):
-        box, is_hole = _draw_one_of(draws, policy, width_height)
-    else:
-        box = _draw(draws, policy, width_height)
-        is_hole = box.weight * 0.0 + 1.0 if isinstance(policy, Cutout) else None
-    partner = draws.permutation
-    if is_hole is not None:
-        hole = fn.cast(is_hole, dtype=types.INT32)
-        pasted_from = partner * (1 - hole) + hole * HOLE
-    else:
-        pasted_from = partner
-    flips = fn.random.coin_flip(probability=flip, dtype=types.INT32) if flip > 0 else partner * 0
-    rows = fn.cat(
-        fn.stack(pasted_from),
-        fn.cast(box.corners, dtype=types.INT32),
-        fn.stack(flips, fn.cast(box.weight, dtype=types.INT32)),
-    )
-    return Plan(rows, partner, box.lam, None if is_hole is None else box.corners * is_hole)
+    rows = np.zeros((len(permutation), len(COLUMNS)), np.int32)
+    rows[:, PARTNER] = permutation
+    rows[:, FLIP] = uniform[:, 0] < flip
+    chosen = _choose(policy, uniform[0, 1])
+    if chosen.policy is None:
+        return Plan(rows, permutation, np.ones(len(rows), np.float32))
+
+    # One draw for the whole batch is its first sample's.
+    drawn = slice(None) if getattr(chosen.policy, "per_sample", False) else slice(0, 1)
+    size = np.array([width, height], float)
+    centre = uniform[drawn, chosen.column : chosen.column + 2] * size
+    happens = uniform[drawn, chosen.column + 2] < chosen.policy.probability
+    lam = betas[chosen.beta][drawn].astype(float) if betas and not isinstance(chosen.policy, Cutout) else None
+    match chosen.policy:
+        case CutMix():
+            assert lam is not None
+            box = _clipped_box(centre, size * np.sqrt(1 - lam)[:, None], size)
+        case Mixup():
+            assert lam is not None
+            box = np.array([[0, 0, width, height]])
+            rows[:, WEIGHT] = _round(lam * ONE)
+        case Cutout():
+            box = _clipped_box(centre, np.full((1, 2), min(width, height) * chosen.policy.length), size)
+            rows[:, PARTNER] = HOLE
+    rows[:, BOX] = box * happens[:, None]
+    return Plan(rows, permutation, _own_share(rows, width * height))
+
+
+def _choose(policy: Policy | None, u: float) -> Leaf:
+    options = leaves(policy)
+    if not isinstance(policy, OneOf):
+        return options[0]
+    ends = np.cumsum(policy.weights) / np.sum(policy.weights)
+    return options[min(int(np.searchsorted(ends, u, side="right")), len(options) - 1)]
+
+
+def _round(x: np.ndarray) -> np.ndarray:
+    """Half up; NumPy rounds halves to even."""
+    return np.floor(x + 0.5)
+
+
+def _clipped_box(centre: np.ndarray, sides: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Lines 10 to 13 of Algorithm A1, with the W and H that lines 8 and 9 leave out: x1, y1, x2, y2."""
+    low, high = np.maximum(centre - sides / 2, 0), np.minimum(centre + sides / 2, size)
+    return _round(np.concatenate([low, high], axis=1))
+
+
+def _own_share(rows: np.ndarray, area: int) -> np.ndarray:
+    """Line 15 of Algorithm A1: λ is adjusted to the exact area; a hole takes nothing from the label."""
+    _, x1, y1, x2, y2, _, weight = rows.T.astype(float)
+    taken = (x2 - x1) * (y2 - y1) / area * (1 - weight / ONE)
+    return np.where(rows[:, PARTNER] == HOLE, 1.0, 1 - taken).astype(np.float32)

@@ -58,7 +58,7 @@ def check_shard(shard: tuple[int, int]) -> None:
 
 
 def check_classes(num_classes: int, found: int) -> None:
-    """Refuse fewer classes than the labels need."""
+    """Refuse what is no number of classes, and fewer than the labels need."""
     if not (isinstance(num_classes, Integral) and num_classes >= 1):
         raise ValueError(f"num_classes={num_classes!r} given; allowed is a whole number of at least 1.")
     if num_classes < found:

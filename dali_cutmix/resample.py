@@ -36,24 +36,9 @@ def _library() -> ctypes.CDLL | None:
     return ctypes.CDLL(str(path)) if path.is_file() else None
 
 
-def can_fuse(device_id: int | None, fused: bool | None) -> bool:
-    """Whether :class:`Resample` shall do the work: ``fused`` if given, else wherever it can.
-
-    Raises:
-        ValueError: ``fused=True`` on a GPU, or without the compiled part.
-    """
-    if not fused:
-        return fused is None and device_id is None and _library() is not None
-    if device_id is not None:
-        raise ValueError(
-            f"fused=True given with device='cuda:{device_id}'; it works on the CPU: use fused=None or False."
-        )
-    if _library() is None:
-        raise ValueError(
-            "fused=True given, but dali_cutmix was installed without its compiled part: there was no C++ compiler. "
-            "Reinstall it where there is one, or use fused=None or False."
-        )
-    return True
+def is_compiled() -> bool:
+    """True where the compiled library was built; without it the graph's own operators do the same work."""
+    return _library() is not None
 
 
 class _Buffers:
@@ -65,7 +50,7 @@ class _Buffers:
     def take(self, size: int) -> np.ndarray:
         """``size`` bytes. A tensor on the buffer, and every view of that tensor, hold a reference to it."""
         for buffer in self._buffers:
-            if buffer.size == size and sys.getrefcount(buffer) == _HELD_BY_LIST_ONLY:
+            if buffer.size == size and sys.getrefcount(buffer) == _REFERENCES_WHEN_FREE:
                 return buffer
         buffer = np.empty(size, np.uint8)
         self._buffers = [*self._buffers[1 - _KEPT :], buffer]
@@ -74,12 +59,20 @@ class _Buffers:
 
 # One with the consumer, one prepared ahead, one in the making, one spare; more are given back to the system.
 _KEPT = 4
-# Its list, the loop variable and getrefcount's own argument.
-_HELD_BY_LIST_ONLY = 3
+
+
+def _references_when_free() -> int:
+    """How many references a buffer has in ``_Buffers.take`` that only its list holds: it depends on the Python."""
+    for buffer in [np.empty(0, np.uint8)]:
+        return sys.getrefcount(buffer)
+    raise AssertionError
+
+
+_REFERENCES_WHEN_FREE = _references_when_free()
 
 
 class Resample:
-    """Decoded crops and a plan in, the batch in: for ``Loader(graph, finish=Resample(...))``.
+    """Decoded crops and a plan in, the batch out.
 
     Outside the box an output pixel is resampled from the sample's own crop, inside it from its partner's, each once;
     bilinear, antialiased on downscale as torchvision's; then normalized and cast. The pixels differ from those of
@@ -104,7 +97,7 @@ class Resample:
         num_threads: int = 1,
     ) -> None:
         check_size("size", size)
-        self._size = size
+        self.size = size
         self._dtype = as_dtype(dtype)
         self._channels_last = channels_last
         self._buffers = _Buffers()
@@ -114,11 +107,11 @@ class Resample:
         self._pool = ThreadPoolExecutor(num_threads - 1, "resample") if num_threads > 1 else None
 
     def _empty(self, n: int) -> Tensor:
-        bytes_ = n * 3 * self._size**2 * self._dtype.itemsize
+        bytes_ = n * 3 * self.size**2 * self._dtype.itemsize
         images = torch.from_numpy(self._buffers.take(bytes_)).view(self._dtype)
         if self._channels_last:
-            return images.view(n, self._size, self._size, 3).permute(0, 3, 1, 2)
-        return images.view(n, 3, self._size, self._size)
+            return images.view(n, self.size, self.size, 3).permute(0, 3, 1, 2)
+        return images.view(n, 3, self.size, self.size)
 
     def __call__(self, crops: Sequence[np.ndarray], plan: np.ndarray) -> Tensor:
         """Finish a batch.
@@ -131,13 +124,13 @@ class Resample:
             N×3×size×size, in new memory.
         """
         library = _library()
-        assert library is not None  # can_fuse has said so
+        assert library is not None  # is_compiled() says so
         n = len(crops)
         images = self._empty(n)
         output = _Output(
             images.data_ptr(),
-            self._size,
-            self._size,
+            self.size,
+            self.size,
             _DTYPES[self._dtype],
             self._channels_last,
             (ctypes.c_float * 3)(*self._scale),

@@ -72,16 +72,18 @@ def train(
         images, *shares = dc.mix(images, labels, mix, **sharing)
         return dc.normalize(images, **output), *shares
 
+    if not dc.can_fuse(options["device_id"], fused):
+        return dc.Loader(graph())
+
+    resample = dc.Resample(size, num_threads=options["num_threads"], **output)
+    finish = dc.FusedMix(mix, resample=resample, **sharing)
+
     @pipeline_def(**options)
     def fused_graph() -> Any:
         jpegs, labels = dc.read_folder(root, shard=shard, seed=seed)
-        crops = dc.random_crop(jpegs, scale=scale, ratio=ratio)
-        plan, *shares = dc.draw(labels, mix, (size, size), **sharing)
-        return crops, plan.rows, *shares
+        return finish.inputs(dc.random_crop(jpegs, scale=scale, ratio=ratio), labels)
 
-    if dc.can_fuse(options["device_id"], fused):
-        return dc.Loader(fused_graph(), finish=dc.Resample(size, num_threads=options["num_threads"], **output))
-    return dc.Loader(graph())
+    return dc.Loader(fused_graph(), finish=finish)
 
 
 def val(

@@ -1,0 +1,26 @@
+"""Command line: ``python -m bench loaders | gallery``."""
+
+import sys
+from collections.abc import Callable
+
+import tyro
+
+from bench.gallery import gallery
+from bench.loaders import loaders
+
+COMMANDS: dict[str, Callable[..., int]] = {"loaders": loaders, "gallery": gallery}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; bad input ends with one line that says how to mend it, and exit status 2."""
+    try:
+        return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m bench", args=arguments)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Who is measured. A contender is a function that gives batches without end; each module says how it is set up.
+
+To add one: write ``batches(settings)`` in a module of this package and enter it in ``CONTENDERS``.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+Batch = tuple[torch.Tensor, torch.Tensor] | None
+"""Images N×3×H×W float32 and dense or integer targets; None from a contender that stops before there are tensors."""
+
+PREFETCH = 2
+"""Batches that a worker process prepares ahead: PyTorch's default."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is equal for all contenders."""
+
+    data: Path
+    images: int
+    num_classes: int
+    size: int
+    batch_size: int
+    threads: int
+    device: str
+    cache: Path
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One loader with its settings.
+
+    ``source`` is ``module:function`` below this package, imported only in the process that measures it. ``note`` says
+    what is not the same as in the others. With ``processes`` batches arrive in bursts of one for each worker.
+    """
+
+    name: str
+    label: str
+    source: str
+    modules: tuple[str, ...]
+    mixes: bool
+    note: str = ""
+    processes: bool = False
+    even_batch: bool = False
+    copies_data: bool = False
+
+    def batches(self, settings: Settings) -> Iterator[Batch]:
+        """Start it. The iterator has no end; closing it stops whatever was started."""
+        module, function = self.source.split(":")
+        make: Callable[[Settings], Iterator[Batch]] = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+        return make(settings)
+
+    def missing(self) -> list[str]:
+        """Modules that it needs and that are not installed."""
+        return [module for module in self.modules if importlib.util.find_spec(module) is None]
+
+    def unfit(self, settings: Settings) -> str:
+        """Why it cannot run with these settings; empty where it can."""
+        if self.even_batch and settings.batch_size % 2:
+            return f"needs an even batch size ({settings.batch_size} given)"
+        return ""
+
+    def burst(self, settings: Settings) -> int:
+        """Rates are taken over whole multiples of this many batches."""
+        return settings.threads if self.processes else 1
+
+    def ahead(self, settings: Settings) -> int:
+        """No more batches than this were prepared while it stood idle."""
+        return (PREFETCH + 1) * settings.threads if self.processes else 8
+
+
+CONTENDERS = (
+    Contender("ours-cutmix", "dali_cutmix, CutMix", "ours:cutmix", ("nvidia.dali",), mixes=True),
+    Contender("ours", "dali_cutmix, no mixing", "ours:plain", ("nvidia.dali",), mixes=False),
+    Contender("dali", "plain DALI, no mixing", "dali:plain", ("nvidia.dali",), mixes=False),
+    Contender(
+        "dali-decode",
+        "DALI, decode + crop only",
+        "dali:decode",
+        ("nvidia.dali",),
+        mixes=False,
+        note="the ceiling of this road: no resampling, no normalization, no tensors",
+    ),
+    Contender(
+        "torchvision-pil",
+        "torchvision (PIL), CutMix",
+        "vision:pil",
+        ("torchvision",),
+        mixes=True,
+        note="v2 transforms, v2.CutMix in the collate function",
+        processes=True,
+    ),
+    Contender(
+        "torchvision-io",
+        "torchvision (io), CutMix",
+        "vision:io",
+        ("torchvision",),
+        mixes=True,
+        note="torchvision.io.decode_jpeg, v2 transforms on uint8 tensors, v2.CutMix in the collate function",
+        processes=True,
+    ),
+    Contender(
+        "timm",
+        "timm, CutMix",
+        "timm:batches",
+        ("timm",),
+        mixes=True,
+        note="FastCollateMixup on uint8 in the workers; normalization on the device, by the consumer where that is "
+        "the CPU",
+        processes=True,
+        even_batch=True,
+    ),
+    Contender(
+        "ffcv",
+        "FFCV, no mixing",
+        "ffcv:batches",
+        ("ffcv",),
+        mixes=False,
+        note="has no CutMix; the same JPEG bytes in one .beton file, channels last, area resampling, fast DCT",
+        copies_data=True,
+    ),
+    Contender(
+        "spdl",
+        "SPDL, no mixing",
+        "spdl:batches",
+        ("spdl.pipeline", "spdl.io"),
+        mixes=False,
+        note="has no CutMix; its own decoder (FFmpeg) decodes, crops, scales and flips; channels last",
+    ),
+)
+BASELINE = "dali"
+OURS = "ours-cutmix"

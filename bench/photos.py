@@ -1,0 +1,122 @@
+"""The images to measure with: a folder of the user's, or one made from scikit-learn's two sample photographs."""
+
+import hashlib
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from dali_cutmix.read import scan_folder
+
+SIZES = ((500, 375), (500, 333), (375, 500), (333, 500), (500, 400))  # the commonest of ImageNet
+IMAGES = 400
+QUALITY = 95
+EPOCH = 50_000
+
+
+class Photos(NamedTuple):
+    """A folder of classes: where it is, how many images, the class names, the bytes of all files."""
+
+    root: Path
+    images: int
+    classes: tuple[str, ...]
+    size: int
+
+
+def cache_folder() -> Path:
+    """Where made files are kept between runs: ``$XDG_CACHE_HOME/dali_cutmix``, or below ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dali_cutmix"
+
+
+def open_photos(data: Path | None) -> Photos:
+    """Look at the user's folder of classes, or at the sample photographs where none is given.
+
+    Raises:
+        FileNotFoundError, ValueError: the folder is missing, empty or has no classes.
+    """
+    root = (data or sample_photos()).resolve()
+    files, _, classes = scan_folder(root)
+    return Photos(root, len(files), tuple(classes), sum((root / file).stat().st_size for file in files))
+
+
+def long_epoch(photos: Photos) -> tuple[Path, int]:
+    """A folder whose epoch is long, of links to the images, and how many it holds.
+
+    What the turn of an epoch costs (a part of a batch that is dropped, workers that run dry) is nothing in an epoch of
+    ImageNet and would be much in one of a few hundred images.
+    """
+    repeats = -(-EPOCH // photos.images)
+    if repeats == 1:
+        return photos.root, photos.images
+    files, _, classes = scan_folder(photos.root)
+    digest = hashlib.sha256("\0".join([str(photos.root), *files]).encode()).hexdigest()[:16]
+
+    def link(target: Path) -> None:
+        for name in classes:
+            (target / name).mkdir(parents=True)
+        for file in files:
+            name, base = os.path.split(file)
+            for number in range(repeats):
+                (target / name / f"{number:05d}-{base}").symlink_to(photos.root / file)
+
+    root = cache_folder() / f"epoch-{digest}-{repeats}"
+    if not root.exists():
+        make_atomically(root, link)
+    return root, repeats * photos.images
+
+
+def sample_photos(folder: Path | None = None, images: int = IMAGES) -> Path:
+    """Make JPEG files of ImageNet's sizes from scikit-learn's sample photographs, once.
+
+    Args:
+        folder: where to; below the cache folder by default.
+        images: how many. The same number gives the same files (with the same Pillow and scikit-learn).
+
+    Returns:
+        The folder, with one subfolder for each photograph.
+    """
+    folder = folder or cache_folder() / f"sample-photos-{images}"
+    if not folder.exists():
+        make_atomically(folder, lambda target: _write(target, images))
+    return folder
+
+
+def make_atomically(path: Path, make: Callable[[Path], None]) -> None:
+    """Let ``make`` write a file or folder beside ``path`` and move it there whole; the first of several wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        make(scratch / path.name)
+        try:
+            (scratch / path.name).rename(path)
+        except OSError:
+            if not path.exists():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write(folder: Path, images: int) -> None:
+    from sklearn.datasets import load_sample_images
+
+    samples = load_sample_images()
+    names = [Path(name).stem for name in samples.filenames]
+    sources = [Image.fromarray(pixels) for pixels in samples.images]
+    draw = random.Random(0)
+    for name in names:
+        (folder / name).mkdir(parents=True)
+    for number in range(images):
+        label = number % len(sources)
+        source, (width, height) = sources[label], draw.choice(SIZES)
+        fit = min(source.width / width, source.height / height)
+        # Near their own scale the photographs keep the detail, and so the bytes, of a camera picture.
+        scale = draw.uniform(0.85, 1.0) * fit
+        w, h = int(width * scale), int(height * scale)
+        x, y = draw.randint(0, source.width - w), draw.randint(0, source.height - h)
+        crop = source.crop((x, y, x + w, y + h)).resize((width, height), Image.Resampling.LANCZOS)
+        crop.save(folder / names[label] / f"{number:04d}.jpg", quality=QUALITY, subsampling=2)

@@ -1,0 +1,69 @@
+"""All contenders side by side: started one after the other, then measured in turn, round by round."""
+
+from contextlib import ExitStack
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from bench import report
+from bench.contenders import Contender, Settings
+from bench.cpu import wait_until_quiet
+from bench.runner import ContenderError, Rate, Runner
+
+
+def measure_in_rounds(
+    contenders: list[Contender], settings: Settings, seconds: float, rounds: int
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Measure each contender once in a round, while the others are idle.
+
+    Args:
+        contenders: whom.
+        settings: what is equal for all.
+        seconds: length of one measurement.
+        rounds: measurements of each.
+
+    Returns:
+        A row of the result for each that could be measured, and name, label and reason for each that failed; its
+        traceback goes to standard error.
+    """
+    console = Console(stderr=True)
+    runners: dict[str, Runner] = {}
+    rates: dict[str, list[Rate]] = {}
+    failed: list[dict[str, str]] = []
+
+    def fail(contender: Contender, error: ContenderError) -> None:
+        console.print(f"{contender.label} failed:\n{error}", markup=False, soft_wrap=True)
+        reason = str(error).strip().rpartition("\n")[2]
+        failed.append({"name": contender.name, "label": contender.label, "reason": f"failed: {reason}"})
+
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress(console=console, transient=True))
+        task = progress.add_task("", total=len(contenders) * (1 + rounds))
+        for contender in contenders:
+            progress.update(task, description=f"warming up {contender.label}")
+            try:
+                runners[contender.name] = Runner(contender, settings)
+                stack.callback(runners[contender.name].close)
+                rates[contender.name] = []
+            except ContenderError as error:
+                fail(contender, error)
+            progress.advance(task)
+        for number in range(rounds):
+            for name in _turned(list(runners), number):
+                runner = runners[name]
+                progress.update(task, description=f"round {number + 1}: {runner.contender.label}")
+                wait_until_quiet([other.group for other in runners.values() if other is not runner])
+                try:
+                    rates[name].append(runner.measure(seconds))
+                except ContenderError as error:
+                    fail(runner.contender, error)
+                    del runners[name], rates[name]
+                progress.advance(task)
+    return [report.row(runner.contender, runner.delivers, rates[name]) for name, runner in runners.items()], failed
+
+
+def _turned(names: list[str], number: int) -> list[str]:
+    """Every round starts with another one, so that nobody is always the first."""
+    start = number % len(names) if names else 0
+    return names[start:] + names[:start]

@@ -1,0 +1,85 @@
+"""The fused pass: mixing, targets and the compiled resampling at the hand-off, where the batch is one array."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dali_cutmix.mixing import Mixing, mixing
+from dali_cutmix.plan import draw
+from dali_cutmix.policies import Policy
+from dali_cutmix.resample import Resample, is_compiled
+from dali_cutmix.targets import Targets
+
+
+def can_fuse(device_id: int | None, fused: bool | None) -> bool:
+    """Whether :class:`FusedMix` shall do the work: as ``fused`` says, or where that is None wherever it can.
+
+    Raises:
+        ValueError: ``fused=True`` on a GPU, or without the compiled part.
+    """
+    if not fused:
+        return fused is None and device_id is None and is_compiled()
+    if device_id is not None:
+        raise ValueError(
+            f"fused=True given with device='cuda:{device_id}'; it works on the CPU: use fused=None or False."
+        )
+    if not is_compiled():
+        raise ValueError(
+            "fused=True given, but dali_cutmix was installed without its compiled part: there was no C++ compiler. "
+            "Reinstall it where there is one, or use fused=None or False."
+        )
+    return True
+
+
+class FusedMix:
+    """``random_resized_crop`` → ``mix`` → ``normalize`` in one compiled pass on the CPU: same draws, same targets.
+
+        crops, labels, draws ──graph──▶ plan, targets ──▶ Resample ──▶ images, targets
+
+    ::
+
+        finish = FusedMix(CutMix(), resample=Resample(224), num_classes=1000)
+
+        @pipeline_def
+        def graph():
+            jpegs, labels = read_folder(root)
+            return finish.inputs(random_crop(jpegs), labels)
+
+        loader = Loader(graph(...), finish=finish)
+
+    Args:
+        policy, num_classes, targets, flip: see :func:`~dali_cutmix.mix`.
+        resample: size, normalization, dtype and memory format of the images.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None,
+        *,
+        resample: Resample,
+        num_classes: int | None = None,
+        targets: Targets = "dense",
+        flip: float = 0.5,
+    ) -> None:
+        self._arguments = policy, num_classes, targets, flip
+        self._resample = resample
+        self._mixing: Mixing | None = None
+
+    def inputs(self, crops: Any, labels: Any) -> tuple[Any, ...]:
+        """What the graph shall return: its crops and labels, and the draws.
+
+        Raises:
+            ValueError: see :func:`~dali_cutmix.mix`.
+        """
+        self._mixing = mixing(*self._arguments)
+        return crops, labels, *draw(self._mixing.policy)
+
+    def __call__(self, crops: Any, *batch: Any) -> tuple[Tensor, ...]:
+        """Images and targets of one batch, from the outputs of the graph."""
+        assert self._mixing is not None  # the graph was made by inputs()
+        size = self._resample.size
+        plan, shares = self._mixing(size, size, *(np.asarray(output.as_tensor()) for output in batch))
+        images = self._resample([np.asarray(crop) for crop in crops], plan.rows)
+        return images, *map(torch.from_numpy, shares)

@@ -1,0 +1,168 @@
+import copy
+import io
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from bench import loaders, photos
+from bench.__main__ import main
+from bench.contenders import CONTENDERS, Contender
+from bench.report import print_table
+
+SIZE, BATCH = 32, 4
+SMALL = ["--size", str(SIZE), "--batch-size", str(BATCH), "--seconds", "0.2", "--rounds", "1", "--threads", "1"]
+# FFCV compiles for many seconds, so it has a test of its own.
+INSTALLED = [c.name for c in CONTENDERS if c.name != "ffcv" and not c.missing()]
+
+
+def write_photos(root: Path, images: int = 24) -> Path:
+    noise = np.random.default_rng(0)
+    for number in range(images):
+        pixels = noise.integers(0, 256, (5, 6, 3), np.uint8)
+        folder = root / f"class{number % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).resize((96, 80)).save(folder / f"{number}.jpg")
+    return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(photos, "EPOCH", 48)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_photos(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    out = ["--json", str(folder / "new" / "r.json"), "--png", str(folder / "r.png")]
+    status = main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", *out, "--only", *INSTALLED])
+    return status, json.loads((folder / "new" / "r.json").read_text()), folder / "r.png"
+
+
+def test_measures_every_installed_loader(run):
+    status, result, _ = run
+    assert status == 0
+    assert [entry["name"] for entry in result["contenders"]] == INSTALLED
+    assert result["skipped"] == []
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_loader_delivers_what_all_are_to_deliver(run, name):
+    [entry] = [entry for entry in run[1]["contenders"] if entry["name"] == name]
+    [contender] = [contender for contender in CONTENDERS if contender.name == name]
+    if name == "dali-decode":
+        assert entry["delivers"] == {}
+        return
+    assert entry["delivers"]["images"] == [BATCH, 3, SIZE, SIZE]
+    assert entry["delivers"]["dtype"] == "float32"
+    assert entry["delivers"]["device"] == "cpu"
+    assert entry["delivers"]["mixed"] == contender.mixes
+
+
+def test_ratio_is_median_over_median_of_plain_dali(run):
+    entries = run[1]["contenders"]
+    speeds = {e["name"]: median(r["images_per_second"] for r in e["rounds"]) for e in entries}
+    for entry in entries:
+        assert entry["images_per_second"] == speeds[entry["name"]]
+        assert entry["ratio"] == pytest.approx(speeds[entry["name"]] / speeds["dali"])
+        assert entry["min"] <= entry["images_per_second"] <= entry["max"]
+        assert all(r["seconds"] >= 0.2 and r["core_ms_per_image"] > 0 for r in entry["rounds"])
+
+
+def test_json_says_where_and_with_what(run):
+    result = run[1]
+    assert {"cpu", "cores", "memory_gib", "gpu", "driver", "system"} <= set(result["machine"])
+    assert {"python", "torch", "torchvision", "numpy", "pillow", "commit"} <= set(result["versions"])
+    assert result["settings"]["images"] == 24
+    assert result["settings"]["batch_size"] == BATCH
+    assert result["date"].startswith("20")
+
+
+def printed(result):
+    console = Console(record=True, width=200, file=io.StringIO())
+    print_table(result, console)
+    return console.export_text()
+
+
+def test_table_warns_of_disturbed_measurements(run):
+    result = copy.deepcopy(run[1])
+    rounds = [part for entry in result["contenders"] for part in entry["rounds"]]
+    for part in rounds:
+        part["cores_elsewhere"] = 0.02
+    assert "disturbed" not in printed(result)
+    rounds[0]["cores_elsewhere"] = 0.9
+    assert f"1 of {len(rounds)} measurements were disturbed: other work used up to 0.9 cores" in printed(result)
+    assert all(entry["label"] in printed(result) for entry in result["contenders"])
+
+
+def test_chart_is_a_picture(run):
+    with Image.open(run[2]) as image:
+        assert image.format == "PNG"
+        assert image.width > 500
+
+
+@pytest.mark.skipif(find_spec("ffcv") is None, reason="FFCV is not installed")
+def test_ffcv_reads_the_same_bytes(data, tmp_path):
+    out = tmp_path / "r.json"
+    assert main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", "--only", "ffcv", "--json", str(out)]) == 0
+    [entry] = json.loads(out.read_text())["contenders"]
+    assert entry["delivers"]["images"] == [BATCH, 3, SIZE, SIZE]
+    assert entry["ratio"] is None
+    [beton] = photos.cache_folder().glob("ffcv-*.beton")
+    written = beton.read_bytes()
+    assert all(written.count(file.read_bytes()) == 1 for file in data.rglob("*.jpg"))
+
+
+def test_a_failing_loader_is_named_and_the_status_says_so(data, tmp_path, monkeypatch, capfd):
+    broken = Contender("broken", "Broken", "nowhere:batches", (), mixes=False)
+    unmixed = Contender("unmixed", "Unmixed", "ours:plain", (), mixes=True)
+    monkeypatch.setattr(loaders, "CONTENDERS", (broken, unmixed))
+    out = tmp_path / "r.json"
+    assert main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", "--json", str(out)]) == 1
+    result = json.loads(out.read_text())
+    assert result["contenders"] == []
+    reasons = {entry["name"]: entry["reason"] for entry in result["skipped"]}
+    assert "No module named 'bench.contenders.nowhere'" in reasons["broken"]
+    assert "without one mixed target" in reasons["unmixed"]
+    assert "Traceback" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--data", "/no/such/folder"], "/no/such/folder: no such folder"),
+        (["--batch-size", "1000"], "holds 24 images; give at most that"),
+        (["--batch-size", "1"], "--batch-size 1 given; it is a whole number of at least 2"),
+        (["--size", "0"], "--size 0 given"),
+        (["--threads", "-1"], "--threads -1 given"),
+        (["--rounds", "0"], "--rounds 0 given"),
+        (["--seconds", "0"], "--seconds 0 given"),
+        (["--device", "cuda:99"], "--device cuda:99 given; on this machine there is cpu"),
+        (["--only", "dali", "tensorflow"], "--only tensorflow given; the loaders are ours-cutmix, ours, dali"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_starts(data, capsys, arguments, says):
+    given = [] if "--data" in arguments else ["--data", str(data)]
+    assert main(["loaders", *given, *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_what_cannot_run_is_left_out_unless_asked_for(data, monkeypatch, capsys):
+    absent = Contender("absent", "Absent", "absent:batches", ("no_such_module",), mixes=False)
+    monkeypatch.setattr(loaders, "CONTENDERS", (absent,))
+    assert main(["loaders", "--data", str(data), *SMALL]) == 0
+    assert main(["loaders", "--data", str(data), *SMALL, "--only", "absent"]) == 2
+    assert "--only absent: not installed: no_such_module" in capsys.readouterr().err

@@ -1,0 +1,78 @@
+import hashlib
+
+import pytest
+from PIL import Image
+
+from bench import photos
+
+
+def digest(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(str(path.relative_to(folder)), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "dali_cutmix"
+
+
+def test_sample_photos_are_the_same_files_every_time(tmp_path):
+    one, two = (photos.sample_photos(tmp_path / name, images=12) for name in ("one", "two"))
+    assert digest(one) == digest(two)
+    assert len(digest(one)) == 12
+    assert len({content for _, content in digest(one)}) == 12
+
+
+def test_sample_photos_have_sizes_of_imagenet(tmp_path):
+    for path in photos.sample_photos(tmp_path / "photos", images=12).rglob("*.jpg"):
+        with Image.open(path) as image:
+            assert image.size in photos.SIZES
+        assert path.stat().st_size > 20_000
+
+
+def test_sample_photos_are_made_once(tmp_path):
+    folder = photos.sample_photos(tmp_path / "photos", images=4)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
+    assert {path: path.stat().st_mtime_ns for path in photos.sample_photos(folder, images=4).rglob("*.jpg")} == before
+
+
+def test_what_was_not_finished_leaves_nothing(tmp_path):
+    def fail(target):
+        target.mkdir()
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        photos.make_atomically(tmp_path / "made", fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_of_two_makers_wins(tmp_path):
+    def second(target):
+        target.mkdir()
+        (target / "second").touch()
+        (tmp_path / "made").mkdir()
+        (tmp_path / "made" / "first").touch()
+
+    photos.make_atomically(tmp_path / "made", second)
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["first"]
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_a_long_epoch_repeats_every_image_equally_often(tmp_path, monkeypatch, cache):
+    monkeypatch.setattr(photos, "EPOCH", 10)
+    folder = photos.open_photos(photos.sample_photos(tmp_path / "photos", images=4))
+    root, images = photos.long_epoch(folder)
+    assert images == 12
+    assert root.parent == cache
+    links = list(root.rglob("*.jpg"))
+    assert len(links) == 12
+    assert {link.resolve() for link in links} == set((tmp_path / "photos").resolve().rglob("*.jpg"))
+    assert all(link.parent.name == link.resolve().parent.name for link in links)
+    assert photos.long_epoch(folder) == (root, 12)
+
+
+def test_a_folder_that_is_long_enough_is_used_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "EPOCH", 4)
+    folder = photos.open_photos(photos.sample_photos(tmp_path / "photos", images=4))
+    assert photos.long_epoch(folder) == (folder.root, 4)

@@ -1,0 +1,94 @@
+import itertools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.contenders import CONTENDERS, PREFETCH, Contender, Settings
+from bench.cpu import group_seconds, machine_seconds, wait_until_quiet
+from bench.loaders import loaders
+from bench.runner import _measure, describe
+
+SETTINGS = Settings(Path(), 100, 3, 8, batch_size=10, threads=2, device="cpu", cache=Path())
+
+
+def prepared_then_slow(prepared, pause):
+    for number in itertools.count():
+        if number >= prepared:
+            time.sleep(pause)
+        yield None
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_batches_prepared_while_idle_do_not_count(processes):
+    contender = Contender("fake", "Fake", "fake:batches", (), mixes=False, processes=processes)
+    ahead = contender.ahead(SETTINGS)
+    rate = _measure(prepared_then_slow(ahead, 0.02), contender, SETTINGS, seconds=0.3)
+    assert rate.images_per_second == pytest.approx(10 / 0.02, rel=0.25)
+    assert rate.images_per_second <= 10 / 0.02
+    assert rate.seconds >= 0.3
+
+
+def test_rates_of_worker_processes_are_over_whole_bursts():
+    contender = Contender("fake", "Fake", "fake:batches", (), mixes=False, processes=True)
+    assert contender.ahead(SETTINGS) >= PREFETCH * SETTINGS.threads
+    rate = _measure(prepared_then_slow(0, 0.01), contender, SETTINGS, seconds=0.05)
+    assert rate.batches % SETTINGS.threads == 0
+
+
+def test_names_are_unique_and_options_of_the_command_line():
+    names = [contender.name for contender in CONTENDERS]
+    assert len(set(names)) == len(names)
+    assert all(name == name.lower() and " " not in name for name in names)
+    assert all(name in (loaders.__doc__ or "") for name in names)
+
+
+def test_odd_batches_are_not_given_to_a_loader_that_needs_even_ones():
+    odd = Settings(Path(), 100, 3, 8, batch_size=5, threads=2, device="cpu", cache=Path())
+    assert [c.name for c in CONTENDERS if c.unfit(odd)] == ["timm"]
+    assert not any(c.unfit(SETTINGS) for c in CONTENDERS)
+
+
+def test_describe_tells_a_mixture_from_a_label():
+    images = torch.zeros(2, 3, 8, 8)
+    mixed = torch.tensor([[0.3, 0.7], [1.0, 0.0]])
+    assert describe([(images, mixed)], 2)["mixed"]
+    assert not describe([(images, torch.eye(2))], 2)["mixed"]
+    assert not describe([(images, torch.tensor([0, 1]))], 2)["mixed"]
+    assert describe([None], 2) == {}
+    last = images.to(memory_format=torch.channels_last)
+    assert describe([(last, torch.eye(2))], 2)["layout"] == "NHWC"
+
+
+@pytest.mark.parametrize(
+    ("images", "targets", "says"),
+    [
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.eye(2), "uint8"),
+        (torch.zeros(2, 8, 8, 3), torch.eye(2), r"\(2, 8, 8, 3\)"),
+        (torch.zeros(3, 3, 8, 8), torch.eye(3), "wanted 2×3"),
+        (torch.zeros(2, 3, 8, 8), torch.ones(2, 2), "do not sum to 1"),
+    ],
+)
+def test_describe_refuses_what_is_not_comparable(images, targets, says):
+    with pytest.raises(RuntimeError, match=says):
+        describe([(images, targets)], 2)
+
+
+def test_quiet_means_that_a_group_uses_no_cpu():
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"], process_group=0)
+    try:
+        assert not wait_until_quiet([busy.pid], limit=0.7)
+        before, machine = group_seconds(busy.pid), machine_seconds()
+        time.sleep(0.3)
+        assert group_seconds(busy.pid) > before
+        assert machine_seconds() > machine
+    finally:
+        busy.kill()
+        busy.wait()
+    assert wait_until_quiet([busy.pid], limit=2)
+    assert wait_until_quiet([])
+    assert group_seconds(os.getpgrp()) > 0

@@ -1,0 +1,186 @@
+"""Bad files: the error names the path of the file that is bad, and of no other."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import save
+from PIL import Image
+
+from pipelines import imagenet
+
+
+@pytest.fixture
+def good_files(photo_folder, tmp_path):
+    """A copy of the photo folder for a test to spoil."""
+    return shutil.copytree(photo_folder, tmp_path / "photos")
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+
+
+def cut_in_the_header(path):
+    path.write_bytes(path.read_bytes()[:40])
+
+
+SPOILERS = {
+    "text": lambda path: path.write_text("this is no picture\n" * 20),
+    "zeros": lambda path: path.write_bytes(bytes(5000)),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": truncated,
+    "cut in the header": cut_in_the_header,
+    "a GIF": lambda path: Image.new("RGB", (20, 20)).save(path, format="GIF"),
+    "random bytes": lambda path: path.write_bytes(np.random.default_rng(0).bytes(4000)),
+}
+
+
+def whole_epochs(loader, epochs=2):
+    for _ in range(epochs):
+        for _ in loader:
+            pass
+
+
+def named_paths(error):
+    return set(re.findall(r"[^\s,:]+\.jpg", str(error)))
+
+
+def loaders(root, kind):
+    if kind == "val":
+        return imagenet.val(root, batch_size=8, size=16, resize=16, device="cpu")
+    # The whole image, so that the crop cannot lie above a cut
+    return imagenet.train(
+        root,
+        batch_size=8,
+        size=16,
+        device="cpu",
+        scale=(1, 1),
+        ratio=(0.01, 100),
+        fused=kind == "fused" or False,
+    )
+
+
+@pytest.fixture(params=["val", "train", "fused"])
+def kind(request):
+    from dali_cutmix import can_fuse
+
+    if request.param == "fused" and not can_fuse(None, None):
+        pytest.skip("dali_cutmix was built without a C++ compiler")
+    return request.param
+
+
+@pytest.mark.parametrize("spoiled", SPOILERS)
+def test_a_bad_file_is_named_and_no_good_one_is(good_files, kind, spoiled):
+    bad = sorted(good_files.rglob("*.jpg"))[13]
+    SPOILERS[spoiled](bad)
+    loader = loaders(good_files, kind)
+    with pytest.raises(RuntimeError) as caught:
+        whole_epochs(loader)
+    assert str(bad) in str(caught.value)
+    assert named_paths(caught.value) == {str(bad)}
+
+
+@pytest.mark.parametrize("spoiled", ["text", "truncated"])
+def test_the_message_says_what_to_do(good_files, kind, spoiled):
+    bad = sorted(good_files.rglob("*.jpg"))[3]
+    SPOILERS[spoiled](bad)
+    with pytest.raises(RuntimeError, match=r"cannot be decoded: .*\.jpg\. Remove or replace the file.*DALI says: "):
+        whole_epochs(loaders(good_files, kind))
+
+
+def test_two_bad_files_of_a_batch_are_both_named(good_files):
+    files = sorted(good_files.rglob("*.jpg"))
+    for i in (9, 11):
+        SPOILERS["text"](files[i])
+    with pytest.raises(RuntimeError) as caught:
+        whole_epochs(loaders(good_files, "val"))
+    assert named_paths(caught.value) == {str(files[9]), str(files[11])}
+
+
+def test_the_batches_before_the_bad_file_are_delivered(good_files):
+    files = sorted(good_files.rglob("*.jpg"))
+    SPOILERS["zeros"](files[17])
+    batches = iter(loaders(good_files, "val"))
+    assert sum(len(next(batches)[1]) for _ in range(2)) == 16
+    with pytest.raises(RuntimeError, match=re.escape(str(files[17]))):
+        next(batches)
+
+
+def test_a_file_in_a_relative_folder_is_named_so_that_it_is_found(good_files, monkeypatch):
+    bad = sorted(good_files.rglob("*.jpg"))[13]
+    SPOILERS["text"](bad)
+    monkeypatch.chdir(good_files.parent)
+    loader = loaders("photos", "val")
+    monkeypatch.chdir(good_files)
+    with pytest.raises(RuntimeError) as caught:
+        whole_epochs(loader)
+    assert named_paths(caught.value) == {str(bad)}
+
+
+def test_a_file_that_vanished_after_the_loader_was_built_is_named(good_files, kind):
+    loader = loaders(good_files, kind)
+    next(iter(loader))
+    gone = sorted(good_files.rglob("*.jpg"))[20]
+    gone.unlink()
+    with pytest.raises(RuntimeError, match=re.escape(str(gone))):
+        whole_epochs(loader, epochs=3)
+
+
+def test_a_bad_file_in_a_resumed_epoch_is_named(good_files):
+    """The diagnosis starts from the state before the failed batch, wherever that came from."""
+    bad = sorted(good_files.rglob("*.jpg"))[21]
+    loader = loaders(good_files, "val")
+    batches = iter(loader)
+    next(batches)
+    saved = loader.state_dict()
+    SPOILERS["text"](bad)
+    resumed = loaders(good_files, "val")
+    resumed.load_state_dict(saved)
+    with pytest.raises(RuntimeError) as caught:
+        whole_epochs(resumed)
+    assert named_paths(caught.value) == {str(bad)}
+
+
+SHRINKING = """
+import sys
+from pathlib import Path
+from pipelines import imagenet
+
+batches = iter(imagenet.val(sys.argv[1], batch_size=4, size=16, resize=16, device="cpu", prefetch=1, num_threads=1))
+next(batches)
+for path in Path(sys.argv[1]).rglob("*.jpg"):
+    path.write_text("x")
+list(batches)
+"""
+
+
+def test_files_that_shrink_while_they_are_read_are_an_error_and_no_crash(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (20, 300, 300, 3), np.uint8)
+    for i, image in enumerate(noise):
+        save(image, tmp_path / "a" / f"{i:02d}.jpg")
+    environment = {**os.environ, "PYTHONPATH": str(Path(imagenet.__file__).parent.parent)}
+    command = [sys.executable, "-c", SHRINKING, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1, "an exception, not a signal"
+    assert "DecodeError: cannot be decoded: " in done.stderr
+
+
+def test_an_image_that_is_good_but_rare_is_no_bad_file(tmp_path):
+    """Gray, CMYK, progressive and PNG under the name of a JPEG decode."""
+    for i, mode in enumerate(("L", "RGB", "CMYK")):
+        save(
+            Image.new(mode, (40, 30), 100 if mode == "L" else None),
+            tmp_path / "a" / f"{i}.jpg",
+            progressive=True,
+        )
+    stream = io.BytesIO()
+    Image.new("RGB", (30, 40)).save(stream, format="PNG")
+    (tmp_path / "a" / "3.jpg").write_bytes(stream.getvalue())
+    whole_epochs(imagenet.val(tmp_path, batch_size=3, size=16, resize=16, device="cpu"))
+    whole_epochs(imagenet.train(tmp_path, batch_size=3, size=16, device="cpu"))

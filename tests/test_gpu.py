@@ -1,0 +1,327 @@
+"""The GPU: wired right without one, bit for bit the same with one.
+
+The first part needs no GPU. It defines every graph for a GPU and goes on until CUDA itself is asked for; DALI checks
+on the way whether each input is on the device that its operator wants. The second part carries the marker ``gpu``.
+"""
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from nvidia.dali import fn, pipeline_def, types
+
+import dali_cutmix as dc
+from dali_cutmix.paste import paste, paste_numpy
+from pipelines import imagenet
+
+POLICIES = [
+    dc.CutMix(),
+    dc.CutMix(probability=0.5, per_sample=True),
+    dc.Mixup(0.2),
+    dc.Cutout(),
+    dc.OneOf((dc.CutMix(), dc.Mixup(), dc.Cutout(), None)),
+    None,
+]
+FILL = (124, 116, 104)
+
+without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here, so CUDA would not fail")
+
+
+# Without a GPU
+
+
+@pytest.fixture
+def as_if_there_were_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+
+
+NO_CUDA = "create a GPU DALI pipeline while CUDA is not available"
+
+
+@without_gpu
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+@pytest.mark.parametrize("targets", ["dense", "pairs"])
+def test_the_training_graph_for_a_gpu_is_wired_right(colour_folder, as_if_there_were_a_gpu, policy, targets):
+    with pytest.raises(RuntimeError, match=NO_CUDA):
+        imagenet.train(colour_folder, batch_size=4, size=16, device="cuda:0", mix=policy, targets=targets)
+
+
+@without_gpu
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("function", [imagenet.train, imagenet.val])
+def test_every_output_format_for_a_gpu_is_wired_right(
+    colour_folder, as_if_there_were_a_gpu, function, dtype, channels_last
+):
+    options = {"dtype": dtype, "channels_last": channels_last}
+    with pytest.raises(RuntimeError, match=NO_CUDA):
+        function(colour_folder, batch_size=4, size=16, device="cuda:0", **options)
+
+
+@without_gpu
+def test_a_wrong_wire_would_be_noticed_without_a_gpu(colour_folder):
+    """What the two tests above rely on: a plan left on the CPU fails as such, before CUDA is asked for."""
+
+    @pipeline_def(batch_size=4, num_threads=1, device_id=0)
+    def graph():
+        jpegs, labels = dc.read_folder(colour_folder)
+        return paste(dc.random_resized_crop(jpegs, 16), fn.stack(*[labels] * 7), FILL)
+
+    with pytest.raises(RuntimeError, match='input 1 for gpu operator .* incompatible device "cpu"'):
+        graph()
+
+
+@without_gpu
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_images_and_targets_of_a_gpu_graph_are_on_the_gpu(colour_folder, policy):
+    devices = []
+
+    @pipeline_def(batch_size=4, num_threads=1, device_id=0)
+    def graph():
+        jpegs, labels = dc.read_folder(colour_folder)
+        images = dc.random_resized_crop(jpegs, 16)
+        mixed, *shares = dc.mix(images, labels, policy, targets="pairs")
+        outputs = (dc.normalize(mixed), dc.normalize(dc.resize_center_crop(jpegs, 16, resize=16)), *shares)
+        devices.extend(output.device for output in (images, mixed, *outputs))
+        return outputs
+
+    pipe = graph()
+    pipe.start_py_workers()
+    assert devices == ["gpu"] * 6
+
+
+def test_the_fused_path_is_refused_on_a_gpu(colour_folder, as_if_there_were_a_gpu):
+    with pytest.raises(ValueError, match="fused=True given with device='cuda:0'; it works on the CPU"):
+        imagenet.train(colour_folder, batch_size=4, size=16, device="cuda:0", fused=True)
+
+
+# With a GPU
+
+
+def random_batch(n, height, width, channels, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (n, height, width, channels), np.uint8)
+    x = np.sort(rng.integers(0, width + 1, (n, 2)), 1)
+    y = np.sort(rng.integers(0, height + 1, (n, 2)), 1)
+    partner = np.where(rng.random(n) < 0.2, -1, rng.permutation(n))
+    weight = np.where(rng.random(n) < 0.5, 0, rng.integers(0, 65537, n))
+    columns = [partner, x[:, 0], y[:, 0], x[:, 1], y[:, 1], rng.integers(0, 2, n), weight]
+    return images, np.stack(columns, 1).astype(np.int32)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("n", "height", "width", "channels"),
+    [(1, 1, 1, 3), (5, 7, 9, 1), (16, 64, 48, 3), (7, 33, 47, 4), (64, 224, 224, 3)],
+)
+def test_cupy_gives_the_bits_of_numpy(n, height, width, channels):
+    import cupy
+
+    from dali_cutmix.paste import paste_cupy
+
+    fill = (1, 2, 3, 4)
+    for seed in range(5):
+        images, rows = random_batch(n, height, width, channels, seed)
+        on_gpu = paste_cupy([cupy.asarray(image) for image in images], [cupy.asarray(row) for row in rows], fill)
+        expected = np.stack(paste_numpy(list(images), list(rows), fill))
+        np.testing.assert_array_equal(np.stack([image.get() for image in on_gpu]), expected)
+
+
+@pytest.mark.gpu
+def test_the_operator_in_a_graph_gives_the_bits_of_numpy():
+    batches = [random_batch(16, 40, 64, 3, seed) for seed in range(20)]
+
+    @pipeline_def(batch_size=16, num_threads=2, device_id=0)
+    def graph():
+        images, rows = fn.external_source(
+            source=lambda info: tuple(map(list, batches[info.iteration % 20])),
+            num_outputs=2,
+            batch=True,
+            batch_info=True,
+            dtype=[types.UINT8, types.INT32],
+            ndim=[3, 1],
+            layout=["HWC", ""],
+        )
+        return paste(images.gpu(), rows.gpu(), FILL)
+
+    pipe = graph()
+    pipe.build()
+    for images, rows in batches:
+        (mixed,) = pipe.run()
+        expected = np.stack(paste_numpy(list(images), list(rows), FILL))
+        np.testing.assert_array_equal(mixed.as_cpu().as_array(), expected)
+
+
+@pytest.mark.gpu
+def test_the_operator_does_not_synchronize():
+    """The stream is still busy when the call returns: nobody has waited for it. A host copy would have."""
+    import cupy
+
+    from dali_cutmix.paste import paste_cupy
+
+    images, rows = random_batch(8, 64, 64, 3, 0)
+    device_images, device_rows = [cupy.asarray(x) for x in images], [cupy.asarray(x) for x in rows]
+    expected = np.stack(paste_numpy(list(images), list(rows), FILL))
+    paste_cupy(device_images, device_rows, FILL)  # compiled, and its memory is in the pool
+    stream = torch.cuda.Stream()
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream), cupy.cuda.ExternalStream(stream.cuda_stream):
+        torch.cuda._sleep(2_000_000_000)  # cycles: about a second
+        mixed = paste_cupy(device_images, device_rows, FILL)
+        busy = not stream.query()
+    assert busy, "paste_cupy waited for the stream"
+    torch.cuda.synchronize()
+    np.testing.assert_array_equal(np.stack([image.get() for image in mixed]), expected)
+
+
+@pytest.mark.gpu
+def test_the_hand_off_does_not_synchronize(photo_folder):
+    """Taking a batch waits for DALI's work at most, never for the training step on the consumer's stream."""
+    loader = imagenet.train(photo_folder, batch_size=4, size=32, device="cuda:0")
+    batches = iter(loader)
+    next(batches)
+    torch.cuda.synchronize()
+    torch.cuda._sleep(2_000_000_000)
+    images, targets = next(batches)
+    busy = not torch.cuda.current_stream().query()
+    assert busy, "the loader waited for the consumer's stream"
+    assert images.isfinite().all()
+    assert (targets.sum(1) - 1).abs().max() < 1e-6
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_a_gpu_makes_the_draws_of_a_cpu_and_nearly_its_pixels(colour_folder, policy):
+    """Plain colours: decoders and filters differ by a level or two, plans and targets not at all."""
+    options = {"batch_size": 8, "size": 32, "mix": policy, "seed": 2}
+    on_cpu = imagenet.train(colour_folder, device="cpu", fused=False, **options)
+    on_gpu = imagenet.train(colour_folder, device="cuda:0", **options)
+    for (images, targets), (gpu_images, gpu_targets) in zip(on_cpu, on_gpu, strict=True):
+        assert gpu_images.is_cuda
+        assert gpu_targets.is_cuda
+        assert torch.equal(gpu_targets.cpu(), targets)
+        torch.testing.assert_close(gpu_images.cpu(), images, rtol=0, atol=5 / 57)
+
+
+@pytest.mark.gpu
+def test_pairs_are_on_the_gpu_and_equal_dense_targets(colour_folder):
+    options = {"batch_size": 8, "size": 32, "seed": 2, "device": "cuda:0"}
+    dense = imagenet.train(colour_folder, **options)
+    pairs = imagenet.train(colour_folder, targets="pairs", **options)
+    for (images, targets), (same, labels, lam) in zip(dense, pairs, strict=True):
+        assert torch.equal(images, same)
+        assert labels.is_cuda
+        assert lam.is_cuda
+        logits = torch.randn(8, 12, device="cuda:0")
+        torch.testing.assert_close(dc.soft_cross_entropy(logits, targets), dc.pair_cross_entropy(logits, labels, lam))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_formats_on_the_gpu(photo_folder, dtype, channels_last):
+    options = {"batch_size": 4, "size": 32, "device": "cuda:0"}
+    reference, _ = next(iter(imagenet.train(photo_folder, **options)))
+    images, _ = next(iter(imagenet.train(photo_folder, dtype=dtype, channels_last=channels_last, **options)))
+    assert images.dtype == dtype
+    assert images.device == torch.device("cuda:0")
+    assert images.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    torch.testing.assert_close(images.float(), reference, rtol=2**-7, atol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_holes_on_the_gpu_are_exactly_0(colour_folder, dtype):
+    loader = imagenet.train(
+        colour_folder, batch_size=8, size=32, device="cuda:0", dtype=dtype, mix=dc.Cutout(per_sample=True)
+    )
+    for images, targets in loader:
+        is_hole = (images == 0).all(1)
+        assert is_hole.sum((1, 2)).min() > 8 * 8 * 0.9
+        assert is_hole.sum((1, 2)).max() <= 17 * 17
+        assert (targets.max(1).values == 1).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("executor", [{}, {"exec_dynamic": False}], ids=str)
+def test_batches_that_are_kept_on_the_gpu_stay_as_they_were(photo_folder, executor):
+    @pipeline_def(**dc.pipeline_options(4, device="cuda:0"), **executor)
+    def graph():
+        jpegs, labels = dc.read_folder(photo_folder)
+        images, targets = dc.mix(dc.random_resized_crop(jpegs, 32), labels)
+        return dc.normalize(images), targets
+
+    loader = dc.Loader(graph())
+    kept = [(images, images.clone(), targets, targets.clone()) for _ in range(5) for images, targets in loader]
+    assert all(torch.equal(a, b) and torch.equal(c, d) for a, b, c, d in kept)
+    assert len({tuple(copy.flatten()[:64].tolist()) for _, copy, _, _ in kept}) == len(kept)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_training_on_the_gpu_goes_on_bit_for_bit(photo_folder, policy):
+    def make():
+        return imagenet.train(photo_folder, batch_size=7, size=32, device="cuda:0", mix=policy)
+
+    def endless(loader):
+        while True:
+            yield from loader
+
+    reference = make()
+    running, batches, states = endless(reference), [], [reference.state_dict()]
+    for _ in range(8):
+        batches.append([tensor.clone() for tensor in next(running)])
+        states.append(reference.state_dict())
+    for i in (0, 1, 3, 5):
+        resumed = make()
+        resumed.load_state_dict(states[i])
+        for expected, found in zip(batches[i : i + 2], endless(resumed), strict=False):
+            assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+@pytest.mark.gpu
+def test_evaluation_on_the_gpu_is_near_the_cpu_and_gives_every_sample_once(photo_folder):
+    options = {"batch_size": 10, "size": 64, "resize": 72}
+    on_cpu = imagenet.val(photo_folder, device="cpu", **options)
+    on_gpu = imagenet.val(photo_folder, device="cuda:0", **options)
+    seen = 0
+    for (images, labels), (gpu_images, gpu_labels) in zip(on_cpu, on_gpu, strict=True):
+        assert gpu_labels.is_cuda
+        assert torch.equal(gpu_labels.cpu(), labels)
+        difference = (gpu_images.cpu() - images).abs().mean() * 57
+        assert difference < 1.5, "levels, as a mean over pixels"
+        seen += len(labels)
+    assert seen == 24
+
+
+@pytest.mark.gpu
+def test_memory_does_not_grow(photo_folder):
+    loader = imagenet.train(photo_folder, batch_size=8, size=64, device="cuda:0")
+
+    def used_after(epochs):
+        for _ in range(epochs):
+            for _ in loader:
+                pass
+        gc.collect()
+        torch.cuda.synchronize()
+        free, total = torch.cuda.mem_get_info()
+        return total - free
+
+    before = used_after(20)
+    assert used_after(60) - before < 64 * 2**20
+
+
+@pytest.mark.gpu
+def test_a_bad_file_is_named_on_the_gpu(photo_folder, tmp_path):
+    import shutil
+
+    root = shutil.copytree(photo_folder, tmp_path / "photos")
+    bad = sorted(root.rglob("*.jpg"))[13]
+    bad.write_text("this is no picture\n" * 20)
+    with pytest.raises(RuntimeError) as caught:
+        for _ in imagenet.val(root, batch_size=8, size=16, resize=16, device="cuda:0"):
+            pass
+    assert str(bad) in str(caught.value)

@@ -1,0 +1,184 @@
+"""Read: a folder of classes, in sorted order, and the folders that are none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import save
+from nvidia.dali import pipeline_def
+from PIL import Image
+
+import dali_cutmix as dc
+from dali_cutmix.read import EXTENSIONS, scan_folder
+
+
+def touch(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+
+
+def labels_and_paths(root, **reading):
+    """What a graph that reads the folder delivers, one sample at a time."""
+
+    @pipeline_def(batch_size=1, num_threads=1, device_id=None)
+    def graph():
+        return dc.read_folder(root, **reading)
+
+    pipe = graph()
+    pipe.build()
+    (reader,) = pipe.reader_meta().values()
+    found = []
+    for _ in range(reader["epoch_size"]):
+        jpegs, labels = pipe.run()
+        found.append((labels.at(0).item(), jpegs[0].source_info()))
+    return found
+
+
+def test_labels_follow_the_sorted_names_of_the_folders(tmp_path):
+    for name in ("b/2.jpg", "b/1.jpg", "a/9.JPEG", "a/10.png", "C/x.jpg"):
+        touch(tmp_path / name)
+    files, labels, classes = scan_folder(tmp_path)
+    assert classes == ["C", "a", "b"]
+    assert files == [
+        os.path.join(*name.split("/")) for name in ("C/x.jpg", "a/10.png", "a/9.JPEG", "b/1.jpg", "b/2.jpg")
+    ]
+    assert labels == [0, 1, 1, 2, 2]
+
+
+def test_it_is_torchvisions_image_folder(colour_folder):
+    from torchvision.datasets import ImageFolder
+
+    files, labels, classes = scan_folder(colour_folder)
+    theirs = ImageFolder(str(colour_folder))
+    assert classes == theirs.classes
+    assert [(str(colour_folder / file), label) for file, label in zip(files, labels, strict=True)] == theirs.samples
+
+
+def test_other_files_and_hidden_folders_are_left_out(tmp_path):
+    for name in ("a/1.jpg", "a/readme.txt", "a/.DS_Store", ".cache/1.jpg", "list.csv", "b/1.webp"):
+        touch(tmp_path / name)
+    assert scan_folder(tmp_path) == (
+        [os.path.join("a", "1.jpg"), os.path.join("b", "1.webp")],
+        [0, 1],
+        ["a", "b"],
+    )
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".JPG", ".jpeg", ".png", ".bmp", ".webp"])
+def test_these_are_images(tmp_path, extension):
+    touch(tmp_path / "a" / f"1{extension}")
+    assert extension.lower() in EXTENSIONS
+    assert len(scan_folder(tmp_path)[0]) == 1
+
+
+def test_names_may_hold_anything(tmp_path):
+    names = ["a b/it's 1, 2.jpg", "übung/ß ✓.jpg", "x=y;z/#1.jpg"]
+    for name in names:
+        save(Image.new("RGB", (8, 8)), tmp_path / name)
+    found = labels_and_paths(tmp_path, shuffle=False)
+    assert found == [(i, str(tmp_path / name)) for i, name in enumerate(sorted(names))]
+
+
+def test_links_to_folders_and_relative_paths_work(tmp_path, monkeypatch):
+    save(Image.new("RGB", (8, 8)), tmp_path / "real" / "1.jpg")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    assert labels_and_paths("data", shuffle=False) == [(0, str(tmp_path / "data" / "link" / "1.jpg"))]
+
+
+def test_labels_belong_to_their_files_when_shuffled(colour_folder):
+    found = labels_and_paths(colour_folder)
+    assert len(set(found)) == 50
+    assert all(f"class{label:02d}" in path for label, path in found)
+    assert found != sorted(found)
+
+
+# Bad input
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder; wanted is a folder with one subfolder"):
+        labels_and_paths(tmp_path / "nowhere")
+
+
+def test_a_file_is_no_folder(tmp_path):
+    touch(tmp_path / "archive.tar")
+    with pytest.raises(ValueError, match=r"archive\.tar: not a folder; wanted is a folder with one subfolder"):
+        labels_and_paths(tmp_path / "archive.tar")
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r": it is empty; wanted is a folder with one subfolder"):
+        labels_and_paths(tmp_path)
+
+
+def test_a_folder_of_images_without_classes_is_refused(tmp_path):
+    touch(tmp_path / "1.jpg")
+    with pytest.raises(ValueError, match=r": it holds files but no subfolders; wanted is a folder with one subfolder"):
+        labels_and_paths(tmp_path)
+
+
+def test_a_class_without_images_is_named(tmp_path):
+    touch(tmp_path / "cat" / "1.jpg")
+    touch(tmp_path / "dog" / "1.txt")
+    with pytest.raises(
+        ValueError, match=r"dog: no image in this class folder .*\.jpg.*add images or remove the folder"
+    ):
+        labels_and_paths(tmp_path)
+
+
+def test_more_classes_than_announced_are_refused(colour_folder):
+    with pytest.raises(ValueError, match=r"num_classes=11 given, but the folder .* has 12 classes.*give at least 12"):
+        labels_and_paths(colour_folder, num_classes=11)
+    assert len(labels_and_paths(colour_folder, num_classes=12)) == 50
+
+
+@pytest.mark.parametrize(
+    "shard", [(2, 2), (-1, 2), (0, 0), (0, -1), (1, 1), 3, (0,), (0, 1, 2), (0.0, 2), "01"], ids=str
+)
+def test_an_impossible_shard_is_refused(colour_folder, shard):
+    with pytest.raises(
+        ValueError, match=r"shard=.* given; it is \(rank, world_size\) with 0 <= rank < world_size"
+    ) as caught:
+        labels_and_paths(colour_folder, shard=shard)
+    assert repr(shard) in str(caught.value)
+
+
+def test_more_shards_than_images_are_refused(numbered_folder):
+    with pytest.raises(ValueError, match=r"5 images for 6 shards; every shard needs at least one"):
+        labels_and_paths(numbered_folder(5), shard=(0, 6))
+
+
+def test_outside_a_graph_it_says_where_it_belongs(colour_folder):
+    with pytest.raises(RuntimeError, match=r"call them inside a function decorated with @nvidia\.dali\.pipeline_def"):
+        dc.read_folder(colour_folder)
+
+
+WITHOUT_DALI = """
+import sys
+from pathlib import Path
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name == "nvidia.dali" or name.startswith("nvidia.dali."):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+import dali_cutmix
+"""
+
+
+def test_without_dali_the_import_says_which_extra_to_install():
+    root = str(Path(dc.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": root}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DALI], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: dali_cutmix needs NVIDIA DALI, which is not installed")
+    assert "pip install 'dali_cutmix[cuda12]'" in last
+    assert "pip install 'dali_cutmix[cuda13]'" in last

@@ -1,0 +1,101 @@
+"""What the two commands print, and that whatever cannot be is told before work starts."""
+
+import sys
+
+import pytest
+from train_fixtures import make_folder
+
+from train import __main__ as training
+from train import evaluate as evaluation
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("data"), train=4)
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path):
+    """Call a command as the shell would, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(main, *arguments):
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        return main()
+
+    return call
+
+
+def test_training_prints_its_top1_and_where_things_are(call, data, tmp_path, capsys):
+    small = ("--size", 32, "--val-resize", 32, "--batch-size", 4, "--device", "cpu")
+    call(training.main, "digits", "--data", data, "--epochs", 1, "--warmup-epochs", 0, *small)
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("digits-")
+    assert (run / "metrics.csv").exists()
+    printed = capsys.readouterr()
+    assert "epoch 1/1  train loss " in printed.out
+    last = printed.out.splitlines()[-1]
+    assert last.startswith("validation top-1 ")
+    assert last.endswith(f"metrics and checkpoints are in runs/{run.name}")
+    assert "step" not in printed.err  # no progress bar where nobody watches
+
+    call(evaluation.main, run)
+    assert (run / "last.eval.json").exists()
+    assert "top1 " in capsys.readouterr().out
+
+
+def test_the_help_names_recipes_and_options(call, capsys):
+    with pytest.raises(SystemExit) as done:
+        call(training.main, "--help")
+    assert done.value.code == 0
+    text = capsys.readouterr().out
+    for word in ("imagenet-resnet50-fast", "--mix {cutmix,mixup,cutout,none}", "--resume", "--batch-size INT"):
+        assert word in text
+    assert "--recipe" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["imagenet"], "no recipe 'imagenet'; allowed are digits, imagenet-resnet50, imagenet-resnet50-fast."),
+        (["--device", "cuda:99"], "--device cuda:99 needs GPU 99, but PyTorch sees"),
+        (["--device", "tpu"], "--device 'tpu' given; allowed are cpu, cuda, cuda:N and auto."),
+        (["--data", "gone"], "--data gone: it has no folder train; wanted is a folder with train and val"),
+        (
+            ["--data", "DATA", "--batch-size", "4", "--model", "resnet10x"],
+            "no model 'resnet10x'; allowed are resnet10 and torchvision's",
+        ),
+        (["--data", "DATA", "--batch-size", "5000"], "batch_size=5000"),
+        (["--resume", "gone"], "gone: no such checkpoint; give a run folder or a checkpoint (.pt)."),
+        (["--data", "DATA", "--batch-size", "4", "--output-dir", "/dev/null/x"], "/dev/null"),
+    ],
+)
+def test_what_cannot_be_is_told_before_work_starts(call, data, tmp_path, arguments, message):
+    with pytest.raises(SystemExit) as done:
+        call(training.main, *(data if word == "DATA" else word for word in arguments))
+    assert str(done.value.code).startswith("error: ")
+    assert message in str(done.value.code)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--alpha", "0"], "alpha=0.0 given"),
+        (["--mix-probability", "2"], "probability=2.0 given"),
+        (["--epochs", "0"], "--epochs 0 given; it must be above 0"),
+        (["--mix", "puzzle"], "invalid choice 'puzzle'"),
+        (["--learning-rate", "1"], "--learning-rate"),
+    ],
+)
+def test_wrong_options_are_told(call, arguments, message, capsys):
+    with pytest.raises(SystemExit) as done:
+        call(training.main, *arguments)
+    assert done.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_evaluation_needs_a_checkpoint(call, tmp_path):
+    with pytest.raises(SystemExit) as done:
+        call(evaluation.main, "gone.pt")
+    assert done.value.code == "error: gone.pt: no such checkpoint; give a run folder or a checkpoint (.pt)."

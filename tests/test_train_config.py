@@ -1,0 +1,108 @@
+"""Options: what recipes prescribe, what the command line changes, what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import dali_cutmix as dc
+from train.__main__ import parse
+from train.config import Config
+from train.recipes import RECIPES, digits
+
+
+def test_the_papers_recipe():
+    config = RECIPES["imagenet-resnet50"]()
+    assert (config.model, config.epochs, config.batch_size, config.lr) == ("resnet50", 300, 256, 0.1)
+    assert (config.schedule, config.milestones) == ("step", (75, 150, 225))
+    assert (config.momentum, config.weight_decay, config.label_smoothing) == (0.9, 1e-4, 0.0)
+    assert config.policy() == dc.CutMix(alpha=1.0, probability=1.0)
+    assert (config.size, config.val_resize, config.crop) == (224, 256, 224)
+
+
+def test_the_short_recipe():
+    config = RECIPES["imagenet-resnet50-fast"]()
+    assert config.amp
+    assert config.channels_last
+    assert config.schedule == "cosine"
+    assert (config.size, config.crop) == (176, 224)
+
+
+def test_digits_are_neither_flipped_nor_cut_away():
+    config = digits()
+    assert config.flip == 0
+    assert config.val_resize == config.crop
+    assert config.policy() == dc.CutMix(alpha=1.0, probability=0.5)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_carry_their_names(name):
+    assert RECIPES[name]().recipe == name
+
+
+def test_no_arguments_mean_digits():
+    assert parse([]) == digits()
+
+
+def test_options_change_the_recipe():
+    config = parse(["imagenet-resnet50", "--data", "/d", "--mix", "mixup", "--alpha", "0.2", "--no-amp"])
+    expected = replace(RECIPES["imagenet-resnet50"](), data=Path("/d"), mix="mixup", alpha=0.2, amp=False)
+    assert config == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "policy"),
+    [
+        (["--mix", "cutmix", "--alpha", "0.5"], dc.CutMix(0.5, 0.5)),
+        (["--mix", "mixup", "--mix-probability", "1"], dc.Mixup(1.0, 1.0)),
+        (["--mix", "cutout", "--cutout-length", "0.25"], dc.Cutout(0.25, 0.5)),
+        (["--mix", "none"], None),
+    ],
+)
+def test_policies_by_name(options, policy):
+    assert parse(options).policy() == policy
+
+
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(ValueError, match="no recipe 'imagenet'; allowed are digits, imagenet-resnet50, imagenet-res"):
+        parse(["imagenet"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"alpha": 0.0}, "alpha=0.0 given"),
+        ({"mix_probability": 1.5}, "probability=1.5 given"),
+        ({"mix": "cutout", "cutout_length": 0.0}, "length=0.0 given"),
+        ({"schedule": "linear"}, "--schedule 'linear' given; allowed are step and cosine"),
+        ({"mix": "puzzle"}, "--mix 'puzzle' given; allowed are cutmix, mixup, cutout and none"),
+        ({"batch_size": 0}, "--batch-size 0 given; it must be above 0"),
+        ({"epochs": -1}, "--epochs -1 given; it must be above 0"),
+        ({"lr": 0.0}, "--lr 0 given; it must be above 0"),
+        ({"log_every": 0}, "--log-every 0 given; it must be above 0"),
+        ({"cpu_threads": 0}, "--cpu-threads 0 given; it must be above 0"),
+        ({"weight_decay": -0.1}, "--weight-decay -0.1 given; it must be at least 0"),
+        ({"seed": -1}, "--seed -1 given; it must be at least 0"),
+        ({"ema": 1.0}, "--ema 1 given; it must be at least 0 and below 1"),
+        ({"momentum": 0.0}, "--momentum 0 given; it must be above 0 and below 1"),
+        ({"label_smoothing": 1.0}, "--label-smoothing 1 given; it must be at least 0 and below 1"),
+        ({"val_resize": 40}, "--val-resize 40 is smaller than the crop that validation takes of it, 48"),
+        ({"val_size": 64}, "--val-resize 48 is smaller than the crop that validation takes of it, 64"),
+        ({"warmup_epochs": 30}, "--warmup-epochs 30 is more than --epochs 14"),
+    ],
+)
+def test_wrong_values_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(digits(), **changes)
+
+
+def test_it_survives_a_checkpoint():
+    config = replace(digits(), data=Path("/d"), output_dir=Path("runs/a"))
+    assert Config.from_dict(config.to_dict()) == config
+
+
+def test_options_of_other_versions():
+    """A checkpoint may lack options that came later, and have some that went."""
+    fields = digits().to_dict() | {"gone": 1}
+    del fields["compile"]
+    assert Config.from_dict(fields) == digits()

@@ -1,0 +1,104 @@
+"""Several processes under torchrun, and devices."""
+
+import json
+
+import pytest
+import torch
+from train_fixtures import ALONE, assert_same_result, command, make_folder
+
+from train.distributed import join, resolve_device
+from train.evaluate import Options, evaluate
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("data"), val=3)
+
+
+@pytest.fixture(scope="module")
+def options(data):
+    steady = ["--schedule", "step", "--warmup-epochs", "0", "--ema", "0.9", "--lr", "0.01"]
+    return ["--data", data, "--size", 32, "--val-resize", 32, "--batch-size", 8, "--device", "cpu", *steady]
+
+
+@pytest.fixture(scope="module")
+def pair(options, tmp_path_factory):
+    """The folder of a run by two processes."""
+    folder = tmp_path_factory.mktemp("pair") / "run"
+    done = command("train", *options, "--epochs", 2, "--output-dir", folder, processes=2)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 2/2") == 1  # the first process speaks for both
+    return folder
+
+
+def test_metrics_equal_those_of_one_process(pair, data, tmp_path):
+    """Nine images in batches of four: the second process has one more than the first."""
+    done = command("train.evaluate", pair, "--data", data, "--json", tmp_path / "two.json", processes=2)
+    assert done.returncode == 0, done.stderr
+    together = json.loads((tmp_path / "two.json").read_text())
+    alone = evaluate(Options(pair, data=data), ALONE)
+    assert alone["images"] == together["images"] == 9
+    assert alone["loss"] == pytest.approx(together["loss"], abs=1e-6)
+    assert (alone["top1"], alone["top5"]) == (together["top1"], together["top5"])
+    last = torch.load(pair / "last.pt", weights_only=True)["history"][-1]
+    assert (last["val_loss"], last["val_top1"]) == (pytest.approx(alone["loss"], abs=1e-6), alone["top1"])
+
+
+def test_processes_draw_different_batches(pair):
+    first, second = torch.load(pair / "last.pt", weights_only=True)["ranks"]
+    assert first["loader"] != second["loader"]
+
+
+def test_a_resumed_run_ends_with_the_same_weights(pair, options, tmp_path):
+    folder = tmp_path / "run"
+    for more in (["--epochs", 1, "--output-dir", folder], ["--epochs", 2, "--resume", folder]):
+        done = command("train", *options, *more, processes=2)
+        assert done.returncode == 0, done.stderr
+    assert_same_result(folder / "last.pt", pair / "last.pt")
+
+
+def test_alone_without_torchrun():
+    with join("cpu") as mine:
+        assert mine.shard == (0, 1)
+        assert mine.is_first
+        assert mine.gather("x") == ["x"]
+        assert mine.sum(torch.ones(2)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "cpu:0", "mps", "cuda:-1", ""])
+def test_unknown_devices_are_refused(device):
+    with pytest.raises(ValueError, match=f"--device '{device}' given; allowed are cpu, cuda, cuda:N and auto"):
+        resolve_device(device, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "local_rank", "world_size", "expected"),
+    [
+        (0, "auto", 0, 1, "cpu"),
+        (0, "cpu", 1, 2, "cpu"),
+        (2, "cpu", 0, 1, "cpu"),
+        (2, "auto", 1, 2, "cuda:1"),
+        (2, "cuda", 1, 2, "cuda:1"),
+        (2, "cuda:1", 0, 1, "cuda:1"),
+    ],
+)
+def test_devices(monkeypatch, gpus, device, local_rank, world_size, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert resolve_device(device, local_rank, world_size) == torch.device(expected)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "local_rank", "world_size", "message"),
+    [
+        (0, "cuda:0", 0, 1, "--device cuda:0 needs GPU 0, but PyTorch sees 0 GPUs; .* for example --device cpu"),
+        (1, "cuda:3", 0, 1, "--device cuda:3 needs GPU 3, but PyTorch sees 1 GPU;"),
+        (1, "auto", 1, 2, "--device auto needs GPU 1, but PyTorch sees 1 GPU;"),
+        (4, "cuda:1", 0, 2, "--device cuda:1 given to 2 processes; .* give --device cuda"),
+    ],
+)
+def test_devices_that_are_not_there(monkeypatch, gpus, device, local_rank, world_size, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(ValueError, match=message):
+        resolve_device(device, local_rank, world_size)

@@ -1,0 +1,208 @@
+"""A run that was cut off and continued ends as one that was not: the same weights, bit for bit."""
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from train_fixtures import ALONE, TIMINGS, assert_same_result, command, environment_with, make_folder, quick
+
+from train.__main__ import parse
+from train.checkpoint import Checkpoint
+from train.loop import fit
+from train.run import Run, start
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The folder of a run of 18 steps that nothing cut off."""
+    folder = tmp_path_factory.mktemp("whole")
+    fit(start(quick(data, folder, ema=0.9), ALONE))
+    return folder
+
+
+class Killed(BaseException):
+    """Stands in for a process that is gone."""
+
+
+def train_until(step: int, config, monkeypatch) -> None:
+    """Train, and vanish after so many steps, before anything else happens."""
+    run = start(config, ALONE)
+    schedule = run.schedule
+
+    def die_at(now):
+        if now == step:
+            raise Killed
+        return schedule(now)
+
+    run.schedule = die_at
+    with pytest.raises(Killed):
+        fit(run)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return [{k: v for k, v in row.items() if k not in TIMINGS} for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("step", [4, 6, 8, 11, 12, 17])
+def test_cut_off_anywhere(data, whole, tmp_path, monkeypatch, step):
+    """Steps 1 to 6 are the first epoch; every second one leaves a checkpoint, and so does each epoch's end."""
+    config = quick(data, tmp_path, ema=0.9, checkpoint_every=2)
+    train_until(step, config, monkeypatch)
+    continued = start(replace(config, resume=tmp_path), ALONE)
+    assert continued.step == step - step % 2
+    fit(continued)
+    assert_same_result(tmp_path / "last.pt", whole / "last.pt")
+    assert_same_result(tmp_path / "best.pt", whole / "best.pt")
+    assert rows(tmp_path) == rows(whole)
+
+
+def test_cut_off_twice(data, whole, tmp_path, monkeypatch):
+    config = quick(data, tmp_path, ema=0.9, checkpoint_every=1)
+    train_until(5, config, monkeypatch)
+    train_until(14, replace(config, resume=tmp_path), monkeypatch)
+    fit(start(replace(config, resume=tmp_path / "last.pt"), ALONE))
+    assert_same_result(tmp_path / "last.pt", whole / "last.pt")
+
+
+def test_rows_after_the_checkpoint_are_dropped(data, whole, tmp_path, monkeypatch):
+    """metrics.csv of a run that was cut off after it was written, and before it, both end with each epoch once."""
+    config = quick(data, tmp_path, ema=0.9)
+    train_until(13, config, monkeypatch)
+    best = Checkpoint.load(tmp_path / "last.pt")
+    assert len(rows(tmp_path)) == best.epoch == 2
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("3,0.1,1,1,1,1,1,1,1\n4,0.")
+    fit(start(replace(config, resume=tmp_path), ALONE))
+    assert rows(tmp_path) == rows(whole)
+
+
+def test_between_the_two_checkpoints_of_an_epoch(data, whole, tmp_path, monkeypatch):
+    save = Checkpoint.save
+
+    def die_at_last(checkpoint, path):
+        if checkpoint.epoch == 3 and path.name == "last.pt":
+            raise Killed
+        save(checkpoint, path)
+
+    config = quick(data, tmp_path, ema=0.9)
+    run = start(config, ALONE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", die_at_last)
+        with pytest.raises(Killed):
+            fit(run)
+    fit(start(replace(config, resume=tmp_path), ALONE))
+    assert_same_result(tmp_path / "last.pt", whole / "last.pt")
+    assert_same_result(tmp_path / "best.pt", whole / "best.pt")
+
+
+def test_a_finished_run_has_nothing_left_to_do(data, whole):
+    before = (whole / "last.pt").read_bytes()
+    last = fit(start(quick(data, whole, ema=0.9, resume=whole), ALONE))
+    assert last["epoch"] == 3
+    assert (whole / "last.pt").read_bytes() == before
+
+
+def test_more_epochs_may_follow(data, tmp_path):
+    """A step schedule does not depend on the number of epochs, so two and one more are three."""
+    steady = {"schedule": "step", "milestones": (1, 2)}
+    fit(start(quick(data, tmp_path / "a", **steady), ALONE))
+    fit(start(quick(data, tmp_path / "b", epochs=2, **steady), ALONE))
+    fit(start(quick(data, tmp_path / "b", resume=tmp_path / "b", **steady), ALONE))
+    assert_same_result(tmp_path / "a" / "last.pt", tmp_path / "b" / "last.pt")
+
+
+def test_killed_for_real(data, tmp_path):
+    """SIGKILL in the middle, then --resume with nothing else on the command line."""
+    size = ["--size", "32", "--val-resize", "32", "--batch-size", "4", "--epochs", "6", "--warmup-epochs", "0"]
+    options = ["--data", str(data), *size, "--checkpoint-every", "3", "--device", "cpu", "--num-threads", "1"]
+    fit(start(parse([*options, "--output-dir", str(tmp_path / "whole")]), ALONE))
+
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "train", *options, "--output-dir", str(killed)], env=environment_with()
+    )
+    while process.poll() is None and not (killed / "best.pt").exists():
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 0 < Checkpoint.load(killed).step < 6 * 12
+
+    finished = command("train", "--resume", killed)
+    assert finished.returncode == 0, finished.stderr
+    assert_same_result(killed / "last.pt", tmp_path / "whole" / "last.pt")
+    assert rows(killed) == rows(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 4}, "--batch-size: 8 saved, 4 given"),
+        ({"lr": 0.2, "mix": "none"}, "--mix: cutmix saved, none given; --lr: 0.1 saved, 0.2 given"),
+        ({"model": "resnet18"}, "--model: resnet10 saved, resnet18 given"),
+        ({"ema": 0.0}, "--ema: 0.9 saved, 0.0 given"),
+    ],
+)
+def test_other_settings_are_refused_with_both_values(data, whole, changes, message):
+    with pytest.raises(
+        ValueError, match=f"last.pt cannot be continued with other settings \\({message}\\); give those"
+    ):
+        start(quick(data, whole, resume=whole, **({"ema": 0.9} | changes)), ALONE)
+
+
+def test_another_number_of_processes_is_refused(whole, data):
+    pair = start(quick(data, whole, ema=0.9, resume=whole), ALONE)
+    pair.ranks = replace(ALONE, world_size=2)
+    with pytest.raises(ValueError, match="number of processes: 1 saved, 2 given"):
+        pair.restore(whole)
+
+
+def test_other_classes_are_refused(whole, data, tmp_path):
+    for split in ("train", "val"):
+        for ours, theirs in (("blue", "blue"), ("green", "green"), ("white", "red")):
+            (tmp_path / split).mkdir(exist_ok=True)
+            (tmp_path / split / ours).symlink_to(data / split / theirs)
+    with pytest.raises(ValueError, match="class 2 is 'white', in the model it is 'red'"):
+        start(quick(tmp_path, whole, ema=0.9, resume=whole), ALONE)
+
+
+def test_other_files_are_refused(whole, tmp_path):
+    fewer = make_folder(tmp_path / "data", train=15)
+    with pytest.raises(ValueError, match="48 saved, 45 here"):
+        start(quick(fewer, whole, ema=0.9, resume=whole), ALONE)
+
+
+def test_weights_that_do_not_fit_are_refused(whole, data, tmp_path):
+    saved = Checkpoint.load(whole)
+    del saved.model["fc.bias"]
+    saved.save(tmp_path / "last.pt")
+    with pytest.raises(ValueError, match=r"(?s)last.pt does not fit the model 'resnet10'.*fc.bias"):
+        start(quick(data, tmp_path, ema=0.9, resume=tmp_path), ALONE)
+
+
+def test_the_command_line_takes_options_from_the_checkpoint(whole):
+    config = parse(["--resume", str(whole), "--epochs", "5"])
+    assert (config.size, config.batch_size, config.ema, config.epochs) == (32, 8, 0.9, 5)
+    assert (config.resume, config.output_dir) == (whole, whole)
+
+
+def test_another_recipe_on_the_command_line_is_refused(whole):
+    with pytest.raises(ValueError, match="trained with the recipe 'digits', and 'imagenet-resnet50' was given"):
+        parse(["imagenet-resnet50", "--resume", str(whole)])
+
+
+def test_random_numbers_continue(whole, data):
+    run: Run = start(quick(data, whole, ema=0.9, resume=whole), ALONE)
+    assert torch.equal(torch.get_rng_state(), Checkpoint.load(whole).ranks[0]["rng"]["cpu"])
+    assert run.epoch == 3

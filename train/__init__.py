@@ -1,0 +1,1 @@
+"""The trainer: `python -m train [RECIPE] [--options]`, and `python -m train.evaluate CHECKPOINT`."""

@@ -1,0 +1,144 @@
+"""The task: which batches, which loss, which metrics. The loop knows nothing of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import dali_cutmix as dc
+from pipelines import imagenet
+from train.config import Config
+from train.digits import digits
+from train.distributed import Ranks
+
+
+def data_folder(config: Config) -> Path:
+    """The folder with ``train`` and ``val``; the embedded digits, built if need be, where none is given.
+
+    Raises:
+        FileNotFoundError: it, or one of the two, is missing.
+    """
+    if config.data is None:
+        return digits()
+    for name in ("train", "val"):
+        if not (config.data / name).is_dir():
+            raise FileNotFoundError(
+                f"--data {config.data}: it has no folder {name}; wanted is a folder with train and val, each with "
+                "one subfolder for each class."
+            )
+    return config.data
+
+
+def train_loader(config: Config, ranks: Ranks) -> dc.Loader:
+    """Mixed training batches of this process."""
+    return imagenet.train(
+        data_folder(config) / "train",
+        batch_size=share_of_batch(config.batch_size, ranks),
+        size=config.size,
+        mix=config.policy(),
+        targets=config.targets,
+        device=str(ranks.device),
+        shard=ranks.shard,
+        seed=config.seed,
+        num_threads=config.num_threads,
+        channels_last=config.channels_last,
+        scale=config.scale,
+        ratio=config.ratio,
+        flip=config.flip,
+    )
+
+
+def val_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc.Loader:
+    """Validation batches of this process: every image once over all processes.
+
+    Args:
+        folder: of classes; ``val`` in the run's data if not given.
+    """
+    return imagenet.val(
+        data_folder(config) / "val" if folder is None else folder,
+        batch_size=share_of_batch(config.batch_size, ranks),
+        size=config.crop,
+        resize=config.val_resize,
+        device=str(ranks.device),
+        shard=ranks.shard,
+        num_threads=config.num_threads,
+        channels_last=config.channels_last,
+    )
+
+
+def share_of_batch(batch_size: int, ranks: Ranks) -> int:
+    """This process's part of a global batch.
+
+    Raises:
+        ValueError: the batch cannot be divided equally.
+    """
+    share, rest = divmod(batch_size, ranks.world_size)
+    if rest:
+        raise ValueError(
+            f"--batch-size {batch_size} is for all processes together and cannot be divided equally among "
+            f"{ranks.world_size}; give a multiple of {ranks.world_size}."
+        )
+    return share
+
+
+def check_classes(expected: Sequence[str], found: Sequence[str], folder: Path) -> None:
+    """Refuse data whose labels mean other classes than a model's outputs.
+
+    Args:
+        expected: names of the model's classes, or of the training data's.
+        found: names of the class folders in ``folder``.
+
+    Raises:
+        ValueError: they differ; the message names how.
+    """
+    if len(expected) != len(found):
+        raise ValueError(
+            f"{folder} has {len(found)} classes, the model {len(expected)}; give the data (or the checkpoint) "
+            "that belongs to it."
+        )
+    for label, (theirs, ours) in enumerate(zip(expected, found, strict=True)):
+        if theirs != ours:
+            raise ValueError(
+                f"{folder}: class {label} is {ours!r}, in the model it is {theirs!r}; the class folders must have "
+                "the names that the model was trained with."
+            )
+
+
+def loss(config: Config, logits: Tensor, targets: list[Tensor]) -> Tensor:
+    """Cross entropy with the mixed targets, dense or as pairs, in float32; a scalar."""
+    if config.targets == "dense":
+        (shares,) = targets
+        return dc.soft_cross_entropy(logits.float(), shares, config.label_smoothing)
+    labels, lam = targets
+    return dc.pair_cross_entropy(logits.float(), labels, lam, config.label_smoothing)
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, loader: dc.Loader, ranks: Ranks, amp: bool = False) -> dict[str, float]:
+    """Loss, top-1 and top-5 over the whole set, the same whatever the number of processes.
+
+    The loss is computed in float64; sums and counts are added up over batches and processes and divided once:
+    a mean of means would weigh the images of a small last batch more. The host waits for the device once, at
+    the end.
+
+    Returns:
+        ``val_loss`` (mean cross entropy), ``val_top1`` and ``val_top5`` (percent; of K < 5 classes, top-K).
+    """
+    model.eval()
+    sums = torch.zeros(4, dtype=torch.float64, device=ranks.device)  # images, loss, top-1, top-5
+    for images, labels in loader:
+        if len(labels) == 0:  # a process whose shard ended before the others'
+            continue
+        with torch.autocast(ranks.device.type, torch.bfloat16, enabled=amp):
+            logits = model(images)
+        logits = logits.double()
+        best = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
+        sums[0] += len(labels)
+        sums[1] += nn.functional.cross_entropy(logits, labels, reduction="sum")
+        sums[2] += best[:, 0].sum()
+        sums[3] += best.sum()
+    images, loss_sum, top1, top5 = ranks.sum(sums).tolist()
+    return {"val_loss": loss_sum / images, "val_top1": 100 * top1 / images, "val_top5": 100 * top5 / images}

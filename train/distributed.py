@@ -1,0 +1,98 @@
+"""One process or several (``torchrun``): who am I, on which device, and sums over all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among all of the run."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        """(rank, world_size), as loaders take it."""
+        return self.rank, self.world_size
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process prints and writes."""
+        return self.rank == 0
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Add ``tensor`` up over all processes, in place."""
+        if self.world_size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, in the order of their ranks."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value)
+        return values
+
+    def copy_from_first(self, tensors: list[torch.Tensor]) -> None:
+        """Overwrite ``tensors`` with those of the first process."""
+        if self.world_size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
+
+@contextmanager
+def join(device: str) -> Iterator[Ranks]:
+    """Join the process group that ``torchrun`` announces in the environment; alone without one.
+
+    Args:
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` (one process only) or ``"auto"``. With several processes,
+            each takes the GPU of its local rank. NCCL connects GPUs, gloo CPUs.
+
+    Raises:
+        ValueError: the device is unknown or not there.
+    """
+    rank, world_size, local_rank = (
+        int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+    )
+    mine = Ranks(rank, world_size, resolve_device(device, local_rank, world_size))
+    if mine.device.type == "cuda":
+        torch.cuda.set_device(mine.device)
+    if world_size > 1:
+        dist.init_process_group("nccl" if mine.device.type == "cuda" else "gloo")
+    try:
+        yield mine
+    finally:
+        if world_size > 1:
+            dist.destroy_process_group()
+
+
+def resolve_device(device: str, local_rank: int, world_size: int) -> torch.device:
+    """The device that ``--device`` means for this process; errors as in `join`."""
+    allowed = "allowed are cpu, cuda, cuda:N and auto"
+    name, _, number = device.partition(":")
+    if name not in ("cpu", "cuda", "auto") or (number and (name != "cuda" or not number.isdecimal())):
+        raise ValueError(f"--device {device!r} given; {allowed}.")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cpu" or (name == "auto" and count == 0):
+        return torch.device("cpu")
+    if number and world_size > 1:
+        raise ValueError(
+            f"--device {device} given to {world_size} processes; each takes the GPU of its local rank: "
+            "give --device cuda."
+        )
+    index = int(number) if number else local_rank
+    if index >= count:
+        found = f"PyTorch sees {count} GPU{'s' * (count != 1)}"
+        raise ValueError(f"--device {device} needs GPU {index}, but {found}; {allowed}, for example --device cpu.")
+    return torch.device("cuda", index)

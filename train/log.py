@@ -1,0 +1,75 @@
+"""What a run leaves behind for reading: metrics.csv, TensorBoard events, one printed line for each epoch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from train.files import write_atomically
+
+Row = dict[str, float]
+
+COLUMNS = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "val_loss",
+    "val_top1",
+    "val_top5",
+    "images_per_second",
+    "data_wait_share",
+    "seconds",
+)
+"""Of metrics.csv. Accuracies in percent; lr as of the epoch's last step; losses are means over images."""
+
+
+class Log:
+    """Writes for the first process, and nothing for the others.
+
+    The rows live in the checkpoint and metrics.csv is a view of them, so a resumed run has each epoch once,
+    wherever the run before was cut off. TensorBoard hides what that run logged after its checkpoint.
+
+    Args:
+        folder: of the run.
+        step: steps done so far.
+        active: whether this process is the one that writes.
+    """
+
+    def __init__(self, folder: Path, step: int, active: bool) -> None:
+        self._path = folder / "metrics.csv"
+        self._events = SummaryWriter(str(folder), purge_step=step + 1 if step else None) if active else None
+
+    def step(self, step: int, values: Row) -> None:
+        """Log single values, named by what they are, after ``step`` steps."""
+        if self._events:
+            for name, value in values.items():
+                self._events.add_scalar(name, value, step)
+
+    def epoch(self, step: int, row: Row, epochs: int) -> None:
+        """Log and print a complete epoch."""
+        if self._events:
+            self.step(step, {f"epoch/{name}": value for name, value in row.items() if name != "epoch"})
+            tqdm.write(
+                f"epoch {row['epoch']:.0f}/{epochs}  train loss {row['train_loss']:.3f}  "
+                f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2f} %  "
+                f"{row['images_per_second']:.0f} images/s, {row['data_wait_share']:.0%} of the time waiting for data  "
+                f"{row['seconds']:.1f} s"
+            )
+
+    def table(self, rows: list[Row]) -> None:
+        """Replace metrics.csv."""
+        if self._events:
+            text = io.StringIO(newline="")
+            writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+            write_atomically(self._path, text.getvalue().encode())
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        if self._events:
+            self._events.close()

@@ -1,0 +1,192 @@
+"""A run: everything that the loop moves, how it is set up, saved and continued."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+import dali_cutmix as dc
+from train import classification, models
+from train.checkpoint import Checkpoint, find
+from train.config import Config
+from train.distributed import Ranks
+from train.ema import Ema
+from train.log import Row
+from train.schedule import Schedule
+
+FREE = {"epochs", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
+FREE |= {"device", "num_threads", "cpu_threads", "compile"}
+"""Options that may differ between a checkpoint and its continuation; whatever else differs is refused."""
+
+
+@dataclass
+class Run:
+    """All that changes while training, and what changes it."""
+
+    config: Config
+    ranks: Ranks
+    loader: dc.Loader
+    val_loader: dc.Loader
+    model: nn.Module
+    forward: Callable[[Tensor], Tensor]
+    """The model as the loop calls it: in DistributedDataParallel, compiled, or itself."""
+    ema: Ema | None
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    folder: Path
+    loss_sum: Tensor
+    """Of this process, in this epoch so far; it stays on the device."""
+    step: int = 0
+    history: list[Row] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """Complete epochs."""
+        return self.step // len(self.loader)
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The model that validation measures: the averaged one, if there is one."""
+        return self.ema.model if self.ema else self.model
+
+    def synchronize(self) -> None:
+        """Give all processes the first one's batch norm statistics, which the checkpoint holds."""
+        for model in (self.model, self.ema.model if self.ema else None):
+            if model:
+                self.ranks.copy_from_first(list(model.buffers()))
+
+    def save(self, *names: str) -> None:
+        """Write the checkpoint under these names in the run's folder (all processes must call this)."""
+        mine = {"loader": self.loader.state_dict(), "loss_sum": self.loss_sum.cpu(), "rng": _rng(self.ranks.device)}
+        of_all = self.ranks.gather(mine)
+        if not self.ranks.is_first:
+            return
+        checkpoint = Checkpoint(
+            config=self.config.to_dict(),
+            classes=list(self.loader.classes),
+            epoch=self.epoch,
+            step=self.step,
+            model=self.model.state_dict(),
+            ema=self.ema.model.state_dict() if self.ema else None,
+            optimizer=self.optimizer.state_dict(),
+            ranks=of_all,
+            history=self.history,
+        )
+        for name in names:
+            checkpoint.save(self.folder / name)
+
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint, exactly.
+
+        Raises:
+            ValueError: it belongs to another run; both values are named.
+        """
+        path = find(path)
+        saved = Checkpoint.load(path)
+        check_continues(path, saved, self)
+        try:
+            self.model.load_state_dict(saved.model)
+            if self.ema and saved.ema:
+                self.ema.model.load_state_dict(saved.ema)
+            self.optimizer.load_state_dict(saved.optimizer)
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"{path} does not fit the model {self.config.model!r}: {error}") from error
+        mine = saved.ranks[self.ranks.rank]
+        self.loader.load_state_dict(mine["loader"])
+        self.loss_sum.copy_(mine["loss_sum"])
+        _set_rng(mine["rng"], self.ranks.device)
+        self.step, self.history = saved.step, saved.history
+
+
+def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
+    """Refuse to continue ``saved`` as something else than it was.
+
+    Raises:
+        ValueError: options, number of processes or classes differ.
+    """
+    here, there = run.config.to_dict(), Config.from_dict(saved.config).to_dict()
+    pairs = {f"--{name.replace('_', '-')}": (there[name], here[name]) for name in here if name not in FREE}
+    pairs["number of processes"] = (len(saved.ranks), run.ranks.world_size)
+    different = [f"{name}: {old} saved, {new} given" for name, (old, new) in pairs.items() if old != new]
+    if different:
+        raise ValueError(
+            f"{path} cannot be continued with other settings ({'; '.join(different)}); give those that were saved, "
+            "or start a new run without --resume."
+        )
+    classification.check_classes(saved.classes, run.loader.classes, classification.data_folder(run.config) / "train")
+
+
+def start(config: Config, ranks: Ranks) -> Run:
+    """Set everything up, continue from ``config.resume`` if given, and make the run's folder.
+
+    Raises:
+        ValueError, FileNotFoundError: the options or the data are wrong; nothing has been trained then.
+        OSError: the run's folder cannot be written.
+    """
+    loader = classification.train_loader(config, ranks)
+    val_loader = classification.val_loader(config, ranks)
+    classification.check_classes(loader.classes, val_loader.classes, classification.data_folder(config) / "val")
+
+    torch.backends.cudnn.benchmark = True  # images are all of one size: the search for the best kernels pays
+    if config.cpu_threads:
+        torch.set_num_threads(config.cpu_threads)
+    torch.manual_seed(config.seed)
+    model = models.build(config.model, loader.num_classes).to(ranks.device)
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    forward = DistributedDataParallel(model) if ranks.world_size > 1 else model
+    torch.manual_seed(config.seed + ranks.rank)  # dropout differs between processes
+    run = Run(
+        config=config,
+        ranks=ranks,
+        loader=loader,
+        val_loader=val_loader,
+        model=model,
+        forward=torch.compile(forward) if config.compile else forward,
+        ema=Ema(model, config.ema) if config.ema else None,
+        optimizer=torch.optim.SGD(
+            model.parameters(), config.lr, config.momentum, weight_decay=config.weight_decay, nesterov=True
+        ),
+        schedule=Schedule.of(config, len(loader)),
+        folder=run_folder(config),
+        loss_sum=torch.zeros((), dtype=torch.float64, device=ranks.device),
+    )
+    if config.resume:
+        run.restore(config.resume)
+    if ranks.is_first:
+        run.folder.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def run_folder(config: Config) -> Path:
+    """Where the run writes: ``output_dir``, the folder of the run that is continued, or a new one by the time.
+
+    Raises:
+        ValueError: ``output_dir`` holds another run.
+    """
+    resumed = find(config.resume).parent if config.resume else None
+    if config.output_dir is None:
+        return resumed or Path("runs") / f"{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if (config.output_dir / "last.pt").exists() and config.output_dir.resolve() != (resumed and resumed.resolve()):
+        raise ValueError(
+            f"--output-dir {config.output_dir} holds a run already; continue it with --resume {config.output_dir}, "
+            "or give another folder."
+        )
+    return config.output_dir
+
+
+def _rng(device: torch.device) -> dict[str, Tensor]:
+    cuda = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    return {"cpu": torch.get_rng_state(), **cuda}
+
+
+def _set_rng(state: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

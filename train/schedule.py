@@ -1,0 +1,45 @@
+"""The learning rate as a pure function of the step: nothing to save, nothing to restore."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from train.config import Config
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Linear warm-up, then tenths at milestones or a cosine to zero.
+
+    Args:
+        peak: learning rate after warm-up.
+        total: steps of the whole run.
+        warmup: steps of warm-up, 0 for none. Step s of it has the rate peak·(s+1)/warmup.
+        milestones: steps at which the rate falls to a tenth; None for a cosine from ``warmup`` to ``total``.
+    """
+
+    peak: float
+    total: int
+    warmup: int = 0
+    milestones: tuple[int, ...] | None = None
+
+    @classmethod
+    def of(cls, config: Config, steps_per_epoch: int) -> Schedule:
+        """The schedule of a run, its epochs turned into steps (rounded to the nearest)."""
+        steps = [round(epoch * steps_per_epoch) for epoch in config.milestones]
+        return cls(
+            peak=config.lr,
+            total=config.epochs * steps_per_epoch,
+            warmup=round(config.warmup_epochs * steps_per_epoch),
+            milestones=tuple(steps) if config.schedule == "step" else None,
+        )
+
+    def __call__(self, step: int) -> float:
+        """Learning rate of the step with this number, counted from 0."""
+        if step < self.warmup:
+            return self.peak * (step + 1) / self.warmup
+        if self.milestones is not None:
+            return self.peak * 0.1 ** sum(step >= milestone for milestone in self.milestones)
+        done = (step - self.warmup) / max(self.total - self.warmup, 1)
+        return self.peak * 0.5 * (1 + math.cos(math.pi * done))
