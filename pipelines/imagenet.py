@@ -102,7 +102,7 @@ def val(
 ) -> dc.Loader:
     """Every image exactly once, in sorted order: short side to ``resize``, centre crop, normalized.
 
-    Pixels are within 0.5 of 255 levels of torchvision's, as a mean over photographs (see ``dc.resize_center_crop``).
+    Pixels are torchvision's to 0.13 of 255 levels, as a mean over photographs (see ``dc.resize_center_crop``).
     Arguments and errors are those of :func:`train`.
 
     Returns:

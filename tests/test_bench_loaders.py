@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import io
 import json
 from importlib.util import find_spec
@@ -166,3 +167,8 @@ def test_what_cannot_run_is_left_out_unless_asked_for(data, monkeypatch, capsys)
     assert main(["loaders", "--data", str(data), *SMALL]) == 0
     assert main(["loaders", "--data", str(data), *SMALL, "--only", "absent"]) == 2
     assert "--only absent: not installed: no_such_module" in capsys.readouterr().err
+
+
+def test_a_loader_whose_package_is_not_there_is_missing_and_no_error():
+    needs = dataclasses.replace(CONTENDERS[0], modules=("no_such_package.module", "json"))
+    assert needs.missing() == ["no_such_package.module"]

@@ -36,7 +36,7 @@ class Digits:
     val_scenes: int = 2  # scenes for each validation digit
     val_share: float = 0.2  # of the digits of each class
     scene: tuple[int, int] = (80, 128)  # side of the square scene, pixels
-    digit: tuple[float, float] = (0.4, 0.75)  # side of the digit over the side of the scene
+    digit: tuple[float, float] = (0.5, 0.9)  # side of the digit, with its margin, over the side of the scene
     quality: int = 90  # JPEG
 
     @property
@@ -125,7 +125,8 @@ def _draw(
     side = len(scene)
     size = round(side * rng.uniform(*parameters.digit))
     x, y = (int(rng.integers(0, side - size, endpoint=True)) for _ in range(2))
-    smooth = np.asarray(Image.fromarray(glyph).resize((size, size), Image.Resampling.BICUBIC))
+    # Strokes reach the edge of their 8×8 pixels: with a margin of one more they end round instead of cut off.
+    smooth = np.asarray(Image.fromarray(np.pad(glyph, 1)).resize((size, size), Image.Resampling.BICUBIC))
     opacity = np.clip((smooth - 0.25) / 0.5, 0, 1)
     patch = scene[y : y + size, x : x + size]
     # Bright ink on a dark place and dark ink on a bright one, in any hue, keeps every digit legible.

@@ -18,6 +18,13 @@ PREFETCH = 2
 """Batches that a worker process prepares ahead: PyTorch's default."""
 
 
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that the module would be in
+        return False
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is equal for all contenders."""
@@ -58,7 +65,7 @@ class Contender:
 
     def missing(self) -> list[str]:
         """Modules that it needs and that are not installed."""
-        return [module for module in self.modules if importlib.util.find_spec(module) is None]
+        return [module for module in self.modules if not _is_installed(module)]
 
     def unfit(self, settings: Settings) -> str:
         """Why it cannot run with these settings; empty where it can."""
