@@ -40,19 +40,18 @@ struct Row {  // one plan row, see plan.py
 struct Taps {
     std::vector<int> first, count;
     std::vector<float> weights;
-    int stride = 0;
+    int stride = 0, most = 0;  // most: the largest count
 
     void compute(int in, int out, bool flip) {
         const float ratio = (float)in / out, support = ratio > 1 ? ratio : 1;
         stride = 2 * (int)std::ceil(support) + 2;
-        first.resize(out), count.resize(out), weights.resize((size_t)out * stride);
+        most = 0, first.resize(out), count.resize(out), weights.assign((size_t)out * stride, 0);
         for (int o = 0; o < out; ++o) {
             const int to = flip ? out - 1 - o : o;
             const float centre = (o + 0.5f) * ratio;
             const int from = (int)std::floor(centre - support + 0.5f), end = (int)std::floor(centre + support + 0.5f);
             const int low = from < 0 ? 0 : from, high = end > in ? in : end;
             float sum = 0, *w = &weights[(size_t)to * stride];
-            for (int i = low; i < high; ++i) w[i - low] = 0;
             for (int i = from; i < end; ++i) {
                 const float distance = std::fabs(i + 0.5f - centre) / support, share = distance < 1 ? 1 - distance : 0;
                 w[(i < 0 ? 0 : i >= in ? in - 1 : i) - low] += share;
@@ -60,6 +59,7 @@ struct Taps {
             }
             for (int i = 0; i < high - low; ++i) w[i] /= sum;
             first[to] = low, count[to] = high - low;
+            most = most > count[to] ? most : count[to];
         }
     }
 };
@@ -74,6 +74,25 @@ struct Source {
         x.compute(crop_width, out.width, flip), y.compute(height, out.height, false);
     }
 };
+
+// The horizontal taps of pixels x1 to x2: N of them, those beyond a pixel's own with weight 0; or, for N = 0, its own.
+template <int N>
+INLINE void across(const Taps& taps, int x1, int x2, int left, Pixel scale, Pixel shift, bool add, const float* columns,
+                   Pixel* line) {
+    for (int x = x1; x < x2; ++x) {
+        const float* at = columns + 3 * (taps.first[x] - left);
+        const float* weights = &taps.weights[(size_t)x * taps.stride];
+        const int n = N ? N : taps.count[x];
+        Pixel sum = {0, 0, 0, 0};
+        for (int j = 0; j < n; ++j, at += 3) {
+            Pixel pixel;
+            std::memcpy(&pixel, at, sizeof pixel);
+            sum += weights[j] * pixel;
+        }
+        sum = sum * scale + shift;
+        line[x] = add ? line[x] + sum : sum;
+    }
+}
 
 // Resample pixels x1 to x2 of output row y: line[x] = share · normalized, added to what is there if `add`.
 INLINE void resample(const Source& from, int y, int x1, int x2, float share, bool add, const Output& out,
@@ -94,17 +113,12 @@ INLINE void resample(const Source& from, int y, int x1, int x2, float share, boo
 
     const Pixel scale = {out.scale[0] * share, out.scale[1] * share, out.scale[2] * share, 0};
     const Pixel shift = {out.shift[0] * share, out.shift[1] * share, out.shift[2] * share, 0};
-    for (int x = x1; x < x2; ++x) {
-        const float* at = columns + 3 * (from.x.first[x] - left);
-        const float* wx = &from.x.weights[(size_t)x * from.x.stride];
-        Pixel sum = {0, 0, 0, 0};
-        for (int j = 0; j < from.x.count[x]; ++j, at += 3) {
-            Pixel pixel;
-            std::memcpy(&pixel, at, sizeof pixel);
-            sum += wx[j] * pixel;
-        }
-        sum = sum * scale + shift;
-        line[x] = add ? line[x] + sum : sum;
+    switch (from.x.most) {  // the usual numbers of taps, unrolled
+        case 2: return across<2>(from.x, x1, x2, left, scale, shift, add, columns, line);
+        case 3: return across<3>(from.x, x1, x2, left, scale, shift, add, columns, line);
+        case 4: return across<4>(from.x, x1, x2, left, scale, shift, add, columns, line);
+        case 5: return across<5>(from.x, x1, x2, left, scale, shift, add, columns, line);
+        default: return across<0>(from.x, x1, x2, left, scale, shift, add, columns, line);
     }
 }
 
@@ -162,7 +176,8 @@ extern "C" void dali_cutmix_finish(const uint8_t* const* crops, const int* shape
                                    const Output* out, int* next) {
     int widest = 0;
     for (int i = 0; i < n; ++i) widest = shapes[2 * i + 1] > widest ? shapes[2 * i + 1] : widest;
-    std::vector<float> columns((size_t)widest * 3 + 4);  // the last vector of a row reads one float too many
+    // Taps of weight 0 and the last vector of a row read beyond it: what is there must be a number.
+    std::vector<float> columns((size_t)widest * 3 + 4 + 3 * 5);
     std::vector<Pixel> line(out->width);
     Source own, other;
     for (int i; (i = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED)) < n;) {
