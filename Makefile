@@ -2,12 +2,9 @@
 PYTHON ?= python3
 EXTRA ?= cuda12
 BIN := .venv/bin
-# `make gpu` uses the Python at hand where that has DALI already (a GPU machine without a package registry).
-GPU_BIN := $(shell $(PYTHON) -c 'import nvidia.dali, torch, pytest' 2>/dev/null && echo system || echo $(BIN))
-GPU_PYTHON := $(if $(filter system,$(GPU_BIN)),$(PYTHON),$(BIN)/python)
 OUT ?= bench/results
 
-.PHONY: train test bench gpu lint clean
+.PHONY: train test bench gpu gpu-with lint clean
 
 train: .venv/ready
 	$(BIN)/python -m train
@@ -23,7 +20,13 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-gpu: $(if $(filter system,$(GPU_BIN)),,.venv/ready)
+# With the Python at hand where that has DALI already (a GPU machine without a package registry), else with .venv.
+gpu:
+	@if $(PYTHON) -c 'import nvidia.dali, torch, pytest' 2>/dev/null; \
+	then $(MAKE) gpu-with GPU_PYTHON=$(PYTHON); \
+	else $(MAKE) .venv/ready && $(MAKE) gpu-with GPU_PYTHON=$(BIN)/python; fi
+
+gpu-with:
 	$(GPU_PYTHON) setup.py --quiet build_ext --inplace
 	$(GPU_PYTHON) -m pytest -m gpu
 	mkdir -p $(OUT)

@@ -13,8 +13,9 @@ from rich.console import Console
 from bench import report
 from bench.contenders import CONTENDERS, Contender, Settings
 from bench.machine import machine, versions
-from bench.photos import Photos, cache_folder, long_epoch, open_photos
+from bench.photos import Photos, long_epoch, open_photos
 from bench.rounds import measure_in_rounds
+from train.files import cache_folder
 
 MOST_COPIED = 20 * 2**30
 

@@ -3,15 +3,13 @@
 import hashlib
 import os
 import random
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
 from dali_cutmix.read import scan_folder
+from train.files import cache_folder, make_atomically
 
 SIZES = ((500, 375), (500, 333), (375, 500), (333, 500), (500, 400))  # the commonest of ImageNet
 IMAGES = 400
@@ -26,11 +24,6 @@ class Photos(NamedTuple):
     images: int
     classes: tuple[str, ...]
     size: int
-
-
-def cache_folder() -> Path:
-    """Where made files are kept between runs: ``$XDG_CACHE_HOME/dali_cutmix``, or below ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dali_cutmix"
 
 
 def open_photos(data: Path | None) -> Photos:
@@ -84,21 +77,6 @@ def sample_photos(folder: Path | None = None, images: int = IMAGES) -> Path:
     if not folder.exists():
         make_atomically(folder, lambda target: _write(target, images))
     return folder
-
-
-def make_atomically(path: Path, make: Callable[[Path], None]) -> None:
-    """Let ``make`` write a file or folder beside ``path`` and move it there whole; the first of several wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        make(scratch / path.name)
-        try:
-            (scratch / path.name).rename(path)
-        except OSError:
-            if not path.exists():
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _write(folder: Path, images: int) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bench.contenders import BASELINE, OURS, Contender
 from bench.runner import Rate
+from train.files import write_atomically
 
 BUSY = 0.1
 """Cores used by others from which on a measurement is called disturbed."""
@@ -43,9 +44,7 @@ def add_ratios(rows: list[dict[str, Any]]) -> None:
 def write_json(path: Path, result: dict[str, Any]) -> None:
     """Write whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text(json.dumps(result, indent=2) + "\n")
-    scratch.replace(path)
+    write_atomically(path, (json.dumps(result, indent=2) + "\n").encode())
 
 
 def print_table(result: dict[str, Any], console: Console) -> None:

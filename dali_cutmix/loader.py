@@ -68,6 +68,7 @@ class Loader:
         source = self._notes.source
         if drop_last is None:
             drop_last = source is not None and source.seed is not None
+        self._prepared: Future[tuple[Batch, _Position]] | None = None
         self._start(None, epoch=0, batch=0)
         self._reader, self._epoch = read_epoch(self._pipe.reader_meta(), pipeline.max_batch_size, drop_last)
         self._continues = False
@@ -75,9 +76,9 @@ class Loader:
     def _start(self, checkpoint: bytes | None, epoch: int, batch: int) -> None:
         """Go to a position: with a new pipeline, and without what was prepared ahead."""
         pipe = rebuild.build(self._template, checkpoint)  # may fail: then nothing has changed
-        if (prepared := getattr(self, "_prepared", None)) is not None:
-            wait([prepared])
-        self._prepared: Future[tuple[Batch, _Position]] | None = None
+        if self._prepared is not None:
+            wait([self._prepared])
+        self._prepared = None
         self._pipe = pipe
         self._delivered = self._produced = _Position(epoch, batch, checkpoint or self._pipe.checkpoint())
 

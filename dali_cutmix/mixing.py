@@ -39,11 +39,10 @@ class Mixing:
         return plan, share(labels, plan, self.targets, self.num_classes)
 
     def as_operator(self, shapes: list, *inputs: list) -> tuple[list[np.ndarray], ...]:
-        """The same as a function for DALI: lists of one array for each sample; rows, holes and targets."""
+        """The same as a function for DALI: lists of one array for each sample; rows and targets."""
         height, width = (int(side) for side in shapes[0][:2])
         plan, shares = self(width, height, *map(np.stack, inputs))
-        holes = np.where(plan.rows[:, [PARTNER]] == HOLE, plan.rows[:, BOX], 0).astype(np.float32)
-        return tuple([np.asarray(sample) for sample in array] for array in (plan.rows, holes, *shares))
+        return tuple([np.asarray(sample) for sample in array] for array in (plan.rows, *shares))
 
 
 def mixing(policy: Policy | None, num_classes: int | None, targets: Targets, flip: float) -> Mixing:
@@ -98,11 +97,11 @@ def mix(
         *draw(policy),
         function=how.as_operator,
         batch_processing=True,
-        num_outputs=3 if targets == "dense" else 4,
+        num_outputs=2 if targets == "dense" else 3,
     )
-    rows, holes, *shares = outputs
+    rows, *shares = outputs
     if any(isinstance(leaf.policy, Cutout) for leaf in leaves(policy)):
-        notes().holes = holes
+        notes().holes = fn.cast(rows[BOX] * (rows[PARTNER] == HOLE), dtype=types.FLOAT)
     on_gpu = images.device == "gpu"
     mixed = paste(images, rows.gpu() if on_gpu else rows, FILL)
     return mixed, *(part.gpu() if on_gpu else part for part in shares)

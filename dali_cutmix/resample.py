@@ -75,7 +75,7 @@ class Resample:
     """Decoded crops and a plan in, the batch out.
 
     Outside the box an output pixel is resampled from the sample's own crop, inside it from its partner's, each once;
-    bilinear, antialiased on downscale as torchvision's; then normalized and cast. The pixels differ from those of
+    bilinear, antialiased on downscale as DALI's resize; then normalized and cast. The pixels differ from those of
     ``random_resized_crop`` → ``mix`` → ``normalize`` by less than 2 of 255 levels: nothing is rounded in between.
 
     Args:

@@ -15,6 +15,7 @@ from bench import loaders, photos
 from bench.__main__ import main
 from bench.contenders import CONTENDERS, Contender
 from bench.report import print_table
+from train.files import cache_folder
 
 SIZE, BATCH = 32, 4
 SMALL = ["--size", str(SIZE), "--batch-size", str(BATCH), "--seconds", "0.2", "--rounds", "1", "--threads", "1"]
@@ -122,7 +123,7 @@ def test_ffcv_reads_the_same_bytes(data, tmp_path):
     [entry] = json.loads(out.read_text())["contenders"]
     assert entry["delivers"]["images"] == [BATCH, 3, SIZE, SIZE]
     assert entry["ratio"] is None
-    [beton] = photos.cache_folder().glob("ffcv-*.beton")
+    [beton] = cache_folder().glob("ffcv-*.beton")
     written = beton.read_bytes()
     assert all(written.count(file.read_bytes()) == 1 for file in data.rglob("*.jpg"))
 

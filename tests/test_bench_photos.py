@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from bench import photos
+from train.files import make_atomically
 
 
 def digest(folder):
@@ -43,7 +44,7 @@ def test_what_was_not_finished_leaves_nothing(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        photos.make_atomically(tmp_path / "made", fail)
+        make_atomically(tmp_path / "made", fail)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -54,7 +55,7 @@ def test_the_first_of_two_makers_wins(tmp_path):
         (tmp_path / "made").mkdir()
         (tmp_path / "made" / "first").touch()
 
-    photos.make_atomically(tmp_path / "made", second)
+    make_atomically(tmp_path / "made", second)
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["first"]
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 

@@ -10,7 +10,8 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from train import digits as module
-from train.digits import COLUMNS, Digits, cache_folder, digits, split
+from train.digits import COLUMNS, Digits, digits, split
+from train.files import cache_folder
 
 SMALL = Digits(train_scenes=1, val_scenes=1, scene=(48, 64), val_share=0.5)
 

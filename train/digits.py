@@ -14,14 +14,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from train.files import cache_folder, make_atomically
 
 COLUMNS = ("split", "path", "label", "x1", "y1", "x2", "y2", "width", "height", "digit")
 
@@ -45,11 +44,6 @@ class Digits:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def cache_folder() -> Path:
-    """Where data sets are cached: ``$XDG_CACHE_HOME/dali_cutmix`` or ``~/.cache/dali_cutmix``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dali_cutmix"
-
-
 def digits(parent: Path | None = None, parameters: Digits = Digits()) -> Path:
     """Return the data set's root, building it on the first call (some seconds).
 
@@ -66,19 +60,13 @@ def digits(parent: Path | None = None, parameters: Digits = Digits()) -> Path:
     """
     parent = cache_folder() if parent is None else parent
     root = parent / f"digits-{parameters.digest}"
-    if root.is_dir():
-        return root
-    parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=parent))
-    try:
-        _build(building, parameters)
-        building.chmod(0o755)  # mkdtemp's 0700 would lock out whoever shares the cache
-        building.rename(root)
-    except OSError:
-        if not root.is_dir():  # else another process was first, with the same bytes
-            raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+
+    def build(target: Path) -> None:
+        target.mkdir()
+        _build(target, parameters)
+
+    if not root.is_dir():
+        make_atomically(root, build)
     return root
 
 

@@ -18,8 +18,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from bench.contenders import Batch, Settings
-from bench.photos import make_atomically
 from dali_cutmix.read import scan_folder
+from train.files import make_atomically
 
 MEAN = np.array([123.675, 116.28, 103.53])
 STD = np.array([58.395, 57.12, 57.375])
