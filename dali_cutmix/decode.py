@@ -24,8 +24,32 @@ def _is_range(value: Any) -> bool:
     return False
 
 
+def _decoder_options(hw_decoder_load: float, preallocate: tuple[int, int]) -> dict[str, Any]:
+    """Arguments for DALI's decoders; those for nvJPEG only where it decodes."""
+    if not (isinstance(hw_decoder_load, (int, float)) and 0 <= hw_decoder_load <= 1):
+        raise ValueError(f"hw_decoder_load={hw_decoder_load!r} given; it is a share of the batch, 0 to 1.")
+    match preallocate:
+        case (int(width), int(height)) if width >= 0 and height >= 0:
+            pass
+        case _:
+            raise ValueError(
+                f"preallocate={preallocate!r} given; it is (width, height) in pixels of the largest image, (0, 0) for "
+                "no memory ahead."
+            )
+    options = {"output_type": types.RGB, "jpeg_fancy_upsampling": True, "device": _decoder_device()}
+    if options["device"] == "cpu":
+        return options
+    hints = {"preallocate_width_hint": width, "preallocate_height_hint": height}
+    return options | {"hw_decoder_load": float(hw_decoder_load)} | hints
+
+
 def random_crop(
-    jpegs: Any, *, scale: tuple[float, float] = (0.08, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    jpegs: Any,
+    *,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    hw_decoder_load: float = 0.65,
+    preallocate: tuple[int, int] = (0, 0),
 ) -> Any:
     """Decode a random region only.
 
@@ -33,6 +57,10 @@ def random_crop(
         jpegs: encoded bytes on the CPU, from a reader.
         scale: smallest and largest share of the image's area that the region may have.
         ratio: smallest and largest width:height of the region.
+        hw_decoder_load: share of a batch that the GPU's JPEG engine decodes, where it has one; ``python -m bench tune``
+            measures it. Without meaning on a CPU.
+        preallocate: (width, height) in pixels of the largest image of the data, for which nvJPEG takes memory at the
+            start instead of while it runs. Without meaning on a CPU.
 
     Returns:
         H×W×3 uint8, RGB, layout HWC, each of its own size, on the graph's device (nvJPEG decodes when that is a GPU).
@@ -43,12 +71,10 @@ def random_crop(
         raise ValueError(f"ratio={ratio!r} given; it is (smallest, largest) width:height, both above 0.")
     return fn.decoders.image_random_crop(
         jpegs,
-        device=_decoder_device(),
-        output_type=types.RGB,
         random_area=list(scale),
         random_aspect_ratio=list(ratio),
         num_attempts=10,
-        jpeg_fancy_upsampling=True,
+        **_decoder_options(hw_decoder_load, preallocate),
     )
 
 
@@ -59,23 +85,33 @@ def random_resized_crop(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     antialias: bool = True,
+    hw_decoder_load: float = 0.65,
+    preallocate: tuple[int, int] = (0, 0),
 ) -> Any:
     """Decode a random region only, and resample it to size×size (the usual training crop).
 
     Args:
         size: side of the result in pixels.
         antialias: widen the bilinear filter on downscale, as torchvision does.
-        jpegs, scale, ratio: see :func:`random_crop`.
+        jpegs, scale, ratio, hw_decoder_load, preallocate: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
     """
     check_size("size", size)
-    crops = random_crop(jpegs, scale=scale, ratio=ratio)
+    crops = random_crop(jpegs, scale=scale, ratio=ratio, hw_decoder_load=hw_decoder_load, preallocate=preallocate)
     return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
 
 
-def resize_center_crop(jpegs: Any, size: int = 224, *, resize: int = 256, antialias: bool = True) -> Any:
+def resize_center_crop(
+    jpegs: Any,
+    size: int = 224,
+    *,
+    resize: int = 256,
+    antialias: bool = True,
+    hw_decoder_load: float = 0.65,
+    preallocate: tuple[int, int] = (0, 0),
+) -> Any:
     """Decode, bring the shorter side to ``resize`` pixels and crop the centre (the usual evaluation crop).
 
     Sizes are those of torchvision's ``Resize`` and ``CenterCrop``: the longer side is rounded down, the crop's corner
@@ -88,6 +124,7 @@ def resize_center_crop(jpegs: Any, size: int = 224, *, resize: int = 256, antial
         size: side of the result in pixels, at most ``resize``.
         resize: shorter side before the crop, in pixels.
         antialias: widen the bilinear filter on downscale, as torchvision does.
+        hw_decoder_load, preallocate: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
@@ -96,10 +133,9 @@ def resize_center_crop(jpegs: Any, size: int = 224, *, resize: int = 256, antial
     check_size("resize", resize)
     if resize < size:
         raise ValueError(f"resize={resize} given with size={size}; the shorter side must be at least the crop's.")
-    device = _decoder_device()
     shape = fn.cast(fn.peek_image_shape(jpegs)[:2], dtype=types.INT64)
     sides = shape * resize // fn.reductions.min(shape)
-    images = fn.decoders.image(jpegs, device=device, output_type=types.RGB, jpeg_fancy_upsampling=True)
+    images = fn.decoders.image(jpegs, **_decoder_options(hw_decoder_load, preallocate))
     images = fn.resize(
         images, size=fn.cast(sides, dtype=types.FLOAT), interp_type=types.INTERP_LINEAR, antialias=antialias
     )

@@ -30,6 +30,8 @@ def train(
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     flip: float = 0.5,
     fused: bool | None = None,
+    hw_decoder_load: float = 0.65,
+    preallocate: tuple[int, int] = (0, 0),
 ) -> dc.Loader:
     """Shuffled, randomly cropped and flipped, mixed and normalized batches; the incomplete last one is dropped.
 
@@ -51,6 +53,7 @@ def train(
         flip: chance of a horizontal flip.
         fused: resample, flip, paste, normalize and cast in one compiled pass instead of DALI's operators: the same
             draws and targets, pixels within 2 of 255 levels. By default wherever it can: on the CPU.
+        hw_decoder_load, preallocate: of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
 
     Returns:
         A loader of N×3×``size``×``size`` images and their targets.
@@ -64,11 +67,12 @@ def train(
     )
     sharing: Any = {"num_classes": num_classes, "targets": targets, "flip": flip}
     output: Any = {"dtype": dtype, "channels_last": channels_last}
+    crop: Any = {"scale": scale, "ratio": ratio, "hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
 
     @pipeline_def(**options)
     def graph() -> Any:
         jpegs, labels = dc.read_folder(root, shard=shard, seed=seed)
-        images = dc.random_resized_crop(jpegs, size, scale=scale, ratio=ratio)
+        images = dc.random_resized_crop(jpegs, size, **crop)
         images, *shares = dc.mix(images, labels, mix, **sharing)
         return dc.normalize(images, **output), *shares
 
@@ -81,7 +85,7 @@ def train(
     @pipeline_def(**options)
     def fused_graph() -> Any:
         jpegs, labels = dc.read_folder(root, shard=shard, seed=seed)
-        return finish.inputs(dc.random_crop(jpegs, scale=scale, ratio=ratio), labels)
+        return finish.inputs(dc.random_crop(jpegs, **crop), labels)
 
     return dc.Loader(fused_graph(), finish=finish)
 
