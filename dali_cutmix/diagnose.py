@@ -1,14 +1,18 @@
-"""After a decoding error: find the file that caused it. DALI names it in some cases only."""
+"""After a decoding error: find the sample that caused it. DALI names it in some cases only."""
 
 from typing import Any
 
+import numpy as np
 from nvidia.dali import Pipeline, fn, pipeline_def, types
 
 from dali_cutmix import rebuild
+from dali_cutmix.graph import notes
+from dali_cutmix.manifest import MEND
+from dali_cutmix.shards import ShardSource
 
 
 class DecodeError(RuntimeError):
-    """Files that cannot be decoded; the message has their paths."""
+    """Samples that cannot be decoded; the message has their paths, of a shard also the member."""
 
 
 def name_bad_file(error: RuntimeError, template: Pipeline, jpegs: Any, reader: str, checkpoint: bytes) -> RuntimeError:
@@ -17,34 +21,49 @@ def name_bad_file(error: RuntimeError, template: Pipeline, jpegs: Any, reader: s
     Args:
         error: what DALI raised.
         template: the graph, not built.
-        jpegs: the reader's node of encoded bytes; None where the graph has a reader of its own.
+        jpegs: the reader's node of encoded bytes, of shards that of the samples' numbers; None where the graph has a
+            reader of its own.
         reader: its name.
         checkpoint: the pipeline's state before the failed batch.
     """
-    if jpegs is None or not any(part in str(error) for part in ("decoders", "peek_image_shape", "readers")):
+    source = notes(template).source
+    packed = source.shards if isinstance(source, ShardSource) else None
+    parts = ("decoders", "peek_image_shape", "PythonFunction" if packed else "readers")
+    if jpegs is None or not any(part in str(error) for part in parts):
         return error
     try:
-        encoded = rebuild.build_part(template, jpegs, checkpoint, keep=reader).run()[0]
-        paths = sorted({encoded[i].source_info() for i in range(len(encoded))})
-        bad = [path for path in paths if not _decodes(path)]
+        batch = rebuild.build_part(template, jpegs, checkpoint, keep=reader).run()[0]
+        if packed:
+            numbers = sorted({np.asarray(number).item() for number in batch})
+            bad = [f"{packed.name(n)} (was {packed.packed_from(n)})" for n in numbers if not _decodes(packed.jpeg(n))]
+        else:
+            files = {encoded.source_info(): np.asarray(encoded) for encoded in batch}
+            bad = [path for path, encoded in sorted(files.items()) if not _decodes(encoded)]
+    except OSError as unreadable:
+        return DecodeError(f"cannot be read: {unreadable}. {MEND}")
     except RuntimeError:  # the file cannot even be read: DALI's message has its path
         return error
     if not bad:
         return error
+    mend = (
+        "Repair that image in the folder that was packed, remove the shard and its .idx, and run the command that "
+        "packed it again: it writes only what is missing"
+        if packed
+        else "Remove or replace the file"
+    )
     return DecodeError(
-        "cannot be decoded: " + ", ".join(bad) + ". Remove or replace the file; every other file of its batch is fine. "
-        f"DALI says: {_short(error)}"
+        f"cannot be decoded: {', '.join(bad)}. {mend}; every other file of its batch is fine. DALI says: "
+        f"{_short(error)}"
     )
 
 
-def _decodes(path: str) -> bool:
+def _decodes(encoded: np.ndarray) -> bool:
     @pipeline_def(batch_size=1, num_threads=1, device_id=None)
-    def one_file() -> Any:
-        encoded, _ = fn.readers.file(files=[path])
-        return fn.decoders.image(encoded, output_type=types.RGB)
+    def one_sample() -> Any:
+        return fn.decoders.image(fn.external_source(source=[[encoded]]), output_type=types.RGB)
 
     try:
-        one_file().run()
+        one_sample().run()
     except RuntimeError:
         return False
     return True

@@ -9,6 +9,8 @@ from typing import Any
 from nvidia.dali import fn, types
 
 from dali_cutmix.graph import Source, notes
+from dali_cutmix.manifest import is_packed
+from dali_cutmix.shards import Shards, source_of
 
 READER = "reader"
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
@@ -78,6 +80,8 @@ def read_folder(
 ) -> tuple[Any, Any]:
     """Read a folder of classes, one subfolder for each class, labels in the sorted order of their names.
 
+    Or what ``python -m dali_cutmix.pack`` made of one: the same samples, labels and order, from larger files.
+
     Args:
         root: the folder.
         shard: (rank, world_size). The shards of one epoch are disjoint and together hold every sample.
@@ -91,36 +95,48 @@ def read_folder(
 
     Raises:
         FileNotFoundError: the folder is missing.
-        ValueError: it is empty, has no classes or too many, or the shard is impossible.
+        ValueError: it is empty, has no classes or too many, the shard is impossible, or what was packed is not
+            complete.
     """
     note = notes()
     check_shard(shard)
     root = os.path.abspath(root)
-    files, labels, classes = scan_folder(root)
+    ours = {"shard": shard, "seed": seed if shuffle else None}
+    packed = Shards(root) if is_packed(root) else None
+    source = source_of(packed, **ours) if packed else _source_of_folder(root, **ours)
     if num_classes is not None:
-        check_classes(num_classes, len(classes))
-    if len(files) < shard[1]:
-        raise ValueError(f"{root}: {len(files)} images for {shard[1]} shards; every shard needs at least one.")
+        check_classes(num_classes, len(source.classes))
+    samples = len(source.files)
+    if samples < shard[1]:
+        raise ValueError(f"{root}: {samples} images for {shard[1]} shards; every shard needs at least one.")
     order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": seed} if shuffle else {"stick_to_shard": True}
-    paths = [os.path.join(root, file) for file in files]  # whole, as they are named in errors
     jpegs, label = fn.readers.file(
         name=READER,
-        files=paths,
-        labels=labels,
+        # Of shards, the reader draws the numbers of the samples only
+        files=[os.devnull] * samples if packed else list(source.files),
+        labels=list(range(samples) if packed else source.labels),
         shard_id=shard[0],
         num_shards=shard[1],
         pad_last_batch=True,
         dont_use_mmap=True,  # as fast; with mmap a file that shrinks while it is read ends the process (SIGBUS)
         **order,
     )
-    digest = hashlib.sha256("\0".join(f"{f}\0{n}" for f, n in zip(files, labels, strict=True)).encode())
+    note.source = source
+    if packed:
+        note.jpegs = label
+        outputs: Any = fn.python_function(label, function=packed, batch_processing=True, num_outputs=2)
+        return tuple(outputs)
     note.jpegs = jpegs
-    note.source = Source(
-        files=tuple(paths),
+    return jpegs, fn.cast(fn.squeeze(label, axes=[0]), dtype=types.INT64)
+
+
+def _source_of_folder(root: str, **ours: Any) -> Source:
+    files, labels, classes = scan_folder(root)
+    digest = hashlib.sha256("\0".join(f"{f}\0{n}" for f, n in zip(files, labels, strict=True)).encode())
+    return Source(
+        files=tuple(os.path.join(root, file) for file in files),  # whole, as they are named in errors
         labels=tuple(labels),
         classes=tuple(classes),
-        shard=shard,
-        seed=seed if shuffle else None,
         digest=digest.hexdigest(),
+        **ours,
     )
-    return jpegs, fn.cast(fn.squeeze(label, axes=[0]), dtype=types.INT64)

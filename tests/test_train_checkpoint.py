@@ -9,8 +9,8 @@ import pytest
 import torch
 from train_fixtures import same
 
+from dali_cutmix.files import write_atomically
 from train.checkpoint import Checkpoint, find
-from train.files import write_atomically
 
 CHECKPOINT = Checkpoint(
     config={"model": "resnet10", "milestones": (1.0, 2.5), "data": None},

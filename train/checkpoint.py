@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from train.files import write_atomically
+from dali_cutmix.files import write_atomically
 
 VERSION = 1
 

@@ -14,11 +14,11 @@ import torch
 import tyro
 from torch import nn
 
+from dali_cutmix.files import write_atomically
 from train import classification, models
 from train.checkpoint import Checkpoint, find
 from train.config import Config
 from train.distributed import Ranks, join
-from train.files import write_atomically
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Writing so that a killed process or a full disk leaves what was there or what is new; the cache folder."""
+"""Files and folders that are made once and kept; the cache folder."""
 
 from __future__ import annotations
 
@@ -7,30 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``: a temporary file beside it, synced, then renamed over it.
-
-    Raises:
-        OSError: it could not be written; what ``path`` held before is intact.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # else the rename itself may be lost with the power
-        finally:
-            os.close(folder)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        kept = "; the previous one is intact" if path.exists() else ""
-        raise OSError(error.errno, f"could not be saved ({error.strerror}){kept}", str(path)) from error
 
 
 def cache_folder() -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from train.files import write_atomically
+from dali_cutmix.files import write_atomically
 
 Row = dict[str, float]
 

@@ -1,0 +1,176 @@
+"""Pack a folder of classes into shards of smaller JPEGs, which ``read_folder`` reads as it reads the folder.
+
+    python -m dali_cutmix.pack /data/imagenet/train /data/imagenet-400/train --short-side 400
+
+A run that was stopped goes on where it was when the same command is run again; what it writes does not depend on
+how often it was stopped or on the number of workers.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dali_cutmix.files import write_atomically
+from dali_cutmix.manifest import MANIFEST, UNFINISHED, Manifest
+from dali_cutmix.read import scan_folder
+from dali_cutmix.writer import write_shards
+
+
+def plan(source: Path, *, short_side: int, quality: int, samples_per_shard: int) -> Manifest:
+    """What packing ``source`` will write.
+
+    Raises:
+        FileNotFoundError, ValueError: no folder of classes, or a number that is not allowed.
+    """
+    for name, value in {"--short-side": short_side, "--samples-per-shard": samples_per_shard}.items():
+        if value < 1:
+            raise ValueError(f"{name} {value} given; allowed is a whole number of at least 1.")
+    if not 1 <= quality <= 100:
+        raise ValueError(f"--quality {quality} given; allowed is a whole number from 1 to 100.")
+    files, labels, classes = scan_folder(source)
+    names: dict[str, list[str]] = {name: [] for name in classes}
+    for file, label in zip(files, labels, strict=True):
+        names[classes[label]].append(Path(file).name)
+    counts = [min(samples_per_shard, len(files) - start) for start in range(0, len(files), samples_per_shard)]
+    return Manifest(
+        short_side=short_side,
+        quality=quality,
+        samples_per_shard=samples_per_shard,
+        digest=hashlib.sha256(os.fsencode("\0".join(files))).hexdigest(),
+        shards={f"shard-{number:05d}.tar": count for number, count in enumerate(counts)},
+        classes=names,
+    )
+
+
+def check_folders(source: Path, out: Path) -> None:
+    """Refuse one folder inside the other, and a file for a folder."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"OUT {out} given; it is a file. Give a folder that is new, empty or packed in part.")
+    one, other = source.resolve(), out.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise ValueError(f"SRC {source} and OUT {out} given; one is inside the other. Give OUT a folder of its own.")
+
+
+def start(wanted: Manifest, out: Path) -> None:
+    """Note down in ``out`` what will be packed, or refuse a folder that holds something else.
+
+    Raises:
+        ValueError: there are other files, or shards of other settings or another list of files.
+    """
+    noted = [out / name for name in (MANIFEST, UNFINISHED) if (out / name).is_file()]
+    if noted:
+        _check_same(wanted, Manifest.read(noted[0]), out)
+    elif any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise ValueError(f"OUT {out} given; it is neither empty nor a folder that was packed. Give an empty folder.")
+    else:
+        write_atomically(out / UNFINISHED, wanted.to_json())
+
+
+def _check_same(wanted: Manifest, packed: Manifest, out: Path) -> None:
+    def described(manifest: Manifest) -> dict[str, Any]:
+        files = f"{len(manifest.labels)} in {len(manifest.classes)} classes (SHA-256 {manifest.digest[:12]}…)"
+        settings = {k: v for k, v in asdict(manifest).items() if isinstance(v, int)}
+        return {f"--{name.replace('_', '-')}": value for name, value in settings.items()} | {"files": files}
+
+    there, here = described(packed), described(wanted)
+    different = [f"{name}: {there[name]} there, {here[name]} given" for name in here if there[name] != here[name]]
+    if different:
+        raise ValueError(
+            f"OUT {out} given; it was packed otherwise ({'; '.join(different)}). Run the command with what is there, "
+            "or give an empty folder."
+        )
+
+
+@contextmanager
+def _only_one(out: Path) -> Iterator[None]:
+    """Keep a second run out of ``out``; the lock ends with the process, however that ends."""
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise ValueError(f"OUT {out} given; another run is packing into it. Wait for its end.") from error
+        yield
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dali_cutmix.pack",
+        description="Pack a folder of classes into shards of smaller JPEGs (webdataset tar files with DALI's index). "
+        "dali_cutmix.read_folder(OUT) reads them as it reads SRC: same samples, labels and order. A run that was "
+        "stopped goes on when the same command is run again.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("source", metavar="SRC", type=Path, help="folder with one subfolder of images for each class")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the shards: new, empty, or packed in part")
+    parser.add_argument(
+        "--short-side", type=int, default=400, help="pixels; larger images are reduced to it, none is enlarged"
+    )
+    parser.add_argument(
+        "--quality",
+        type=int,
+        default=90,
+        help="JPEG quality, 1 to 100; a small JPEG that would not get smaller by it keeps its bytes",
+    )
+    parser.add_argument("--samples-per-shard", type=int, default=4096, help="images in each tar file")
+    parser.add_argument(
+        "--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes that decode and encode"
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    given = _parser().parse_args(arguments)
+    try:
+        if absent := [name for name in ("PIL", "tqdm") if importlib.util.find_spec(name) is None]:
+            raise ValueError(f"{' and '.join(absent)} not installed; packing needs pip install 'dali_cutmix[pack]'.")
+        if given.workers < 1:
+            raise ValueError(f"--workers {given.workers} given; allowed is a whole number of at least 1.")
+        check_folders(given.source, given.out)
+        wanted = plan(
+            given.source,
+            short_side=given.short_side,
+            quality=given.quality,
+            samples_per_shard=given.samples_per_shard,
+        )
+        given.out.mkdir(parents=True, exist_ok=True)
+        with _only_one(given.out):
+            start(wanted, given.out)
+            bad = write_shards(given.source, given.out, wanted, given.workers)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenProcessPool:
+        print(
+            f"error: a worker process was killed, most likely for want of memory: --workers {given.workers} given. Run "
+            "the same command with fewer, it goes on where it stopped.",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    if bad:
+        print(*bad, sep="\n", file=sys.stderr)
+        print(
+            f"error: {len(bad)} of {len(wanted.files)} images cannot be packed. Repair or replace these files and run "
+            "the same command again: it writes only the missing shards. To do without them, remove them and pack into "
+            "an empty folder.",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"{given.out}: {len(wanted.files)} images in {len(wanted.shards)} shards, complete")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

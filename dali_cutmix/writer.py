@@ -1,0 +1,158 @@
+"""Write the shards of a packed folder: a pool of processes encodes, this one writes."""
+
+import gc
+import io
+import multiprocessing
+import os
+import signal
+import tarfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from dali_cutmix.files import publish, write_atomically
+from dali_cutmix.manifest import MANIFEST, UNFINISHED, Manifest, member, read_index
+
+
+def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> list[str]:
+    """Write one shard and its index under their names, but only if all its images are good.
+
+    Args:
+        tar: its path.
+        samples: number, label, and the JPEG or what is wrong with the image.
+
+    Returns:
+        What is wrong with the bad images.
+    """
+    temporary = tar.with_name(f".{tar.name}.tmp")
+    try:
+        bad, lines = _write_tar(temporary, samples)
+        if not bad:
+            index = "\n".join([f"v1.2 {len(lines)}", *lines, ""])
+            write_atomically(tar.with_suffix(".idx"), index.encode())
+            publish(temporary, tar)  # last: a shard that is there is complete
+        return bad
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_tar(path: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> tuple[list[str], list[str]]:
+    """What is wrong with bad images, and the lines of the index."""
+    bad, lines = [], []
+    with path.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for number, label, jpeg in samples:
+            if isinstance(jpeg, str):
+                bad.append(jpeg)
+            elif not bad:
+                fields: list[Any] = []
+                for extension, content in (("jpg", jpeg), ("cls", str(label).encode())):
+                    info = tarfile.TarInfo(member(number, extension))  # owner 0, time 0: the same bytes in every run
+                    info.size = len(content)
+                    fields += [extension, file.tell() + tarfile.BLOCKSIZE, info.size, info.name]
+                    archive.addfile(info, io.BytesIO(content))
+                lines.append(" ".join(map(str, fields)))
+    return bad, lines
+
+
+def write_shards(source: Path, out: Path, wanted: Manifest, workers: int) -> list[str]:
+    """Write the shards that are missing.
+
+    Returns:
+        What is wrong with images that cannot be packed; their shards are not written. If there are none, ``out`` is
+        complete.
+    """
+    from tqdm import tqdm
+
+    from dali_cutmix.shrink import shrink
+
+    samples = list(zip(wanted.files, wanted.labels, strict=True))
+    firsts = range(0, len(samples), wanted.samples_per_shard)
+    todo = [
+        (out / name, first, count)
+        for (name, count), first in zip(wanted.shards.items(), firsts, strict=True)
+        if not _is_complete(out / name, count)
+    ]
+    missing = sum(count for _, _, count in todo)
+    paths = [source / file for _, first, count in todo for file, _ in samples[first : first + count]]
+    task = partial(_attempt, partial(shrink, short_side=wanted.short_side, quality=wanted.quality))
+    bad = []
+    done = len(samples) - missing
+    with _processes(workers) as pool, tqdm(total=len(samples), initial=done, unit=" images", desc=str(out)) as bar:
+        jpegs = _in_order(pool, task, paths, ahead=8 * workers, advance=bar.update)
+        for tar, first, count in todo:
+            numbers = range(first, first + count)
+            labels = [label for _, label in samples[first : first + count]]
+            try:
+                bad += write_shard(tar, zip(numbers, labels, jpegs))  # noqa: B905  (the next shard's follow)
+            except OSError as error:
+                raise OSError(
+                    error.errno,
+                    f"could not be written ({error.strerror}); mend that and run the same command again, it goes on",
+                    str(tar),
+                ) from error
+    if not bad and not (out / MANIFEST).is_file():
+        publish(out / UNFINISHED, out / MANIFEST)
+    return bad
+
+
+def _is_complete(tar: Path, samples: int) -> bool:
+    try:
+        read_index(tar, samples)
+    except ValueError:
+        return False
+    return True
+
+
+def _attempt(shrink: Callable[[Path], bytes], path: Path) -> bytes | str:
+    try:
+        return shrink(path)
+    except Exception as error:  # Pillow's decoders raise whatever they like
+        return f"{path}: {error or type(error).__name__}"
+
+
+def _in_order(
+    pool: ProcessPoolExecutor,
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    *,
+    ahead: int,
+    advance: Callable[[], Any],
+) -> Iterator[Any]:
+    """Results in the order of ``items``, at most ``ahead`` of them in memory; ``advance`` is called at each."""
+    remaining = iter(items)
+    waiting: deque[Future] = deque(pool.submit(function, item) for item in islice(remaining, ahead))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(function, item) for item in islice(remaining, 1))
+        advance()
+        yield result
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    # Forked: each would otherwise import DALI and PyTorch anew
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_follow_parent)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    """End with the parent, also when that is killed; leave Ctrl-C to it."""
+    gc.freeze()  # objects of the parent are not this process's to destroy
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
