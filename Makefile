@@ -3,6 +3,7 @@ PYTHON ?= python3
 EXTRA ?= cuda12
 BIN := .venv/bin
 OUT ?= bench/results
+WORKERS ?= 16
 
 .PHONY: train test bench gpu gpu-with lint clean
 
@@ -30,9 +31,12 @@ gpu-with:
 	$(GPU_PYTHON) setup.py --quiet build_ext --inplace
 	$(GPU_PYTHON) -m pytest -m gpu
 	mkdir -p $(OUT)
-	$(GPU_PYTHON) -m bench loaders --device cuda:0 --json $(OUT)/loaders-gpu.json --png $(OUT)/loaders-gpu.png
+	$(GPU_PYTHON) -m bench loaders --device cuda:0 --threads $(WORKERS) \
+		--json $(OUT)/loaders-gpu.json --png $(OUT)/loaders-gpu.png
+	$(GPU_PYTHON) -m bench step --device cuda:0 --threads $(WORKERS) --json $(OUT)/step-gpu.json
+	$(GPU_PYTHON) -m bench tune --device cuda:0 --json $(OUT)/tune-gpu.json
 
-.venv/ready: pyproject.toml setup.py dali_cutmix/resample.cpp
+.venv/ready: pyproject.toml setup.py $(wildcard dali_cutmix/resample*.cpp dali_cutmix/resample*.h)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),dev]'

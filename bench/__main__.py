@@ -1,21 +1,24 @@
-"""Command line: ``python -m bench loaders | gallery``."""
+"""Command line: ``python -m bench loaders | step | tune | gallery``."""
 
 import sys
 from collections.abc import Callable
 
 import tyro
 
+import dali_cutmix as dc
 from bench.gallery import gallery
 from bench.loaders import loaders
+from bench.step import step
+from bench.tune import tune
 
-COMMANDS: dict[str, Callable[..., int]] = {"loaders": loaders, "gallery": gallery}
+COMMANDS: dict[str, Callable[..., int]] = {"loaders": loaders, "step": step, "tune": tune, "gallery": gallery}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; bad input ends with one line that says how to mend it, and exit status 2."""
     try:
         return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m bench", args=arguments)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, dc.DecodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,21 +1,17 @@
 """``python -m bench loaders``: images per second of this library and of the loaders that one would use otherwise."""
 
-import os
 import sys
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import torch
 from rich.console import Console
 
 from bench import report
+from bench.arguments import check_least, check_seconds, choose_device, open_for, settings_for
 from bench.contenders import CONTENDERS, Contender, Settings
-from bench.machine import machine, versions
-from bench.photos import Photos, long_epoch, open_photos
+from bench.photos import Photos
+from bench.result import new_result, shared_settings, write_json
 from bench.rounds import measure_in_rounds
-from train.files import cache_folder
+from bench.stages import stages
 
 MOST_COPIED = 20 * 2**30
 
@@ -36,7 +32,7 @@ def loaders(
 
     All loaders are started and warmed up, then measured in turn, round by round. Before each turn the others have gone
     quiet, and what a loader had prepared while it stood idle is used up before the clock starts. Rates are over whole
-    batches, without the turn of an epoch.
+    batches, without the turn of an epoch. With the default settings each loader takes about half a minute.
 
     Args:
         data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
@@ -47,75 +43,34 @@ def loaders(
         seconds: length of one measurement.
         rounds: measurements of each loader.
         device: cpu, cuda:N, or auto (cuda:0 where there is one).
-        only: which to measure of ours-cutmix, ours, dali, dali-decode, torchvision-pil, torchvision-io, timm, ffcv and
-            spdl; all that are installed by default.
+        only: which to measure of ours-cutmix, ours-unfused, ours-mixup, ours, dali, dali-decode, dali-read,
+            torchvision-pil, torchvision-io, timm, ffcv and spdl; all that are installed by default.
         json: write the result there.
         png: draw a bar chart there.
 
     Returns:
         0, or 1 where a loader failed.
     """
-    _check(size, batch_size, threads, seconds, rounds)
-    device = _device(device)
+    check_least(0, threads=threads)
+    check_least(1, size=size, rounds=rounds)
+    check_least(2, batch_size=batch_size)
+    check_seconds(seconds)
+    device = choose_device(device)
     chosen = _chosen(only)
-    photos = open_photos(data)
-    if batch_size > photos.images:
-        raise ValueError(
-            f"--batch-size {batch_size} given, but {photos.root} holds {photos.images} images; give at most that."
-        )
-    root, images = long_epoch(photos)
-    settings = Settings(
-        data=root,
-        images=images,
-        num_classes=len(photos.classes),
-        size=size,
-        batch_size=batch_size,
-        threads=threads or len(os.sched_getaffinity(0)),
-        device=device,
-        cache=cache_folder(),
-    )
+    photos = open_for(batch_size, data)
+    settings = settings_for(photos, size=size, batch_size=batch_size, threads=threads, device=device)
     fit, skipped = _fit(chosen, settings, photos, asked=bool(only))
     rows, failed = measure_in_rounds(fit, settings, seconds, rounds)
-    result = {
-        "benchmark": "loaders",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(device),
-        "versions": versions(),
-        "settings": _settings(settings, photos, seconds, rounds),
-        "contenders": rows,
-        "skipped": skipped + failed,
-    }
+    result = new_result("loaders", device, shared_settings(settings, photos, seconds, rounds))
+    result |= {"contenders": rows, "stages": stages(rows, device), "skipped": skipped + failed}
     report.add_ratios(rows)
     if rows:
         report.print_table(result, Console(width=None if sys.stdout.isatty() else 120))
     if json:
-        report.write_json(json, result)
+        write_json(json, result)
     if png and rows:
         report.draw_chart(png, result)
     return 1 if failed else 0
-
-
-def _check(size: int, batch_size: int, threads: int, seconds: float, rounds: int) -> None:
-    for name, value, least in (
-        ("size", size, 1),
-        ("batch-size", batch_size, 2),
-        ("threads", threads, 0),
-        ("rounds", rounds, 1),
-    ):
-        if value < least:
-            raise ValueError(f"--{name} {value} given; it is a whole number of at least {least}.")
-    if not seconds > 0:
-        raise ValueError(f"--seconds {seconds:g} given; it is the length of one measurement, above 0.")
-
-
-def _device(device: str) -> str:
-    count = torch.cuda.device_count()
-    if device == "auto":
-        return "cuda:0" if count else "cpu"
-    allowed = ["cpu", *(f"cuda:{index}" for index in range(count))]
-    if device not in allowed:
-        raise ValueError(f"--device {device} given; on this machine there is {', '.join(allowed)} (or auto).")
-    return device
 
 
 def _chosen(only: tuple[str, ...]) -> list[Contender]:
@@ -142,17 +97,3 @@ def _fit(
         else:
             fit.append(contender)
     return fit, skipped
-
-
-def _settings(settings: Settings, photos: Photos, seconds: float, rounds: int) -> dict[str, Any]:
-    same = asdict(settings)
-    # Where it lies on one machine says nothing on another.
-    del same["data"], same["cache"], same["images"]
-    return {
-        **same,
-        "images": photos.images,
-        "epoch_images": settings.images,
-        "mean_file_bytes": round(photos.size / photos.images),
-        "seconds": seconds,
-        "rounds": rounds,
-    }

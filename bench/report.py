@@ -1,6 +1,5 @@
-"""Results as a table, as JSON and as a bar chart."""
+"""The loaders' results as a table and as a bar chart."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -9,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.contenders import BASELINE, OURS, Contender
+from bench.contenders import BASELINE, OURS, READING, Contender
 from bench.runner import Rate
-from train.files import write_atomically
+from bench.stages import print_stages
 
 BUSY = 0.1
 """Cores used by others from which on a measurement is called disturbed."""
@@ -41,14 +40,8 @@ def add_ratios(rows: list[dict[str, Any]]) -> None:
         entry["ratio"] = entry["images_per_second"] / speeds[BASELINE] if BASELINE in speeds else None
 
 
-def write_json(path: Path, result: dict[str, Any]) -> None:
-    """Write whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (json.dumps(result, indent=2) + "\n").encode())
-
-
 def print_table(result: dict[str, Any], console: Console) -> None:
-    """Medians, spread and ratios; then how this library's CutMix compares; then notes and warnings."""
+    """Medians, spread and ratios; how this library's CutMix compares; its stages; notes and warnings."""
     console.print(headline(result))
     table = Table()
     for name in ("loader", "images/s", "min to max", "of plain DALI", "core-ms/image"):
@@ -62,7 +55,7 @@ def print_table(result: dict[str, Any], console: Console) -> None:
             f"{entry['core_ms_per_image']:.2f}",
         )
     console.print(table)
-    speeds = {entry["label"]: entry["images_per_second"] for entry in result["contenders"]}
+    speeds = {entry["label"]: entry["images_per_second"] for entry in _decoding(result)}
     ours = next((entry for entry in result["contenders"] if entry["name"] == OURS), None)
     if ours:
         others = [
@@ -71,17 +64,28 @@ def print_table(result: dict[str, Any], console: Console) -> None:
             if label != ours["label"]
         ]
         console.print(f"{ours['label']}: " + ("; ".join(others) or "measured alone"))
+    print_stages(result["stages"], console)
     for entry in result["contenders"]:
         if entry["note"]:
             console.print(f"[dim]{entry['label']}: {entry['note']}[/dim]")
     for entry in result["skipped"]:
         console.print(f"[dim]not measured: {entry['label']}: {entry['reason']}[/dim]")
-    elsewhere = [part["cores_elsewhere"] for entry in result["contenders"] for part in entry["rounds"]]
+    warn_of_disturbance(
+        [part["cores_elsewhere"] for entry in result["contenders"] for part in entry["rounds"]], console
+    )
+
+
+def warn_of_disturbance(elsewhere: list[float], console: Console) -> None:
+    """Say in how many measurements others used more than ``BUSY`` cores; nothing where that is none."""
     if disturbed := sum(cores > BUSY for cores in elsewhere):
         console.print(
             f"[yellow]{disturbed} of {len(elsewhere)} measurements were disturbed: other work used up to "
             f"{max(elsewhere):.1f} cores meanwhile. Take these figures again on a quiet machine.[/yellow]"
         )
+
+
+def _decoding(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [entry for entry in result["contenders"] if entry["name"] != READING]
 
 
 def headline(result: dict[str, Any]) -> str:
@@ -95,11 +99,11 @@ def headline(result: dict[str, Any]) -> str:
 
 
 def draw_chart(path: Path, result: dict[str, Any]) -> None:
-    """A bar for each contender, best on top, with its spread and its ratio to plain DALI (PNG)."""
+    """A bar for each contender that decodes, best on top, with its spread and its ratio to plain DALI (PNG)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    entries = sorted(result["contenders"], key=lambda entry: entry["images_per_second"])
+    entries = sorted(_decoding(result) or result["contenders"], key=lambda entry: entry["images_per_second"])
     figure = Figure(figsize=(9, 1.2 + 0.45 * len(entries)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

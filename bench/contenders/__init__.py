@@ -8,6 +8,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -43,8 +44,9 @@ class Settings:
 class Contender:
     """One loader with its settings.
 
-    ``source`` is ``module:function`` below this package, imported only in the process that measures it. ``note`` says
-    what is not the same as in the others. With ``processes`` batches arrive in bursts of one for each worker.
+    ``source`` is ``module:function`` below this package, imported only in the process that measures it; ``arguments``
+    are keyword arguments for it beyond the settings. ``note`` says what is not the same as in the others. With
+    ``processes`` batches arrive in bursts of one for each worker.
     """
 
     name: str
@@ -56,12 +58,13 @@ class Contender:
     processes: bool = False
     even_batch: bool = False
     copies_data: bool = False
+    arguments: tuple[tuple[str, Any], ...] = ()
 
     def batches(self, settings: Settings) -> Iterator[Batch]:
         """Start it. The iterator has no end; closing it stops whatever was started."""
         module, function = self.source.split(":")
-        make: Callable[[Settings], Iterator[Batch]] = getattr(importlib.import_module(f"{__name__}.{module}"), function)
-        return make(settings)
+        make: Callable[..., Iterator[Batch]] = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+        return make(settings, **dict(self.arguments))
 
     def missing(self) -> list[str]:
         """Modules that it needs and that are not installed."""
@@ -84,6 +87,16 @@ class Contender:
 
 CONTENDERS = (
     Contender("ours-cutmix", "dali_cutmix, CutMix", "ours:cutmix", ("nvidia.dali",), mixes=True),
+    Contender(
+        "ours-unfused",
+        "dali_cutmix, CutMix, unfused",
+        "ours:cutmix",
+        ("nvidia.dali",),
+        mixes=True,
+        note="DALI's own operators resample and normalize, one after the other",
+        arguments=(("fused", False),),
+    ),
+    Contender("ours-mixup", "dali_cutmix, Mixup", "ours:mixup", ("nvidia.dali",), mixes=True),
     Contender("ours", "dali_cutmix, no mixing", "ours:plain", ("nvidia.dali",), mixes=False),
     Contender("dali", "plain DALI, no mixing", "dali:plain", ("nvidia.dali",), mixes=False),
     Contender(
@@ -93,6 +106,14 @@ CONTENDERS = (
         ("nvidia.dali",),
         mixes=False,
         note="the ceiling of this road: no resampling, no normalization, no tensors",
+    ),
+    Contender(
+        "dali-read",
+        "DALI, reading only",
+        "ours:read",
+        ("nvidia.dali",),
+        mixes=False,
+        note="this library's reader, nothing decoded",
     ),
     Contender(
         "torchvision-pil",
@@ -143,3 +164,5 @@ CONTENDERS = (
 )
 BASELINE = "dali"
 OURS = "ours-cutmix"
+READING = "dali-read"
+"""Many times as fast as what decodes: not for the same chart."""

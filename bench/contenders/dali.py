@@ -12,8 +12,8 @@ MEAN = [123.675, 116.28, 103.53]
 STD = [58.395, 57.12, 57.375]
 
 
-def _crops(data: str, mixed: bool) -> tuple[Any, Any]:
-    jpegs, labels = fn.readers.file(file_root=data, shuffle_after_epoch=True, name="Reader")
+def _crops(data: str, mixed: bool, **reader: Any) -> tuple[Any, Any]:
+    jpegs, labels = fn.readers.file(file_root=data, shuffle_after_epoch=True, name="Reader", **reader)
     crops = fn.decoders.image_random_crop(
         jpegs,
         device="mixed" if mixed else "cpu",
@@ -38,7 +38,8 @@ def _plain(data: str, size: int, mixed: bool) -> tuple[Any, Any]:
 
 @pipeline_def
 def _decode(data: str, mixed: bool) -> Any:
-    return _crops(data, mixed)[0]
+    # As this library reads: what it takes beyond this is then not the reader's.
+    return _crops(data, mixed, dont_use_mmap=True)[0]
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -1,31 +1,52 @@
 """This library's own pipeline, as the README shows it."""
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
+
+from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
 from bench.contenders import Batch, Settings
 from pipelines import imagenet
 
 
-def cutmix(settings: Settings) -> Iterator[Batch]:
-    """With CutMix, α = 1."""
-    return _batches(settings, dc.CutMix(alpha=1.0))
+def cutmix(settings: Settings, **options: Any) -> Iterator[Batch]:
+    """With CutMix, α = 1; ``options`` are arguments of ``imagenet.train``."""
+    return _batches(settings, dc.CutMix(alpha=1.0), options)
+
+
+def mixup(settings: Settings) -> Iterator[Batch]:
+    """With Mixup, α = 1."""
+    return _batches(settings, dc.Mixup(alpha=1.0), {})
 
 
 def plain(settings: Settings) -> Iterator[Batch]:
     """The same without mixing: what mixing costs is the difference."""
-    return _batches(settings, None)
+    return _batches(settings, None, {})
 
 
-def _batches(settings: Settings, mix: dc.Policy | None) -> Iterator[Batch]:
-    loader = imagenet.train(
-        settings.data,
-        batch_size=settings.batch_size,
-        size=settings.size,
-        mix=mix,
-        device=settings.device,
-        num_threads=settings.threads,
-    )
+def read(settings: Settings) -> Iterator[Batch]:
+    """The reader alone, with the settings that it has in the others; nothing is decoded."""
+
+    @pipeline_def(**dc.pipeline_options(settings.batch_size, device=settings.device, num_threads=settings.threads))
+    def graph() -> Any:
+        return dc.read_folder(settings.data)[0]
+
+    pipeline = graph()
+    pipeline.build()
+    while True:
+        pipeline.run()
+        yield None
+
+
+def _batches(settings: Settings, mix: dc.Policy | None, options: dict[str, Any]) -> Iterator[Batch]:
+    same = {
+        "batch_size": settings.batch_size,
+        "size": settings.size,
+        "mix": mix,
+        "device": settings.device,
+        "num_threads": settings.threads,
+    }
+    loader = imagenet.train(settings.data, **(same | options))
     while True:
         yield from (cast(Batch, batch) for batch in loader)

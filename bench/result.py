@@ -1,0 +1,44 @@
+"""A result as JSON: what was measured, where, with what."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.contenders import Settings
+from bench.machine import machine, versions
+from bench.photos import Photos
+from dali_cutmix.files import write_atomically
+
+
+def new_result(benchmark: str, device: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The head of a result; the measurements are the benchmark's to add."""
+    return {
+        "benchmark": benchmark,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(device),
+        "versions": versions(),
+        "settings": settings,
+    }
+
+
+def shared_settings(settings: Settings, photos: Photos, seconds: float, rounds: int) -> dict[str, Any]:
+    """What was equal for all."""
+    same = asdict(settings)
+    # Where it lies on one machine says nothing on another.
+    del same["data"], same["cache"], same["images"]
+    return {
+        **same,
+        "images": photos.images,
+        "epoch_images": settings.images,
+        "mean_file_bytes": round(photos.size / photos.images),
+        "seconds": seconds,
+        "rounds": rounds,
+    }
+
+
+def write_json(path: Path, result: dict[str, Any]) -> None:
+    """Write whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, (json.dumps(result, indent=2) + "\n").encode())

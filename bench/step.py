@@ -1,0 +1,112 @@
+"""``python -m bench step``: training steps with this library's loader against the same steps with data at hand."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+import dali_cutmix as dc
+from bench.arguments import check_least, check_seconds, choose_device, cores, open_for
+from bench.photos import long_epoch
+from bench.result import new_result, write_json
+from bench.step_report import print_table, summary
+from bench.step_rounds import measure
+from bench.training import Training
+from pipelines import imagenet
+
+GPU = torch.cuda.is_available()
+
+
+def step(
+    data: Path | None = None,
+    model: str = "",
+    num_classes: int = 1000,
+    batch_size: int = 0,
+    size: int = 224,
+    threads: int = 0,
+    steps: int = 0,
+    seconds: float = 5.0,
+    rounds: int = 3,
+    device: str = "auto",
+    amp: bool = GPU,
+    channels_last: bool = True,
+    compile: bool = GPU,
+    json: Path | None = None,
+) -> int:
+    """Train a model on synthetic data held on the device and on this library's batches (CutMix), in turn.
+
+    The ratio of the two rates is what the loader leaves of the model's own speed. The step is the usual one: forward,
+    cross entropy with dense soft targets, backward, SGD with momentum. Compilation, the choice of kernels and the
+    filling of queues come before the clock starts.
+
+    Args:
+        data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
+            photographs.
+        model: resnet10 (small) or any classifier of torchvision; by default resnet50 on a GPU, resnet18 on a CPU.
+        num_classes: K of the targets, at least the number of class folders.
+        batch_size: images in a step; by default 256 on a GPU, 32 on a CPU.
+        size: side of the images in pixels.
+        threads: of the loader; 0 means one for each core that this process may use.
+        steps: in one measurement, at least 2; 0 means as many as take --seconds.
+        seconds: length of one measurement, where --steps does not say.
+        rounds: measurements of each.
+        device: cpu, cuda:N, or auto (cuda:0 where there is one).
+        amp: compute in bfloat16 where that is safe (autocast); the images are bfloat16 then, else float32.
+        channels_last: images and weights in channels_last memory format.
+        compile: compile the model with torch.compile.
+        json: write the result there.
+
+    Returns:
+        0.
+    """
+    check_least(0, threads=threads, batch_size=batch_size)
+    check_least(1, size=size, rounds=rounds, num_classes=num_classes)
+    if steps < 2 and steps != 0:
+        raise ValueError(f"--steps {steps} given; it is at least 2, or 0 for as many as take --seconds.")
+    check_seconds(seconds)
+    device = choose_device(device)
+    on_gpu = device != "cpu"
+    training = Training(
+        model=model or ("resnet50" if on_gpu else "resnet18"),
+        num_classes=num_classes,
+        size=size,
+        batch_size=batch_size or (256 if on_gpu else 32),
+        device=device,
+        amp=amp,
+        channels_last=channels_last,
+        compile=compile,
+    )
+    photos = open_for(training.batch_size, data)
+    if on_gpu:
+        torch.cuda.set_device(device)  # the stream and the events of a step are the current device's
+    loader = _loader(training, long_epoch(photos)[0], threads or cores())
+    measured = measure(training, loader, steps, seconds, rounds)
+    settings = {
+        **asdict(training),
+        "dtype": str(training.dtype).removeprefix("torch."),
+        "threads": threads or cores(),
+        "images": photos.images,
+        "mean_file_bytes": round(photos.size / photos.images),
+        "rounds": rounds,
+    }
+    result = new_result("step", device, settings) | summary(measured)
+    print_table(result, Console(width=None if sys.stdout.isatty() else 120))
+    if json:
+        write_json(json, result)
+    return 0
+
+
+def _loader(training: Training, root: Path, threads: int) -> dc.Loader:
+    return imagenet.train(
+        root,
+        batch_size=training.batch_size,
+        size=training.size,
+        num_classes=training.num_classes,
+        mix=dc.CutMix(alpha=1.0),
+        device=training.device,
+        num_threads=threads,
+        dtype=training.dtype,
+        channels_last=training.channels_last,
+    )

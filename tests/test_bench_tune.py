@@ -1,0 +1,247 @@
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
+from PIL import Image
+
+from bench import tune
+from bench.__main__ import main
+from bench.candidates import MOST_CORES, candidates, largest_image, threads
+from bench.contenders import Contender, Settings, ours
+from bench.photos import open_photos
+from bench.search import Setting, compare, search
+
+THREADS = Setting("num_threads", 2, (1, 3, 4))
+PREFETCH = Setting("prefetch", 2, (1, 4))
+STEADY = (1.0, 1.0, 1.0)
+SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu"]
+
+
+def machine(speed, drift=STEADY, asked=None):
+    """Measures as a machine would whose speed depends on the arguments; ``drift`` is a factor for each round."""
+
+    def measure(tried):
+        if asked is not None:
+            asked.extend(tried)
+        speeds = [speed(**arguments) for arguments in tried]
+        return [None if each is None else [each * factor for factor in drift] for each in speeds]
+
+    return measure
+
+
+def test_the_best_value_is_found_and_kept_while_the_next_setting_is_searched():
+    asked = []
+    speed = {1: 60.0, 2: 100.0, 3: 120.0, 4: 110.0}
+    found = search(
+        [THREADS, PREFETCH],
+        machine(lambda num_threads, prefetch: speed[num_threads] * (1.05 if prefetch == 4 else 1), asked=asked),
+    )
+    assert [entry.chosen for entry in found] == [3, 4]
+    assert [arguments["num_threads"] for arguments in asked] == [2, 1, 3, 4, 3, 3, 3]
+    assert [arguments["prefetch"] for arguments in asked] == [2, 2, 2, 2, 2, 1, 4]
+
+
+def test_a_difference_below_the_spread_keeps_the_default():
+    [default, noisy] = compare([2, 3], [[100.0, 100.0, 100.0], [98.0, 104.0, 103.0]])
+    assert not default.better
+    assert noisy.gain == pytest.approx(0.03)
+    assert noisy.spread == pytest.approx(0.06)
+    assert not noisy.better
+    noise = itertools.cycle([0.97, 1.03, 1.0, 1.04, 0.98, 1.01, 0.96])
+
+    def measure(tried):
+        return [[100 * next(noise) for _ in range(5)] for _ in tried]
+
+    assert [entry.chosen for entry in search([THREADS, PREFETCH], measure)] == [2, 2]
+
+
+def test_a_drift_of_the_machine_hides_no_difference():
+    speed = {1: 60.0, 2: 100.0, 3: 104.0, 4: 90.0}
+    [decision] = search([THREADS], machine(lambda num_threads: speed[num_threads], drift=(1.0, 0.7, 0.5)))
+    assert decision.chosen == 3
+    assert decision.measured[2].gain == pytest.approx(0.04)
+
+
+def test_less_than_one_percent_is_not_worth_another_value():
+    speed = {1: 60.0, 2: 100.0, 3: 100.8, 4: 100.9}
+    assert search([THREADS], machine(lambda num_threads: speed[num_threads]))[0].chosen == 2
+
+
+def test_a_value_that_fails_is_left_out():
+    speed = {1: None, 2: 100.0, 3: None, 4: 120.0}
+    [decision] = search([THREADS], machine(lambda num_threads: speed[num_threads]))
+    assert decision.chosen == 4
+    assert [entry.rates is None for entry in decision.measured] == [False, True, True, False]
+
+
+def test_without_the_defaults_there_is_nothing_to_compare_with():
+    with pytest.raises(RuntimeError, match="the defaults could not be measured"):
+        search([THREADS], machine(lambda num_threads: None))
+
+
+@pytest.mark.parametrize(
+    ("cores", "others"),
+    [
+        (1, (2,)),
+        (2, (1, 3, 4)),
+        (16, (8, 12, 24, 32)),
+        (96, (32, 48, 64, 128)),
+        (256, (32, 48, 64, 96, 128)),
+    ],
+)
+def test_threads_from_half_of_the_cores_to_twice_as_many_within_reason(cores, others):
+    assert threads(cores) == Setting("num_threads", cores, others)
+    assert max(others) <= 2 * MOST_CORES
+
+
+def test_nvjpeg_is_for_gpus(data):
+    opened = open_photos(data)
+    assert [setting.name for setting in candidates(opened, "cpu", 2)] == ["num_threads", "prefetch"]
+    found = {setting.name: setting for setting in candidates(opened, "cuda:0", 16)}
+    assert list(found) == ["num_threads", "hw_decoder_load", "preallocate", "prefetch"]
+    assert sorted((0.65, *found["hw_decoder_load"].others)) == [0.0, 0.5, 0.65, 0.8, 0.9, 1.0]
+    assert found["preallocate"].others == ((96, 80),)
+
+
+def test_the_largest_image_is_read_from_headers(tmp_path):
+    folder = tmp_path / "class"
+    folder.mkdir()
+    for number, size in enumerate([(40, 20), (30, 90), (50, 60)]):
+        Image.new("RGB", size).save(folder / f"{number}.jpg")
+    whole = (folder / "1.jpg").read_bytes()
+    (folder / "1.jpg").write_bytes(whole[: whole.index(b"\xff\xda")])  # a header, and no data
+    (folder / "text.jpg").write_text("no image")
+    assert largest_image(open_photos(tmp_path)) == (50, 90)
+
+
+def test_files_that_are_no_images_are_said_to_be_none(tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "text.jpg").write_text("no image")
+    with pytest.raises(ValueError, match="none of 1 files could be read as an image; check that they are JPEGs"):
+        largest_image(open_photos(tmp_path))
+
+
+def test_the_arguments_reach_the_loader(monkeypatch):
+    given = {}
+
+    def train(root, **arguments):
+        given.update(arguments)
+        return [("images", "targets")]
+
+    monkeypatch.setattr(ours.imagenet, "train", train)
+    options = {"num_threads": 7, "prefetch": 4, "hw_decoder_load": 0.8, "preallocate": (500, 400)}
+    settings = Settings(Path(), 100, 3, 8, batch_size=10, threads=2, device="cuda:0", cache=Path())
+    tried = Contender("0", "", "ours:cutmix", (), mixes=True, arguments=tuple(options.items()))
+    assert next(tried.batches(settings)) == ("images", "targets")
+    assert given.items() >= (options | {"batch_size": 10, "size": 8, "device": "cuda:0"}).items()
+
+
+def stub(monkeypatch, speed):
+    """Rows as ``measure_in_rounds`` gives them, without a process: ``speed`` is a function of the arguments."""
+    labels = []
+
+    def measure(contenders, settings, seconds, rounds):
+        rows, failed = [], []
+        for contender in contenders:
+            labels.append(contender.label)
+            rate = speed(dict(contender.arguments))
+            if rate is None:
+                failed.append({"name": contender.name, "label": contender.label, "reason": "failed: no memory"})
+                continue
+            part = {"images_per_second": rate, "cores_elsewhere": 0.0}
+            rows.append({"name": contender.name, "rounds": [part] * rounds})
+        return rows, failed
+
+    monkeypatch.setattr(tune, "measure_in_rounds", measure)
+    monkeypatch.setattr(tune, "cores", lambda: 2)
+    return labels
+
+
+def test_command_prints_the_arguments_to_use(data, tmp_path, monkeypatch, capsys):
+    labels = stub(monkeypatch, lambda given: 1000.0 + 100 * (given.get("num_threads") == 3))
+    out = tmp_path / "new" / "tune.json"
+    assert main(["tune", "--data", str(data), *SMALL, "--json", str(out)]) == 0
+    call = f"imagenet.train({str(data)!r}, batch_size=4, size=32, device='cpu', num_threads=3)"
+    printed = capsys.readouterr().out
+    assert printed.rstrip().endswith(f"from pipelines import imagenet\n\nloader = {call}")
+    assert "prefetch: no value is measurably better, keep the default." in printed
+    assert "measured once more: 1.100 of the defaults" in printed
+    assert labels[-2:] == ["defaults", "num_threads=3"]
+    result = json.loads(out.read_text())
+    assert result["call"] == call
+    assert result["arguments"] == {"num_threads": 3}
+    assert result["confirmation"]["gain"] == pytest.approx(0.1)
+    assert [(entry["setting"], entry["default"], entry["chosen"]) for entry in result["measured"]] == [
+        ("num_threads", 2, 3),
+        ("prefetch", 2, 2),
+    ]
+    assert len(result["measured"][0]["values"][0]["rounds"]) == result["settings"]["rounds"] == 5
+
+
+def test_what_is_not_confirmed_is_given_up(data, tmp_path, monkeypatch, capsys):
+    """Faster while it is searched for, not when it is measured once more beside the defaults."""
+    stub(monkeypatch, lambda given: 1200.0 if len(given) == 2 and given["num_threads"] == 3 else 1000.0)
+    out = tmp_path / "tune.json"
+    assert main(["tune", "--data", str(data), *SMALL, "--json", str(out)]) == 0
+    assert json.loads(out.read_text())["arguments"] == {}
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "which is not measurable: the defaults stay" in printed
+    assert "device='cpu')" in printed
+
+
+def test_on_a_gpu_nvjpeg_is_tuned_too(data, tmp_path, monkeypatch, capsys):
+    def speed(given):
+        return None if given.get("preallocate") == (96, 80) else 5000.0 + 1000 * (given.get("hw_decoder_load") == 0.8)
+
+    stub(monkeypatch, speed)
+    head = {"machine": {"gpu": "Some GPU"}}
+    monkeypatch.setattr(tune, "choose_device", lambda device: "cuda:0")
+    monkeypatch.setattr(tune, "new_result", lambda name, device, settings: head | {"settings": settings})
+    out = tmp_path / "tune.json"
+    assert main(["tune", "--data", str(data), "--batch-size", "4", "--json", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "device='cuda:0', hw_decoder_load=0.8)" in printed
+    assert "Some GPU" in printed
+    assert "failed" in printed
+    assert "no memory" in json.loads(out.read_text())["failed"][0]["reason"]
+
+
+def test_a_loader_that_fails_with_its_defaults_ends_it(data, monkeypatch, capsys):
+    stub(monkeypatch, lambda given: None)
+    assert main(["tune", "--data", str(data), *SMALL]) == 1
+    assert "error: the defaults could not be measured; see above." in capsys.readouterr().err
+
+
+def test_measures_a_real_loader(data, tmp_path, capsys):
+    out = tmp_path / "tune.json"
+    options = ["--seconds", "0.1", "--rounds", "3", "--only", "prefetch", "--json", str(out)]
+    assert main(["tune", "--data", str(data), *SMALL, *options]) == 0
+    result = json.loads(out.read_text())
+    [entry] = result["measured"]
+    assert [(value["value"], len(value["rounds"])) for value in entry["values"]] == [(2, 3), (1, 3), (4, 3)]
+    assert all(value["images_per_second"] > 0 for value in entry["values"])
+    assert result["failed"] == []
+    assert result["call"] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--data", "/no/such/folder"], "/no/such/folder: no such folder"),
+        (["--batch-size", "1000"], "holds 24 images; give at most that"),
+        (["--batch-size", "1"], "--batch-size 1 given; it is a whole number of at least 2"),
+        (["--size", "0"], "--size 0 given"),
+        (["--rounds", "2"], "--rounds 2 given; it is a whole number of at least 3"),
+        (["--seconds", "inf"], "--seconds inf given"),
+        (["--device", "cuda:99"], "--device cuda:99 given; on this machine there is cpu"),
+        (["--only", "hw_decoder_load"], "--only hw_decoder_load given; it means nothing on a CPU: leave it out"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_starts(data, capsys, arguments, says):
+    given = [] if "--data" in arguments else ["--data", str(data)]
+    batch = [] if "--batch-size" in arguments else ["--batch-size", "4"]
+    device = [] if "--device" in arguments else ["--device", "cpu"]
+    assert main(["tune", *given, *batch, *device, *arguments]) == 2
+    assert says in capsys.readouterr().err
