@@ -27,7 +27,9 @@ setup(
             "dali_cutmix.libresample",
             ["dali_cutmix/resample.cpp"],
             language="c++",
-            extra_compile_args=["-O3", "-std=c++17"],
+            depends=["dali_cutmix/resample_any.h", "dali_cutmix/resample_avx512.h"],
+            # No warnings of vectors that are passed to inlined functions only, nor of GCC's own headers.
+            extra_compile_args=["-O3", "-std=c++17", "-Wno-psabi", "-Wno-uninitialized", "-Wno-maybe-uninitialized"],
             optional=True,  # without a compiler the library works all the same, through DALI's own operators
         )
     ],

@@ -133,9 +133,10 @@ def resize_center_crop(
     check_size("resize", resize)
     if resize < size:
         raise ValueError(f"resize={resize} given with size={size}; the shorter side must be at least the crop's.")
+    options = _decoder_options(hw_decoder_load, preallocate)
     shape = fn.cast(fn.peek_image_shape(jpegs)[:2], dtype=types.INT64)
     sides = shape * resize // fn.reductions.min(shape)
-    images = fn.decoders.image(jpegs, **_decoder_options(hw_decoder_load, preallocate))
+    images = fn.decoders.image(jpegs, **options)
     images = fn.resize(
         images, size=fn.cast(sides, dtype=types.FLOAT), interp_type=types.INTERP_LINEAR, antialias=antialias
     )

@@ -6,10 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dali_cutmix.batch import gpu_of
 from dali_cutmix.mixing import Mixing, mixing
 from dali_cutmix.plan import draw
 from dali_cutmix.policies import Policy
-from dali_cutmix.resample import Resample, is_compiled
+from dali_cutmix.resample import Resample
+from dali_cutmix.resample_cpu import is_compiled
+from dali_cutmix.resample_gpu import upload
 from dali_cutmix.targets import Targets
 
 
@@ -17,24 +20,19 @@ def can_fuse(device_id: int | None, fused: bool | None) -> bool:
     """Whether :class:`FusedMix` shall do the work: as ``fused`` says, or where that is None wherever it can.
 
     Raises:
-        ValueError: ``fused=True`` on a GPU, or without the compiled part.
+        ValueError: ``fused=True`` on the CPU without the compiled part.
     """
-    if not fused:
-        return fused is None and device_id is None and is_compiled()
-    if device_id is not None:
-        raise ValueError(
-            f"fused=True given with device='cuda:{device_id}'; it works on the CPU: use fused=None or False."
-        )
-    if not is_compiled():
+    can = device_id is not None or is_compiled()
+    if fused and not can:
         raise ValueError(
             "fused=True given, but dali_cutmix was installed without its compiled part: there was no C++ compiler. "
             "Reinstall it where there is one, or use fused=None or False."
         )
-    return True
+    return can if fused is None else fused
 
 
 class FusedMix:
-    """``random_resized_crop`` → ``mix`` → ``normalize`` in one compiled pass on the CPU: same draws, same targets.
+    """``random_resized_crop`` → ``mix`` → ``normalize`` in one pass, on the CPU or a GPU: same draws, same targets.
 
         crops, labels, draws ──graph──▶ plan, targets ──▶ Resample ──▶ images, targets
 
@@ -81,5 +79,6 @@ class FusedMix:
         assert self._mixing is not None  # the graph was made by inputs()
         size = self._resample.size
         plan, shares = self._mixing(size, size, *(np.asarray(output.as_tensor()) for output in batch))
-        images = self._resample([np.asarray(crop) for crop in crops], plan.rows)
-        return images, *map(torch.from_numpy, shares)
+        images = self._resample(crops, plan.rows)
+        gpu = gpu_of(crops)
+        return images, *(torch.from_numpy(part) if gpu is None else upload(part, gpu) for part in shares)

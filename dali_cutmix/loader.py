@@ -40,8 +40,8 @@ class Loader:
     Args:
         pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with one reader that has
             ``pad_last_batch=True`` (as the verbs' readers have).
-        finish: makes the batch at the hand-off, one batch ahead, from the graph's outputs on the CPU
-            (:class:`~dali_cutmix.FusedMix`).
+        finish: makes the batch at the hand-off from the graph's outputs (:class:`~dali_cutmix.FusedMix`): on the CPU
+            one batch ahead, on a GPU on the consumer's stream.
         drop_last: drop the incomplete last batch; by default where the samples are shuffled by ``read_folder``.
 
     Yields:
@@ -64,7 +64,7 @@ class Loader:
         self._template = rebuild.as_template(pipeline)
         self._finish = finish
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
-        self._worker = ThreadPoolExecutor(1, "loader") if finish else None
+        self._worker = ThreadPoolExecutor(1, "loader") if finish and pipeline.device_id is None else None
         source = self._notes.source
         if drop_last is None:
             drop_last = source is not None and source.seed is not None

@@ -3,188 +3,235 @@
 //
 // Antialiased bilinear: a triangle filter, widened on downscale; pixels beyond the border count as the border's (as in
 // DALI's resize; Pillow and torchvision leave them out, which differs in the outermost pixels). Separable: for each
-// output row first the vertical taps over the source columns that the row needs, contiguous and vectorized, then the
-// horizontal taps, one 4-lane vector for the channels of a pixel. Float32 throughout, no rounding in between.
+// output row first the vertical taps over the source columns that the row needs, then the horizontal taps. Float32
+// throughout, no rounding in between. The taps themselves are in resample_any.h and resample_avx512.h.
 //
 // Plain C interface, called through ctypes (which releases the GIL) by as many threads as there are cores.
 
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <vector>
-
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define X86
+#include <immintrin.h>
 #define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_EACH_CPU
 #endif
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#include <vector>
+
 #define INLINE static inline __attribute__((always_inline))
 
 namespace {
 
-typedef float Pixel __attribute__((vector_size(16)));  // R, G, B and one lane that is not used
-
 enum Dtype { FLOAT32 = 0, FLOAT16 = 1, BFLOAT16 = 2 };
 
+struct Sample {  // SAMPLE in batch.py
+    const uint8_t* pixels;
+    int height, width;
+    int partner, x1, y1, x2, y2, flip, weight;  // its plan row, see plan.py
+    int unused;
+};
+
 struct Output {
-    void* data;  // n · 3 · height · width values
-    int height, width, dtype, channels_last;
+    void* data;  // n · 3 · size · size values
+    int size, dtype, channels_last;
     float scale[3], shift[3];  // normalized = value · scale + shift
+    int simple;                // use resample_any.h whatever the CPU
 };
 
-struct Row {  // one plan row, see plan.py
-    int partner, x1, y1, x2, y2, flip, weight;
-};
+const int PAD = 16;  // tables and buffers are read and written this far beyond their ends
 
-// For each output position the first source index, the number of taps, and their weights.
+// For each output position the first source index, the number of taps, and their weights, tap by tap.
 struct Taps {
     std::vector<int> first, count;
     std::vector<float> weights;
-    int stride = 0, most = 0;  // most: the largest count
+    int stride = 0, most = 0;  // most: the largest number of taps
+    float ratio = 0;
 
     void compute(int in, int out, bool flip) {
-        const float ratio = (float)in / out, support = ratio > 1 ? ratio : 1;
-        stride = 2 * (int)std::ceil(support) + 2;
-        most = 0, first.resize(out), count.resize(out), weights.assign((size_t)out * stride, 0);
+        ratio = (float)in / out;
+        const float support = ratio > 1 ? ratio : 1, step = 1 / support;
+        stride = out + PAD, most = 0;
+        first.resize(stride), count.resize(stride);
+        weights.assign((size_t)stride * (2 * (int)std::ceil(support) + 2), 0);
         for (int o = 0; o < out; ++o) {
             const int to = flip ? out - 1 - o : o;
             const float centre = (o + 0.5f) * ratio;
             const int from = (int)std::floor(centre - support + 0.5f), end = (int)std::floor(centre + support + 0.5f);
             const int low = from < 0 ? 0 : from, high = end > in ? in : end;
-            float sum = 0, *w = &weights[(size_t)to * stride];
+            float sum = 0;
             for (int i = from; i < end; ++i) {
-                const float distance = std::fabs(i + 0.5f - centre) / support, share = distance < 1 ? 1 - distance : 0;
-                w[(i < 0 ? 0 : i >= in ? in - 1 : i) - low] += share;
+                const float distance = std::fabs(i + 0.5f - centre) * step, share = distance < 1 ? 1 - distance : 0;
+                weights[(size_t)((i < 0 ? 0 : i >= in ? in - 1 : i) - low) * stride + to] += share;
                 sum += share;
             }
-            for (int i = 0; i < high - low; ++i) w[i] /= sum;
+            for (int j = 0; j < high - low; ++j) weights[(size_t)j * stride + to] /= sum;
             first[to] = low, count[to] = high - low;
-            most = most > count[to] ? most : count[to];
+            most = most > high - low ? most : high - low;
         }
+        for (int i = out; i < stride; ++i) first[i] = first[out - 1], count[i] = 0;
     }
 };
 
 struct Source {
-    const uint8_t* pixels;
-    int width;
+    const uint8_t *pixels, *end;
+    int width, sample = -1;
     Taps x, y;
 
-    void open(const uint8_t* data, int height, int crop_width, bool flip, const Output& out) {
-        pixels = data, width = crop_width;
-        x.compute(crop_width, out.width, flip), y.compute(height, out.height, false);
+    void open(const Sample* samples, int number, int size) {
+        if (sample == number) return;
+        const Sample& from = samples[number];
+        sample = number, width = from.width;
+        pixels = from.pixels, end = pixels + (size_t)from.height * width * 3;
+        x.compute(width, size, from.flip), y.compute(from.height, size, false);
     }
 };
 
-// The horizontal taps of pixels x1 to x2: N of them, those beyond a pixel's own with weight 0; or, for N = 0, its own.
-template <int N>
-INLINE void across(const Taps& taps, int x1, int x2, int left, Pixel scale, Pixel shift, bool add, const float* columns,
-                   Pixel* line) {
-    for (int x = x1; x < x2; ++x) {
-        const float* at = columns + 3 * (taps.first[x] - left);
-        const float* weights = &taps.weights[(size_t)x * taps.stride];
-        const int n = N ? N : taps.count[x];
-        Pixel sum = {0, 0, 0, 0};
-        for (int j = 0; j < n; ++j, at += 3) {
-            Pixel pixel;
-            std::memcpy(&pixel, at, sizeof pixel);
-            sum += weights[j] * pixel;
-        }
-        sum = sum * scale + shift;
-        line[x] = add ? line[x] + sum : sum;
+// Buffers of one thread. They hold numbers from the start: what lies beyond a row's end is read, with weight 0.
+struct Workspace {
+    Source own, other;
+    int columns_stride, line_stride;
+    std::vector<float> memory;
+    float *columns, *line;  // one output row's source columns; the output row, a plane for each channel
+    void* row;              // the output row as it is stored
+
+    Workspace(int widest, int size) : columns_stride(2 * widest + 8 * PAD), line_stride(size + PAD) {
+        memory.resize((size_t)3 * (columns_stride + line_stride + size));
+        columns = memory.data(), line = columns + 3 * columns_stride, row = line + 3 * line_stride;
     }
-}
+};
 
-// Resample pixels x1 to x2 of output row y: line[x] = share · normalized, added to what is there if `add`.
-INLINE void resample(const Source& from, int y, int x1, int x2, float share, bool add, const Output& out,
-                     float* columns, Pixel* line) {
-    if (x1 >= x2) return;
-    const int a = from.x.first[x1], b = from.x.first[x2 - 1];
-    const int a_end = a + from.x.count[x1], b_end = b + from.x.count[x2 - 1];
-    const int left = a < b ? a : b, right = a_end > b_end ? a_end : b_end;
-    const int n = (right - left) * 3;
-
-    const float* wy = &from.y.weights[(size_t)y * from.y.stride];
-    const uint8_t* row = from.pixels + ((size_t)from.y.first[y] * from.width + left) * 3;
-    for (int i = 0; i < n; ++i) columns[i] = wy[0] * row[i];
-    for (int j = 1; j < from.y.count[y]; ++j) {
-        row += (size_t)from.width * 3;
-        for (int i = 0; i < n; ++i) columns[i] += wy[j] * row[i];
+struct Float16 {
+    uint16_t bits;
+    INLINE Float16 of(float value) {  // rounded to nearest even, in steps that vectorize everywhere
+        uint32_t x, half;
+        std::memcpy(&x, &value, 4);
+        const uint32_t sign = x & 0x80000000u;
+        x ^= sign;
+        x = x < 0x47800000u ? x : 0x47800000u;  // 65536 and above become infinite
+        float magnitude;
+        std::memcpy(&magnitude, &x, 4);
+        magnitude += 0.5f;  // below 2**-14 the sum's last bits are the subnormal's
+        std::memcpy(&half, &magnitude, 4);
+        const uint32_t normal = (x - 0x38000000u + 0xFFF + ((x >> 13) & 1)) >> 13;
+        const uint32_t small = -(uint32_t)(x < 0x38800000u);  // a mask: a branch would not vectorize
+        return {(uint16_t)(((half - 0x3F000000u) & small) | (normal & ~small) | sign >> 16)};
     }
-
-    const Pixel scale = {out.scale[0] * share, out.scale[1] * share, out.scale[2] * share, 0};
-    const Pixel shift = {out.shift[0] * share, out.shift[1] * share, out.shift[2] * share, 0};
-    switch (from.x.most) {  // the usual numbers of taps, unrolled
-        case 2: return across<2>(from.x, x1, x2, left, scale, shift, add, columns, line);
-        case 3: return across<3>(from.x, x1, x2, left, scale, shift, add, columns, line);
-        case 4: return across<4>(from.x, x1, x2, left, scale, shift, add, columns, line);
-        case 5: return across<5>(from.x, x1, x2, left, scale, shift, add, columns, line);
-        default: return across<0>(from.x, x1, x2, left, scale, shift, add, columns, line);
+};
+struct BFloat16 {
+    uint16_t bits;
+    INLINE BFloat16 of(float value) {  // rounded to nearest even; there are no NaNs here
+        uint32_t x;
+        std::memcpy(&x, &value, 4);
+        return {(uint16_t)((x + 0x7FFF + ((x >> 16) & 1)) >> 16)};
     }
-}
-
+};
 INLINE void put(float value, float* to) { *to = value; }
-INLINE void put(float value, _Float16* to) { *to = (_Float16)value; }
-INLINE void put(float value, uint16_t* to) {  // bfloat16, rounded to nearest even; there are no NaNs here
-    uint32_t bits;
-    std::memcpy(&bits, &value, 4);
-    *to = (uint16_t)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+template <class T>
+INLINE void put(float value, T* to) { *to = T::of(value); }
+
+// A row of the batch. It is not read again soon, so on x86 it goes around the caches.
+INLINE void write(void* to, const void* from, size_t bytes) {
+#ifdef X86
+    if (((uintptr_t)to | bytes) % 16 == 0) {
+        for (size_t i = 0; i < bytes; i += 16)
+            _mm_stream_si128((__m128i*)((char*)to + i), _mm_loadu_si128((const __m128i*)((const char*)from + i)));
+        return;
+    }
+#endif
+    std::memcpy(to, from, bytes);
 }
 
 template <class T>
-INLINE void store(const Pixel* line, int sample, int y, const Output& out) {
-    const size_t plane = (size_t)out.height * out.width;
-    T* base = (T*)out.data + sample * plane * 3;
-    if (out.channels_last) {
-        T* to = base + (size_t)y * out.width * 3;
-        for (int x = 0; x < out.width; ++x)
-            for (int c = 0; c < 3; ++c) put(line[x][c], to + 3 * x + c);
-    } else {
-        for (int c = 0; c < 3; ++c) {
-            T* to = base + c * plane + (size_t)y * out.width;
-            for (int x = 0; x < out.width; ++x) put(line[x][c], to + x);
+INLINE void store(const Workspace& work, int sample, int y, const Output& out) {
+    const int size = out.size;
+    T* const base = (T*)out.data + (size_t)sample * 3 * size * size;
+    T* const row = (T*)work.row;
+    for (int c = 0; c < 3; ++c) {
+        const float* line = work.line + c * work.line_stride;
+        if (out.channels_last) {
+            for (int x = 0; x < size; ++x) put(line[x], row + 3 * x + c);
+        } else {
+            for (int x = 0; x < size; ++x) put(line[x], row + x);
+            write(base + ((size_t)c * size + y) * size, row, size * sizeof(T));
         }
+    }
+    if (out.channels_last) write(base + (size_t)y * size * 3, row, 3 * size * sizeof(T));
+}
+
+// Makes pixels x1 to x2 of row y in work.line: value · scale + shift, added to what is there if `add`. It may leave
+// anything in up to PAD pixels beyond x2.
+typedef void Row(const Source& from, int y, int x1, int x2, const float* scale, const float* shift, bool add,
+                 Workspace& work);
+
+#include "resample_any.h"
+#ifdef X86
+#include "resample_avx512.h"
+#endif
+
+FOR_EACH_CPU void finish(Row* row, const Sample* samples, int sample, const Output& out, Workspace& work) {
+    const Sample& plan = samples[sample];
+    const bool mixes = plan.x1 < plan.x2 && plan.y1 < plan.y2;
+    if (work.other.sample == sample) std::swap(work.own, work.other);
+    work.own.open(samples, sample, out.size);
+    if (mixes && plan.partner >= 0) work.other.open(samples, plan.partner, out.size);
+
+    const auto resample = [&](const Source& from, int y, int x1, int x2, float share, bool add) {
+        if (x1 >= x2) return;
+        float scale[3], shift[3];
+        for (int c = 0; c < 3; ++c) scale[c] = out.scale[c] * share, shift[c] = out.shift[c] * share;
+        row(from, y, x1, x2, scale, shift, add, work);
+    };
+    const float weight = plan.weight / 65536.0f;
+    for (int y = 0; y < out.size; ++y) {
+        const bool boxed = mixes && y >= plan.y1 && y < plan.y2;
+        const int x1 = boxed ? plan.x1 : out.size, x2 = boxed ? plan.x2 : out.size;
+        // From left to right: each part writes over what the one before it left beyond its end.
+        resample(work.own, y, 0, x1, 1, false);
+        if (boxed && plan.partner < 0) {
+            for (int c = 0; c < 3; ++c) std::memset(work.line + c * work.line_stride + x1, 0, (x2 - x1) * 4);
+        } else if (boxed) {
+            if (plan.weight > 0) resample(work.own, y, x1, x2, weight, false);
+            resample(work.other, y, x1, x2, 1 - weight, plan.weight > 0);
+        }
+        resample(work.own, y, x2, out.size, 1, false);
+        if (out.dtype == FLOAT32) store<float>(work, sample, y, out);
+        if (out.dtype == FLOAT16) store<Float16>(work, sample, y, out);
+        if (out.dtype == BFLOAT16) store<BFloat16>(work, sample, y, out);
     }
 }
 
-FOR_EACH_CPU void finish(int sample, const Row& plan, const Source& own, const Source& other, const Output& out,
-                         float* columns, Pixel* line) {
-    const float weight = plan.weight / 65536.0f;
-    for (int y = 0; y < out.height; ++y) {
-        const bool boxed = plan.x1 < plan.x2 && y >= plan.y1 && y < plan.y2;
-        const int x1 = boxed ? plan.x1 : out.width, x2 = boxed ? plan.x2 : out.width;
-        resample(own, y, 0, x1, 1, false, out, columns, line);
-        resample(own, y, x2, out.width, 1, false, out, columns, line);
-        if (boxed) {
-            if (plan.weight > 0) resample(own, y, x1, x2, weight, false, out, columns, line);
-            if (plan.partner >= 0) resample(other, y, x1, x2, 1 - weight, plan.weight > 0, out, columns, line);
-            if (plan.partner < 0) std::memset((void*)(line + x1), 0, (x2 - x1) * sizeof(Pixel));
-        }
-        if (out.dtype == FLOAT32) store<float>(line, sample, y, out);
-        if (out.dtype == FLOAT16) store<_Float16>(line, sample, y, out);
-        if (out.dtype == BFLOAT16) store<uint16_t>(line, sample, y, out);
-    }
+// Every sample once, each followed by its partner where that is still to come: what the sample's box needs of the
+// partner's crop is in the cache then.
+std::vector<int> order(const Sample* samples, int n) {
+    std::vector<int> order;
+    std::vector<bool> taken(n);
+    for (int i = 0; i < n; ++i)
+        for (int next = i; next >= 0 && !taken[next]; next = samples[next].partner)
+            order.push_back(next), taken[next] = true;
+    return order;
 }
+
+const int SHARE = 4;
 
 }  // namespace
 
-// Take samples off `next` until all n are done; threads that share `next` share the work.
-//
-// crops   n addresses of height·width·3 bytes, RGB
-// shapes  n · (height, width)
-// plan    n rows
-extern "C" void dali_cutmix_finish(const uint8_t* const* crops, const int* shapes, const Row* plan, int n,
-                                   const Output* out, int* next) {
+// Take samples off `next`, SHARE at a time, until all n are done; threads that share `next` share the work.
+extern "C" void dali_cutmix_finish(const Sample* samples, int n, const Output* out, int* next) {
     int widest = 0;
-    for (int i = 0; i < n; ++i) widest = shapes[2 * i + 1] > widest ? shapes[2 * i + 1] : widest;
-    // Taps of weight 0 and the last vector of a row read beyond it: what is there must be a number.
-    std::vector<float> columns((size_t)widest * 3 + 4 + 3 * 5);
-    std::vector<Pixel> line(out->width);
-    Source own, other;
-    for (int i; (i = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED)) < n;) {
-        const int p = plan[i].partner;
-        own.open(crops[i], shapes[2 * i], shapes[2 * i + 1], plan[i].flip, *out);
-        const bool pasted = p >= 0 && plan[i].x1 < plan[i].x2 && plan[i].y1 < plan[i].y2;
-        if (pasted) other.open(crops[p], shapes[2 * p], shapes[2 * p + 1], plan[p].flip, *out);
-        finish(i, plan[i], own, other, *out, columns.data(), line.data());
-    }
+    for (int i = 0; i < n; ++i) widest = samples[i].width > widest ? samples[i].width : widest;
+    Workspace work(widest, out->size);
+    Row* row = row_any;
+#ifdef X86
+    if (!out->simple && __builtin_cpu_supports("x86-64-v4")) row = avx512::row;
+#endif
+    const std::vector<int> numbers = order(samples, n);
+    for (int begin; (begin = __atomic_fetch_add(next, SHARE, __ATOMIC_RELAXED)) < n;)
+        for (int i = begin; i < begin + SHARE && i < n; ++i) finish(row, samples, numbers[i], *out, work);
+#ifdef X86
+    _mm_sfence();  // what went around the caches is there for whoever reads it next
+#endif
 }

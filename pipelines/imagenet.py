@@ -36,7 +36,7 @@ def train(
     """Shuffled, randomly cropped and flipped, mixed and normalized batches; the incomplete last one is dropped.
 
     Args:
-        root: a folder with one subfolder of images for each class.
+        root: a folder with one subfolder of images for each class, or what ``dali_cutmix.pack`` made of one.
         batch_size: samples in a batch of this rank.
         size: side of the images in pixels.
         num_classes: K; by default the number of class folders.
@@ -52,7 +52,8 @@ def train(
         scale, ratio: the random crop's share of the area and width:height.
         flip: chance of a horizontal flip.
         fused: resample, flip, paste, normalize and cast in one compiled pass instead of DALI's operators: the same
-            draws and targets, pixels within 2 of 255 levels. By default wherever it can: on the CPU.
+            draws and targets, pixels within 2 of 255 levels. By default wherever it can: on a GPU, and on a CPU where
+            it was compiled.
         hw_decoder_load, preallocate: of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
 
     Returns:

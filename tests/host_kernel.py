@@ -1,4 +1,4 @@
-"""Run ``paste.cu`` on the CPU: the very source of the GPU, built by the host's C++ compiler under a shim."""
+"""Run the library's kernels on the CPU: the very sources of the GPU, built by the host's C++ compiler under a shim."""
 
 import ctypes
 import shutil
@@ -6,10 +6,11 @@ import subprocess
 from importlib.resources import files
 from pathlib import Path
 
-SHIM = Path(__file__).with_name("cuda_shim.h")
-SOURCE = files("dali_cutmix").joinpath("paste.cu")
+import pytest
 
-LAUNCH = """
+SHIM = Path(__file__).with_name("cuda_shim.h")
+
+PASTE = """
 extern "C" void launch(unsigned grid_x, unsigned grid_y, unsigned block, const unsigned long long* pointers, int n,
                        int height, int width, int channels, uchar4 fill, unsigned char* out) {
     gridDim = {grid_x, grid_y, 1};
@@ -18,6 +19,16 @@ extern "C" void launch(unsigned grid_x, unsigned grid_y, unsigned block, const u
         for (blockIdx.x = 0; blockIdx.x < grid_x; ++blockIdx.x)
             for (threadIdx.x = 0; threadIdx.x < block; ++threadIdx.x)
                 paste(pointers, n, height, width, channels, fill, out);
+}
+"""
+
+RESAMPLE = """
+extern "C" void launch(unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block, const Sample* samples,
+                       void* out, int size, int dtype, int channels_last, const float* scale, const float* shift) {
+    host::run({grid_x, grid_y, grid_z}, block, [=] {
+        resample_and_mix(samples, out, size, dtype, channels_last, scale[0], scale[1], scale[2], shift[0], shift[1],
+                         shift[2]);
+    });
 }
 """
 
@@ -31,16 +42,54 @@ def compiler():
     return next((found for name in ("g++", "clang++", "c++") if (found := shutil.which(name))), None)
 
 
-def build(folder):
-    """``launch(grid_x, grid_y, block, pointers, n, height, width, channels, fill, out)`` over the whole grid."""
-    source = folder / "paste_host.cpp"
-    source.write_text(f'#include "{SHIM}"\n{SOURCE.read_text()}\n{LAUNCH}')
-    library = folder / "paste_host.so"
-    flags = ["-O1", "-Wall", "-Werror", "-fsanitize=undefined", "-fno-sanitize-recover=undefined"]
-    command = [compiler(), *flags, "-shared", "-fPIC", str(source), "-o", str(library)]
+def _build(folder, name, launch):
+    program, library = folder / f"{name}_host.cpp", folder / f"{name}_host.so"
+    program.write_text(f'#include "{SHIM}"\n{source(name)}\n{launch}')
+    flags = ["-O1", "-std=c++17", "-fno-strict-aliasing", "-Wall", "-Werror", "-Wno-unused-function"]
+    undefined = ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"]
+    command = [compiler(), *flags, *undefined, "-shared", "-fPIC", str(program), "-o", str(library)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    launch = ctypes.CDLL(str(library)).launch
+    return ctypes.CDLL(str(library)).launch
+
+
+def source(name):
+    """The kernel's source."""
+    return files("dali_cutmix").joinpath(f"{name}.cu").read_text()
+
+
+def compile_for_gpu(name, architecture):
+    """The machine code of a kernel for a GPU, by NVRTC, which needs none; warnings are errors."""
+    nvrtc = pytest.importorskip("cuda.bindings.nvrtc")
+
+    def call(function, *arguments):
+        status, *values = function(*arguments)
+        assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS, (function.__name__, status)
+        return values[0] if values else None
+
+    program = call(nvrtc.nvrtcCreateProgram, source(name).encode(), f"{name}.cu".encode(), 0, [], [])
+    options = [f"--gpu-architecture={architecture}".encode(), b"-Werror", b"all-warnings"]
+    (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
+    # NVRTC writes into these bytes: never one byte alone, which Python shares with everybody.
+    log = bytes(call(nvrtc.nvrtcGetProgramLogSize, program) + 1)
+    call(nvrtc.nvrtcGetProgramLog, program, log)
+    assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS, log.decode()
+    cubin = bytes(call(nvrtc.nvrtcGetCUBINSize, program) + 1)
+    call(nvrtc.nvrtcGetCUBIN, program, cubin)
+    return cubin
+
+
+def build_paste(folder):
+    """``launch(grid_x, grid_y, block, pointers, n, height, width, channels, fill, out)`` over the whole grid."""
+    launch = _build(folder, "paste", PASTE)
     launch.restype = None
     launch.argtypes = [ctypes.c_uint] * 3 + [ctypes.c_void_p] + [ctypes.c_int] * 4 + [Uchar4, ctypes.c_void_p]
+    return launch
+
+
+def build_resample(folder):
+    """``launch(grid_x, grid_y, grid_z, block, samples, out, size, dtype, channels_last, scale, shift)``."""
+    launch = _build(folder, "resample", RESAMPLE)
+    launch.restype = None
+    launch.argtypes = [ctypes.c_uint] * 4 + [ctypes.c_void_p] * 2 + [ctypes.c_int] * 3 + [ctypes.c_void_p] * 2
     return launch

@@ -186,3 +186,24 @@ def test_a_ratio_that_is_none_is_refused(colour_folder, ratio):
 def test_a_training_size_is_a_number_of_pixels(colour_folder, size):
     with pytest.raises(ValueError, match=rf"size={size!r} given; .*whole number of at least 1"):
         run(colour_folder, lambda jpegs: dc.random_resized_crop(jpegs, size))
+
+
+@pytest.mark.parametrize("function", [dc.random_crop, dc.random_resized_crop, dc.resize_center_crop])
+@pytest.mark.parametrize("load", [-0.1, 1.5, "all"])
+def test_a_wrong_load_of_the_hardware_decoder_is_named(colour_folder, function, load):
+    with pytest.raises(ValueError, match=r"hw_decoder_load=.* given; it is a share of the batch, 0 to 1") as caught:
+        run(colour_folder, lambda jpegs: function(jpegs, hw_decoder_load=load))
+    assert repr(load) in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [500, (500,), (-1, 400), (500.0, 400)])
+def test_a_wrong_size_to_preallocate_is_named(colour_folder, size):
+    with pytest.raises(ValueError, match=r"preallocate=.* given; it is \(width, height\) in pixels") as caught:
+        run(colour_folder, lambda jpegs: dc.random_crop(jpegs, preallocate=size))
+    assert repr(size) in str(caught.value)
+
+
+def test_the_gpus_decoder_options_mean_nothing_on_a_cpu(colour_folder):
+    plain = run(colour_folder, lambda jpegs: dc.random_resized_crop(jpegs, 8))
+    same = run(colour_folder, lambda jpegs: dc.random_resized_crop(jpegs, 8, hw_decoder_load=1, preallocate=(90, 90)))
+    np.testing.assert_array_equal(same, plain)

@@ -44,9 +44,11 @@ NO_CUDA = "create a GPU DALI pipeline while CUDA is not available"
 @without_gpu
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
 @pytest.mark.parametrize("targets", ["dense", "pairs"])
-def test_the_training_graph_for_a_gpu_is_wired_right(colour_folder, as_if_there_were_a_gpu, policy, targets):
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_training_graph_for_a_gpu_is_wired_right(colour_folder, as_if_there_were_a_gpu, policy, targets, fused):
+    options = {"mix": policy, "targets": targets, "fused": fused, "hw_decoder_load": 0.8, "preallocate": (500, 400)}
     with pytest.raises(RuntimeError, match=NO_CUDA):
-        imagenet.train(colour_folder, batch_size=4, size=16, device="cuda:0", mix=policy, targets=targets)
+        imagenet.train(colour_folder, batch_size=4, size=16, device="cuda:0", **options)
 
 
 @without_gpu
@@ -91,11 +93,6 @@ def test_images_and_targets_of_a_gpu_graph_are_on_the_gpu(colour_folder, policy)
     pipe = graph()
     pipe.start_py_workers()
     assert devices == ["gpu"] * 6
-
-
-def test_the_fused_path_is_refused_on_a_gpu(colour_folder, as_if_there_were_a_gpu):
-    with pytest.raises(ValueError, match="fused=True given with device='cuda:0'; it works on the CPU"):
-        imagenet.train(colour_folder, batch_size=4, size=16, device="cuda:0", fused=True)
 
 
 # With a GPU
@@ -177,10 +174,76 @@ def test_the_operator_does_not_synchronize():
     np.testing.assert_array_equal(np.stack([image.get() for image in mixed]), expected)
 
 
+def crops_on_the_gpu(arrays):
+    """A DALI output on the GPU that holds these arrays."""
+
+    @pipeline_def(batch_size=len(arrays), num_threads=1, device_id=0)
+    def graph():
+        return fn.external_source(source=lambda: arrays, dtype=types.UINT8, ndim=3, layout="HWC").gpu()
+
+    (output,) = graph().run(torch.cuda.current_stream(0))
+    return output
+
+
+def random_crops(n, seed):
+    rng = np.random.default_rng(seed)
+    crops = [rng.integers(0, 256, (*rng.integers(1, 500, 2), 3), dtype=np.uint8) for _ in range(n)]
+    _, rows = random_batch(n, 224, 224, 1, seed)
+    return crops, rows
+
+
 @pytest.mark.gpu
-def test_the_hand_off_does_not_synchronize(photo_folder):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("size", [224, 320])
+def test_the_fused_kernel_gives_the_batch_of_the_cpu_to_one_unit(dtype, channels_last, size):
+    finish = dc.Resample(size, dtype=dtype, channels_last=channels_last)
+    for seed in range(5):
+        crops, rows = random_crops(33, seed)
+        on_cpu = finish(crops, rows)
+        on_gpu = finish(crops_on_the_gpu(crops), rows)
+        assert on_gpu.is_cuda
+        assert on_gpu.dtype == dtype
+        assert on_gpu.stride() == on_cpu.stride()
+        unit = torch.finfo(dtype).eps * on_cpu.double().abs().clamp(min=1)
+        difference = (on_gpu.cpu().double() - on_cpu.double()).abs()
+        assert (difference <= (8 if dtype == torch.float32 else 1) * unit).all()
+
+
+@pytest.mark.gpu
+def test_the_fused_kernel_does_not_synchronize_and_its_crops_live_as_long_as_it_needs_them():
+    finish = dc.Resample(224)
+    crops, rows = random_crops(16, 0)
+    finish(crops_on_the_gpu(crops), rows)  # compiled, and its memory is in the pool
+    expected = finish(crops, rows)
+    torch.cuda.synchronize()
+    on_gpu = crops_on_the_gpu(crops)
+    torch.cuda._sleep(2_000_000_000)  # cycles: about a second
+    images = finish(on_gpu, rows)
+    del on_gpu
+    others = [crops_on_the_gpu([np.zeros_like(crop) for crop in crops]) for _ in range(3)]
+    busy = not torch.cuda.current_stream().query()
+    assert busy, "Resample waited for the stream"
+    torch.testing.assert_close(images.cpu(), expected, rtol=0, atol=1e-5)
+    assert len(others) == 3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+@pytest.mark.parametrize("targets", ["dense", "pairs"])
+def test_fused_and_unfused_on_the_gpu_draw_the_same_and_agree_in_pixels(photo_folder, policy, targets):
+    options = {"batch_size": 4, "size": 48, "mix": policy, "targets": targets, "device": "cuda:0", "seed": 5}
+    fused, unfused = (imagenet.train(photo_folder, fused=fused, **options) for fused in (True, False))
+    for (images, *shares), (expected, *expected_shares) in zip(fused, unfused, strict=True):
+        assert all(map(torch.equal, shares, expected_shares))
+        assert (images - expected).abs().max() < 2 / 57.12
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_hand_off_does_not_synchronize(photo_folder, fused):
     """Taking a batch waits for DALI's work at most, never for the training step on the consumer's stream."""
-    loader = imagenet.train(photo_folder, batch_size=4, size=32, device="cuda:0")
+    loader = imagenet.train(photo_folder, batch_size=4, size=32, device="cuda:0", fused=fused)
     batches = iter(loader)
     next(batches)
     torch.cuda.synchronize()
@@ -262,9 +325,10 @@ def test_batches_that_are_kept_on_the_gpu_stay_as_they_were(photo_folder, execut
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
-def test_training_on_the_gpu_goes_on_bit_for_bit(photo_folder, policy):
+@pytest.mark.parametrize("fused", [True, False])
+def test_training_on_the_gpu_goes_on_bit_for_bit(photo_folder, policy, fused):
     def make():
-        return imagenet.train(photo_folder, batch_size=7, size=32, device="cuda:0", mix=policy)
+        return imagenet.train(photo_folder, batch_size=7, size=32, device="cuda:0", mix=policy, fused=fused)
 
     def endless(loader):
         while True:
@@ -298,8 +362,9 @@ def test_evaluation_on_the_gpu_is_near_the_cpu_and_gives_every_sample_once(photo
 
 
 @pytest.mark.gpu
-def test_memory_does_not_grow(photo_folder):
-    loader = imagenet.train(photo_folder, batch_size=8, size=64, device="cuda:0")
+@pytest.mark.parametrize("fused", [True, False])
+def test_memory_does_not_grow(photo_folder, fused):
+    loader = imagenet.train(photo_folder, batch_size=8, size=64, device="cuda:0", fused=fused)
 
     def used_after(epochs):
         for _ in range(epochs):

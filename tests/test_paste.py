@@ -207,7 +207,7 @@ def test_the_operator_in_a_graph_is_the_numpy_function_and_keeps_the_layout():
 def launch(tmp_path_factory):
     if host_kernel.compiler() is None:
         pytest.skip("needs a C++ compiler (g++ or clang++) to run paste.cu on the CPU")
-    return host_kernel.build(tmp_path_factory.mktemp("paste_cu"))
+    return host_kernel.build_paste(tmp_path_factory.mktemp("paste_cu"))
 
 
 def run_kernel(launch, images, rows, fill, threads):
@@ -241,23 +241,7 @@ def test_the_cuda_source_blends_every_pair_of_levels_as_numpy_does(launch):
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 def test_the_cuda_source_compiles_for_gpus(architecture):
-    nvrtc = pytest.importorskip("cuda.bindings.nvrtc")
-    source = host_kernel.SOURCE.read_text().encode()
-
-    def call(function, *arguments):
-        status, *values = function(*arguments)
-        assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS, (function.__name__, status)
-        return values[0] if values else None
-
-    program = call(nvrtc.nvrtcCreateProgram, source, b"paste.cu", 0, [], [])
-    options = [f"--gpu-architecture={architecture}".encode(), b"-Werror", b"all-warnings"]
-    (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
-    # NVRTC writes into these bytes: never one byte alone, which Python shares with everybody.
-    log = bytes(call(nvrtc.nvrtcGetProgramLogSize, program) + 1)
-    call(nvrtc.nvrtcGetProgramLog, program, log)
-    assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS, log.decode()
-    cubin = bytes(call(nvrtc.nvrtcGetCUBINSize, program) + 1)
-    call(nvrtc.nvrtcGetCUBIN, program, cubin)
+    cubin = host_kernel.compile_for_gpu("paste", architecture)
     assert cubin.startswith(b"\x7fELF")
     assert b"paste" in cubin, "the kernel's name is not mangled"
 
@@ -331,7 +315,7 @@ def test_one_launch_covers_the_batch_and_gives_the_bits_of_numpy(fake_cupy, heig
     assert len(fake_cupy.launches) == 1
     assert len(mixed) == n
     np.testing.assert_array_equal(np.array(mixed), paste_numpy(list(images), list(rows), fill))
-    assert fake_cupy.sources == [(host_kernel.SOURCE.read_text(), "paste")]
+    assert fake_cupy.sources == [(host_kernel.source("paste"), "paste")]
 
 
 def test_the_kernel_is_compiled_once(fake_cupy):

@@ -5,12 +5,12 @@ import gc
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dali_cutmix as dc
 from dali_cutmix.plan import COLUMNS, HOLE, ONE
-from dali_cutmix.resample import is_compiled
+from dali_cutmix.resample_cpu import is_compiled
 
 pytestmark = pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was built without a C++ compiler")
 
@@ -59,10 +59,13 @@ def batches(draw):
     return crops, plan, size
 
 
-@given(batches(), st.booleans(), st.integers(1, 3))
-def test_every_pixel_is_that_of_resizing_whole_crops_and_mixing_after(batch, channels_last, num_threads):
+@settings(max_examples=150)
+@given(batches(), st.booleans(), st.integers(1, 3), st.booleans())
+def test_every_pixel_is_that_of_resizing_whole_crops_and_mixing_after(batch, channels_last, num_threads, simple):
     crops, plan, size = batch
-    images = dc.Resample(size, channels_last=channels_last, num_threads=num_threads)(crops, plan)
+    finish = dc.Resample(size, channels_last=channels_last, num_threads=num_threads)
+    finish._on_cpu.simple = simple
+    images = finish(crops, plan)
     np.testing.assert_allclose(images.numpy(), oracle(crops, plan, size), atol=0.01 * LEVEL)
     assert images.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
@@ -93,3 +96,23 @@ def test_a_batch_that_is_held_is_never_written_again_and_a_dropped_one_is_reused
     del last
     gc.collect()
     assert finish(crops, plan).data_ptr() == freed
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        np.zeros((4, 5), np.uint8),
+        np.zeros((4, 5, 1), np.uint8),
+        np.zeros((4, 5, 3), np.float32),
+        np.zeros((4, 5, 3), np.uint8)[:, ::-1],
+    ],
+)
+def test_what_is_no_crop_is_refused(crop):
+    with pytest.raises(ValueError, match="every crop must be height×width×3, uint8 and contiguous"):
+        dc.Resample(8)([crop], np.zeros((1, 7), np.int32))
+
+
+@pytest.mark.parametrize("plan", [np.zeros((2, 7), np.int32), np.zeros((1, 6), np.int32), np.ones((1, 7), np.int32)])
+def test_a_plan_for_another_batch_is_refused(plan):
+    with pytest.raises(ValueError, match=r"1 crops and a plan of shape .* one row of 7 for each crop, with partners"):
+        dc.Resample(8)([np.zeros((4, 5, 3), np.uint8)], plan)

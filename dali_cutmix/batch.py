@@ -1,0 +1,82 @@
+"""What both kernels of the fused pass take: a table of samples, and the format of the batch that they make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from nvidia.dali.tensors import TensorListCPU, TensorListGPU
+from torch import Tensor
+
+from dali_cutmix.plan import COLUMNS, PARTNER
+
+SAMPLE = np.dtype(
+    [("pixels", np.uint64), ("height", np.int32), ("width", np.int32), ("plan", np.int32, len(COLUMNS)), ("", np.int32)]
+)
+"""``struct Sample`` of resample.cpp and resample.cu: a crop and its plan row."""
+DTYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+"""``enum Dtype`` of resample.cpp."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """Of a batch: normalized = value · ``scale`` + ``shift``, one of each for a channel."""
+
+    size: int
+    dtype: torch.dtype
+    channels_last: bool
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+
+    def bytes(self, n: int) -> int:
+        """Of a batch of ``n``."""
+        return n * 3 * self.size**2 * self.dtype.itemsize
+
+    def view(self, memory: Tensor, n: int) -> Tensor:
+        """Memory of that many bytes as N×3×size×size."""
+        images = memory.view(self.dtype)
+        if self.channels_last:
+            return images.view(n, self.size, self.size, 3).permute(0, 3, 1, 2)
+        return images.view(n, 3, self.size, self.size)
+
+
+def table(crops: Any, plan: np.ndarray) -> np.ndarray:
+    """One ``SAMPLE`` for each crop.
+
+    Args:
+        crops: N arrays H×W×3, uint8, contiguous, each of its own size: a DALI ``TensorList``, or a sequence of NumPy
+            arrays.
+        plan: N×7, int32.
+
+    Raises:
+        ValueError: crops of another shape, type or memory layout, or a plan for another batch.
+    """
+    n = len(crops)
+    plan = np.asarray(plan)
+    if plan.shape != (n, len(COLUMNS)) or (n and plan[:, PARTNER].max() >= n):
+        raise ValueError(
+            f"Resample: {n} crops and a plan of shape {plan.shape} given; needed is one row of {len(COLUMNS)} for each "
+            "crop, with partners from this batch (plan.make_plan makes them)."
+        )
+    samples = np.empty(n, SAMPLE)
+    # Sample by sample, but with the cheapest call there is for each: this is the host's part of the fused pass.
+    if isinstance(crops, (TensorListCPU, TensorListGPU)):
+        samples["pixels"] = [crops[i].data_ptr() for i in range(n)]
+        shapes = crops.shape()
+    else:
+        samples["pixels"] = [crop.ctypes.data for crop in crops]
+        shapes = [crop.shape if crop.dtype == np.uint8 and crop.flags.c_contiguous else () for crop in crops]
+    if any(len(shape) != 3 or shape[2] != 3 for shape in shapes):
+        raise ValueError("Resample: every crop must be height×width×3, uint8 and contiguous; decode to RGB.")
+    sides = np.array(shapes).reshape(n, 3)
+    samples["height"], samples["width"], samples["plan"] = sides[:, 0], sides[:, 1], plan
+    return samples
+
+
+def gpu_of(crops: Any) -> int | None:
+    """The GPU's number where the crops are on one."""
+    return crops.device_id() if isinstance(crops, TensorListGPU) else None  # type: ignore[attr-defined]
+
+
+Crops = Sequence[np.ndarray] | TensorListCPU | TensorListGPU
