@@ -1,6 +1,7 @@
 """``python -m bench loaders``: images per second of this library and of the loaders that one would use otherwise."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.console import Console
 from bench import report
 from bench.arguments import check_least, check_seconds, choose_device, open_for, settings_for
 from bench.contenders import CONTENDERS, Contender, Settings
+from bench.packed import pack_photos
 from bench.photos import Photos
 from bench.result import new_result, shared_settings, write_json
 from bench.rounds import measure_in_rounds
@@ -24,6 +26,7 @@ def loaders(
     seconds: float = 6.0,
     rounds: int = 3,
     device: str = "auto",
+    short_side: int = 0,
     only: tuple[str, ...] = (),
     json: Path | None = None,
     png: Path | None = None,
@@ -43,15 +46,18 @@ def loaders(
         seconds: length of one measurement.
         rounds: measurements of each loader.
         device: cpu, cuda:N, or auto (cuda:0 where there is one).
+        short_side: pack the images to this size as well (JPEG quality 90, once, into the cache folder) and measure
+            ours-packed and ffcv-packed on them; 0 leaves these two out.
         only: which to measure of ours-cutmix, ours-unfused, ours-mixup, ours, dali, dali-decode, dali-read,
-            torchvision-pil, torchvision-io, timm, ffcv and spdl; all that are installed by default.
+            torchvision-pil, torchvision-io, timm, ffcv, ours-packed, ffcv-packed and spdl; all that are installed by
+            default.
         json: write the result there.
         png: draw a bar chart there.
 
     Returns:
         0, or 1 where a loader failed.
     """
-    check_least(0, threads=threads)
+    check_least(0, threads=threads, short_side=short_side)
     check_least(1, size=size, rounds=rounds)
     check_least(2, batch_size=batch_size)
     check_seconds(seconds)
@@ -59,9 +65,12 @@ def loaders(
     chosen = _chosen(only)
     photos = open_for(batch_size, data)
     settings = settings_for(photos, size=size, batch_size=batch_size, threads=threads, device=device)
+    if short_side and any(contender.packed for contender in chosen):
+        settings = replace(settings, packed=pack_photos(photos, short_side, settings.threads))
     fit, skipped = _fit(chosen, settings, photos, asked=bool(only))
     rows, failed = measure_in_rounds(fit, settings, seconds, rounds)
     result = new_result("loaders", device, shared_settings(settings, photos, seconds, rounds))
+    result["settings"]["short_side"] = short_side
     result |= {"contenders": rows, "stages": stages(rows, device), "skipped": skipped + failed}
     report.add_ratios(rows)
     if rows:

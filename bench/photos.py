@@ -37,14 +37,19 @@ def open_photos(data: Path | None) -> Photos:
     return Photos(root, len(files), tuple(classes), sum((root / file).stat().st_size for file in files))
 
 
-def long_epoch(photos: Photos) -> tuple[Path, int]:
-    """A folder whose epoch is long, of links to the images, and how many it holds.
+def repeats(photos: Photos, epoch: int) -> int:
+    """How often each image comes in an epoch of at least this many."""
+    return -(-epoch // photos.images)
+
+
+def long_epoch(photos: Photos, epoch: int = 0) -> tuple[Path, int]:
+    """A folder whose epoch is long, of links to the images, and how many it holds: at least ``epoch``, or ``EPOCH``.
 
     What the turn of an epoch costs (a part of a batch that is dropped, workers that run dry) is nothing in an epoch of
     ImageNet and would be much in one of a few hundred images.
     """
-    repeats = -(-EPOCH // photos.images)
-    if repeats == 1:
+    times = repeats(photos, epoch or EPOCH)
+    if times == 1:
         return photos.root, photos.images
     files, _, classes = scan_folder(photos.root)
     digest = hashlib.sha256("\0".join([str(photos.root), *files]).encode()).hexdigest()[:16]
@@ -54,13 +59,13 @@ def long_epoch(photos: Photos) -> tuple[Path, int]:
             (target / name).mkdir(parents=True)
         for file in files:
             name, base = os.path.split(file)
-            for number in range(repeats):
+            for number in range(times):
                 (target / name / f"{number:05d}-{base}").symlink_to(photos.root / file)
 
-    root = cache_folder() / f"epoch-{digest}-{repeats}"
+    root = cache_folder() / f"epoch-{digest}-{times}"
     if not root.exists():
         make_atomically(root, link)
-    return root, repeats * photos.images
+    return root, times * photos.images
 
 
 def sample_photos(folder: Path | None = None, images: int = IMAGES) -> Path:

@@ -27,7 +27,7 @@ def shared_settings(settings: Settings, photos: Photos, seconds: float, rounds: 
     """What was equal for all."""
     same = asdict(settings)
     # Where it lies on one machine says nothing on another.
-    del same["data"], same["cache"], same["images"]
+    del same["data"], same["cache"], same["images"], same["packed"]
     return {
         **same,
         "images": photos.images,

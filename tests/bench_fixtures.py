@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import photos
+from bench import packed, photos
 
 
 def write_photos(root: Path, images: int = 24) -> Path:
@@ -25,7 +25,8 @@ def cache_fixture(tmp_path_factory):
     """Long epochs are short ones, in a folder of this test module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(photos, "EPOCH", 48)
+        for module in (photos, packed):
+            patch.setattr(module, "EPOCH", 48)
         yield
 
 

@@ -13,20 +13,23 @@ from rich.console import Console
 from bench import loaders
 from bench.__main__ import main
 from bench.contenders import CONTENDERS, Contender
+from bench.packed import as_files
 from bench.report import print_table
+from dali_cutmix.shards import Shards
 from train.files import cache_folder
 
 SIZE, BATCH = 32, 4
 SMALL = ["--size", str(SIZE), "--batch-size", str(BATCH), "--seconds", "0.2", "--rounds", "1", "--threads", "1"]
+PACKED = ["--short-side", "40"]
 # FFCV compiles for many seconds, so it has a test of its own.
-INSTALLED = [c.name for c in CONTENDERS if c.name != "ffcv" and not c.missing()]
+INSTALLED = [c.name for c in CONTENDERS if not c.name.startswith("ffcv") and not c.missing()]
 
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     out = ["--json", str(folder / "new" / "r.json"), "--png", str(folder / "r.png")]
-    status = main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", *out, "--only", *INSTALLED])
+    status = main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", *out, *PACKED, "--only", *INSTALLED])
     return status, json.loads((folder / "new" / "r.json").read_text()), folder / "r.png"
 
 
@@ -69,7 +72,7 @@ def test_stages_add_up_to_the_whole_loader(run):
 def test_every_way_of_this_library_is_measured(run):
     assert {"ours-cutmix", "ours-unfused", "ours-mixup", "ours", "dali-read"} <= set(INSTALLED)
     fused = {c.name: dict(c.arguments).get("fused") for c in CONTENDERS if c.name.startswith("ours")}
-    assert fused == {"ours-cutmix": None, "ours-unfused": False, "ours-mixup": None, "ours": None}
+    assert fused == {"ours-cutmix": None, "ours-unfused": False, "ours-mixup": None, "ours": None, "ours-packed": None}
 
 
 def test_reading_alone_is_not_compared_with_loaders(run):
@@ -125,13 +128,24 @@ def test_chart_is_a_picture(run):
 @pytest.mark.skipif(find_spec("ffcv") is None, reason="FFCV is not installed")
 def test_ffcv_reads_the_same_bytes(data, tmp_path):
     out = tmp_path / "r.json"
-    assert main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", "--only", "ffcv", "--json", str(out)]) == 0
-    [entry] = json.loads(out.read_text())["contenders"]
-    assert entry["delivers"]["images"] == [BATCH, 3, SIZE, SIZE]
-    assert entry["ratio"] is None
-    [beton] = cache_folder().glob("ffcv-*.beton")
-    written = beton.read_bytes()
-    assert all(written.count(file.read_bytes()) == 1 for file in data.rglob("*.jpg"))
+    options = [*SMALL, "--device", "cpu", *PACKED, "--only", "ffcv", "ffcv-packed", "--json", str(out)]
+    assert main(["loaders", "--data", str(data), *options]) == 0
+    for entry in json.loads(out.read_text())["contenders"]:
+        assert entry["delivers"]["images"] == [BATCH, 3, SIZE, SIZE]
+        assert entry["ratio"] is None
+    written = [beton.read_bytes() for beton in cache_folder().glob("ffcv-*.beton")]
+    assert len(written) == 2
+    assert any(all(beton.count(file.read_bytes()) == 1 for file in data.rglob("*.jpg")) for beton in written)
+
+
+def test_the_packed_images_are_smaller_and_the_same_for_all(run, data):
+    [folder] = cache_folder().glob("packed-*-40-2")
+    shards = Shards(folder)
+    assert len(shards) == 48
+    assert min(Image.open(io.BytesIO(shards.jpeg(0).tobytes())).size) == 40
+    files = sorted(as_files(folder).rglob("*.jpg"))
+    assert [file.read_bytes() for file in files] == [shards.jpeg(n).tobytes() for n in range(48)]
+    assert run[1]["settings"]["short_side"] == 40
 
 
 def test_a_failing_loader_is_named_and_the_status_says_so(data, tmp_path, monkeypatch, capfd):
@@ -157,6 +171,11 @@ def test_a_failing_loader_is_named_and_the_status_says_so(data, tmp_path, monkey
         (["--size", "0"], "--size 0 given"),
         (["--threads", "-1"], "--threads -1 given"),
         (["--rounds", "0"], "--rounds 0 given"),
+        (["--short-side", "-1"], "--short-side -1 given"),
+        (
+            ["--only", "ours-packed", "--batch-size", "4"],
+            "--only ours-packed: measured with --short-side only; leave it out",
+        ),
         (["--seconds", "0"], "--seconds 0 given"),
         (["--device", "cuda:99"], "--device cuda:99 given; on this machine there is cpu"),
         (

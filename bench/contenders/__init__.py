@@ -38,6 +38,8 @@ class Settings:
     threads: int
     device: str
     cache: Path
+    packed: Path | None = None
+    """A folder of shards of the same images, smaller; None where that is not measured."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Contender:
 
     ``source`` is ``module:function`` below this package, imported only in the process that measures it; ``arguments``
     are keyword arguments for it beyond the settings. ``note`` says what is not the same as in the others. With
-    ``processes`` batches arrive in bursts of one for each worker.
+    ``processes`` batches arrive in bursts of one for each worker. Who is ``packed`` reads the smaller images.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Contender:
     processes: bool = False
     even_batch: bool = False
     copies_data: bool = False
+    packed: bool = False
     arguments: tuple[tuple[str, Any], ...] = ()
 
     def batches(self, settings: Settings) -> Iterator[Batch]:
@@ -74,6 +77,8 @@ class Contender:
         """Why it cannot run with these settings; empty where it can."""
         if self.even_batch and settings.batch_size % 2:
             return f"needs an even batch size ({settings.batch_size} given)"
+        if self.packed and settings.packed is None:
+            return "measured with --short-side only"
         return ""
 
     def burst(self, settings: Settings) -> int:
@@ -152,6 +157,25 @@ CONTENDERS = (
         mixes=False,
         note="has no CutMix; the same JPEG bytes in one .beton file, channels last, area resampling, fast DCT",
         copies_data=True,
+    ),
+    Contender(
+        "ours-packed",
+        "dali_cutmix, CutMix, packed",
+        "ours:packed",
+        ("nvidia.dali",),
+        mixes=True,
+        note="shards of dali_cutmix.pack",
+        packed=True,
+    ),
+    Contender(
+        "ffcv-packed",
+        "FFCV, no mixing, packed",
+        "ffcv:packed",
+        ("ffcv",),
+        mixes=False,
+        note="the bytes of those shards in one .beton file",
+        copies_data=True,
+        packed=True,
     ),
     Contender(
         "spdl",

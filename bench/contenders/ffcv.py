@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -18,6 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from bench.contenders import Batch, Settings
+from bench.packed import as_files
 from dali_cutmix.read import scan_folder
 from train.files import make_atomically
 
@@ -80,6 +82,12 @@ def _beton(files: _Files, settings: Settings) -> Path:
 
         make_atomically(path, write)
     return path
+
+
+def packed(settings: Settings) -> Iterator[Batch]:
+    """The same from the smaller images of this library's shards."""
+    assert settings.packed is not None  # Contender.unfit
+    return batches(replace(settings, data=as_files(settings.packed)))
 
 
 def batches(settings: Settings) -> Iterator[Batch]:

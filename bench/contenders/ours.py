@@ -1,6 +1,7 @@
 """This library's own pipeline, as the README shows it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 from nvidia.dali import pipeline_def
@@ -13,6 +14,12 @@ from pipelines import imagenet
 def cutmix(settings: Settings, **options: Any) -> Iterator[Batch]:
     """With CutMix, α = 1; ``options`` are arguments of ``imagenet.train``."""
     return _batches(settings, dc.CutMix(alpha=1.0), options)
+
+
+def packed(settings: Settings) -> Iterator[Batch]:
+    """With CutMix, from shards of smaller images."""
+    assert settings.packed is not None  # Contender.unfit
+    return cutmix(replace(settings, data=settings.packed))
 
 
 def mixup(settings: Settings) -> Iterator[Batch]:

@@ -1,0 +1,53 @@
+"""The photographs packed to a smaller size, for this library as shards and for FFCV as the same JPEG files."""
+
+import hashlib
+from pathlib import Path
+
+from bench.photos import Photos, long_epoch, repeats
+from dali_cutmix import pack
+from dali_cutmix.read import scan_folder
+from dali_cutmix.shards import Shards
+from train.files import cache_folder, make_atomically
+
+QUALITY = 90
+EPOCH = 8_000
+"""Images in an epoch of shards, at least: each is packed anew, so fewer than links could be."""
+
+
+def pack_photos(photos: Photos, short_side: int, workers: int) -> Path:
+    """Pack the photographs once; a run that was stopped goes on.
+
+    Returns:
+        A folder of shards.
+
+    Raises:
+        ValueError: they cannot be packed; the reasons were printed.
+    """
+    files, _, _ = scan_folder(photos.root)
+    stats = [(file, (photos.root / file).stat()) for file in files]
+    key = repr([str(photos.root), *((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats)])
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    folder = cache_folder() / f"packed-{digest}-{short_side}-{repeats(photos, EPOCH)}"
+    source, _ = long_epoch(photos, EPOCH)
+    options = [f"--short-side={short_side}", f"--quality={QUALITY}", f"--workers={workers}"]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if pack.main([str(source), str(folder), *options]) != 0:
+        raise ValueError(f"--short-side {short_side} given, but {photos.root} cannot be packed; see above.")
+    return folder
+
+
+def as_files(packed: Path) -> Path:
+    """The JPEGs of a packed folder as a folder of classes: the same bytes for who cannot read shards."""
+
+    def write(target: Path) -> None:
+        shards = Shards(packed)
+        for name in shards.classes:
+            (target / name).mkdir(parents=True)
+        for number in range(len(shards)):
+            path = target / shards.classes[shards.labels[number]] / f"{number:08d}.jpg"
+            path.write_bytes(shards.jpeg(number).tobytes())
+
+    folder = packed.with_name(f"{packed.name}-files")
+    if not folder.exists():
+        make_atomically(folder, write)
+    return folder
