@@ -31,6 +31,7 @@ gpu-with:
 	$(GPU_PYTHON) setup.py --quiet build_ext --inplace
 	$(GPU_PYTHON) -m pytest -m gpu
 	mkdir -p $(OUT)
+	$(GPU_PYTHON) -m bench kernel --device cuda:0 --json $(OUT)/kernel-gpu.json
 	$(GPU_PYTHON) -m bench loaders --device cuda:0 --threads $(WORKERS) \
 		--json $(OUT)/loaders-gpu.json --png $(OUT)/loaders-gpu.png
 	$(GPU_PYTHON) -m bench step --device cuda:0 --threads $(WORKERS) --json $(OUT)/step-gpu.json

@@ -1,4 +1,4 @@
-"""Command line: ``python -m bench loaders | step | tune | gallery``."""
+"""Command line: ``python -m bench loaders | step | tune | kernel | gallery``."""
 
 import sys
 from collections.abc import Callable
@@ -7,11 +7,18 @@ import tyro
 
 import dali_cutmix as dc
 from bench.gallery import gallery
+from bench.kernel import kernel
 from bench.loaders import loaders
 from bench.step import step
 from bench.tune import tune
 
-COMMANDS: dict[str, Callable[..., int]] = {"loaders": loaders, "step": step, "tune": tune, "gallery": gallery}
+COMMANDS: dict[str, Callable[..., int]] = {
+    "loaders": loaders,
+    "step": step,
+    "tune": tune,
+    "kernel": kernel,
+    "gallery": gallery,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,212 @@
+"""``python -m bench kernel``: the fused pass alone, against what the memory allows; and what it costs the host."""
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from nvidia.dali import pipeline_def
+from rich.console import Console
+from rich.table import Table
+
+import dali_cutmix as dc
+from bench.arguments import check_least, choose_device, cores, open_for
+from bench.result import new_result, write_json
+from dali_cutmix import fused, resample, resample_gpu
+from dali_cutmix.batch import table
+from dali_cutmix.plan import BOX, ONE, PARTNER, WEIGHT, draw, make_plan
+
+POLICIES: dict[str, dc.Policy | None] = {"no mixing": None, "CutMix": dc.CutMix(), "Mixup": dc.Mixup()}
+FORMATS = [(dtype, last) for dtype in (torch.float32, torch.float16, torch.bfloat16) for last in (False, True)]
+COPIED = 2**30
+"""Bytes of the copy that says what the memory allows."""
+DELAY = 200_000_000
+"""Cycles that the GPU is kept busy while the host prepares what is timed."""
+
+
+class Batch(NamedTuple):
+    """Decoded crops where they are made, labels and the draws of a policy."""
+
+    crops: Any
+    labels: np.ndarray
+    plan: np.ndarray
+    outputs: tuple[Any, ...]
+
+
+def kernel(
+    data: Path | None = None,
+    size: int = 224,
+    batch_size: int = 256,
+    threads: int = 0,
+    repeats: int = 30,
+    device: str = "auto",
+    json: Path | None = None,
+) -> int:
+    """Time the fused pass (resample, flip, mix, normalize, cast) on decoded crops, apart from the loader.
+
+    Its floor is the bytes that must be read and written, over the bandwidth of a copy on the same device. The host's
+    part is timed for a GPU also where there is none: everything but the calls of CUDA.
+
+    Args:
+        data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
+            photographs.
+        size: side of the images in pixels.
+        batch_size: images in a batch.
+        threads: of the pass on a CPU; 0 means one for each core that this process may use.
+        repeats: measurements of each, of which the median counts.
+        device: cpu, cuda:N, or auto (cuda:0 where there is one).
+        json: write the result there.
+
+    Returns:
+        0.
+    """
+    check_least(0, threads=threads)
+    check_least(1, size=size, repeats=repeats)
+    check_least(2, batch_size=batch_size)
+    device = choose_device(device)
+    photos = open_for(batch_size, data)
+    threads = threads or cores()
+    bandwidth = _copy_bandwidth(device, repeats)
+    rows = []
+    for name, policy in POLICIES.items():
+        batch = _decode(photos.root, policy, size, batch_size, threads, device)
+        for dtype, channels_last in FORMATS:
+            finish = dc.Resample(size, dtype=dtype, channels_last=channels_last, num_threads=threads)
+            each = _time(partial(finish, batch.crops, batch.plan), device, repeats)
+            read, written = _floor_bytes(batch, size, dtype)
+            rows.append(
+                {
+                    "mixing": name,
+                    "dtype": str(dtype).removeprefix("torch."),
+                    "channels_last": channels_last,
+                    "ms": median(each),
+                    "min": min(each),
+                    "max": max(each),
+                    "bytes_read": read,
+                    "bytes_written": written,
+                    "of_copy": (read + written) / bandwidth / (median(each) / 1000),
+                }
+            )
+    host = _host(photos.root, size, batch_size, threads, repeats)
+    settings = {"size": size, "batch_size": batch_size, "threads": threads, "repeats": repeats, "images": photos.images}
+    result = new_result("kernel", device, settings)
+    result |= {"copy_bytes_per_second": bandwidth, "passes": rows, "host_ms": host}
+    _print(result, Console(width=None if sys.stdout.isatty() else 120))
+    if json:
+        write_json(json, result)
+    return 0
+
+
+def _decode(root: Path, policy: dc.Policy | None, size: int, batch_size: int, threads: int, device: str) -> Batch:
+    @pipeline_def(**dc.pipeline_options(batch_size, device=device, num_threads=threads))
+    def graph() -> Any:
+        jpegs, labels = dc.read_folder(root)
+        return dc.random_crop(jpegs), labels, *draw(policy)
+
+    pipeline = graph()
+    pipeline.build()
+    outputs = pipeline.run()
+    labels, *drawn = (np.asarray(output.as_tensor()) for output in outputs[1:])
+    return Batch(outputs[0], labels, make_plan(policy, 0.5, size, size, *drawn).rows, outputs)
+
+
+def _floor_bytes(batch: Batch, size: int, dtype: torch.dtype) -> tuple[int, int]:
+    """Read: of each crop what is seen of it; written: the batch."""
+    samples = table(batch.crops, batch.plan)
+    crop = samples["height"].astype(np.int64) * samples["width"] * 3
+    x1, y1, x2, y2 = batch.plan[:, BOX].T.astype(np.int64)
+    box = (x2 - x1) * (y2 - y1) / size**2
+    hidden = np.where(batch.plan[:, WEIGHT] == 0, box, 0)
+    pasted = np.where(batch.plan[:, WEIGHT] < ONE, box, 0)
+    read = (crop * (1 - hidden) + crop[batch.plan[:, PARTNER]] * pasted).sum()
+    return int(read), len(samples) * 3 * size**2 * dtype.itemsize
+
+
+def _copy_bandwidth(device: str, repeats: int) -> float:
+    """Bytes read and written in a second by a copy on the device."""
+    source = torch.zeros(COPIED, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    each = _time(lambda: target.copy_(source), device, min(repeats, 10))
+    return 2 * COPIED / (median(each) / 1000)
+
+
+def _time(work: Callable[[], Any], device: str, repeats: int) -> list[float]:
+    """Milliseconds of each call after a warm-up; on a GPU the device's own, by events."""
+    for _ in range(3):
+        work()
+    if device == "cpu":
+        return [_wall(work) for _ in range(repeats)]
+    torch.cuda.synchronize(device)
+    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
+    with torch.cuda.device(device):
+        torch.cuda._sleep(DELAY)  # the host runs ahead, so that no launch is waited for
+        for start, end in events:
+            start.record()
+            work()
+            end.record()
+    torch.cuda.synchronize(device)
+    return [start.elapsed_time(end) for start, end in events]
+
+
+def _wall(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - start)
+
+
+def _host(root: Path, size: int, batch_size: int, threads: int, repeats: int) -> float:
+    """Milliseconds of the host for a batch on a GPU: plan, targets (1,000 classes) and table, without CUDA's calls."""
+    finish = dc.FusedMix(dc.CutMix(), resample=dc.Resample(size), num_classes=1000)
+
+    @pipeline_def(**dc.pipeline_options(batch_size, device="cpu", num_threads=threads))
+    def graph() -> Any:
+        jpegs, labels = dc.read_folder(root)
+        return finish.inputs(dc.random_crop(jpegs), labels)
+
+    pipeline = graph()
+    pipeline.build()
+    outputs = pipeline.run()
+    memory = torch.empty(batch_size * 3 * size**2 * 4, dtype=torch.uint8)
+
+    class Done:
+        def query(self) -> bool:
+            return True
+
+    with (
+        patch.object(resample_gpu, "_launch", lambda *_: Done()),
+        patch.object(resample_gpu, "_empty", lambda *_: memory),
+        patch.object(resample_gpu, "upload", lambda array, _: torch.from_numpy(array)),
+        patch.object(fused, "upload", lambda array, _: torch.from_numpy(array)),
+        patch.object(fused, "gpu_of", lambda _: 0),
+        patch.object(resample, "gpu_of", lambda _: 0),
+    ):
+        return median(_time(lambda: finish(*outputs), "cpu", 3 * repeats))
+
+
+def _print(result: dict[str, Any], console: Console) -> None:
+    machine, settings = result["machine"], result["settings"]
+    console.print(
+        f"{machine['gpu'] or machine['cpu']}; crop {settings['size']}, batch {settings['batch_size']}, median of "
+        f"{settings['repeats']}; a copy moves {result['copy_bytes_per_second'] / 1e9:,.1f} GB/s (read and written)"
+    )
+    grid = Table()
+    for name in ("mixing", "dtype", "layout", "ms/batch", "min to max", "GB moved, at least", "of a copy's bandwidth"):
+        grid.add_column(name, justify="left" if name in ("mixing", "dtype", "layout") else "right", no_wrap=True)
+    for row in result["passes"]:
+        grid.add_row(
+            row["mixing"],
+            row["dtype"],
+            "NHWC" if row["channels_last"] else "NCHW",
+            f"{row['ms']:.3f}",
+            f"{row['min']:.3f} to {row['max']:.3f}",
+            f"{(row['bytes_read'] + row['bytes_written']) / 1e9:.3f}",
+            f"{row['of_copy']:.0%}",
+        )
+    console.print(grid)
+    console.print(f"On a GPU the host spends {result['host_ms']:.2f} ms on such a batch, CUDA's own calls apart.")
