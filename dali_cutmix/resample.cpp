@@ -96,10 +96,10 @@ struct Workspace {
     int columns_stride, line_stride;
     std::vector<float> memory;
     float *columns, *line;  // one output row's source columns; the output row, a plane for each channel
-    void* row;              // the output row as it is stored
+    void* row;              // the output row as it is stored, its planes and then its pixels
 
     Workspace(int widest, int size) : columns_stride(2 * widest + 8 * PAD), line_stride(size + PAD) {
-        memory.resize((size_t)3 * (columns_stride + line_stride + size));
+        memory.resize((size_t)3 * (columns_stride + line_stride + 2 * size));
         columns = memory.data(), line = columns + 3 * columns_stride, row = line + 3 * line_stride;
     }
 };
@@ -149,17 +149,20 @@ template <class T>
 INLINE void store(const Workspace& work, int sample, int y, const Output& out) {
     const int size = out.size;
     T* const base = (T*)out.data + (size_t)sample * 3 * size * size;
-    T* const row = (T*)work.row;
+    T* const planes = (T*)work.row;
     for (int c = 0; c < 3; ++c) {
         const float* line = work.line + c * work.line_stride;
-        if (out.channels_last) {
-            for (int x = 0; x < size; ++x) put(line[x], row + 3 * x + c);
-        } else {
-            for (int x = 0; x < size; ++x) put(line[x], row + x);
-            write(base + ((size_t)c * size + y) * size, row, size * sizeof(T));
-        }
+        for (int x = 0; x < size; ++x) put(line[x], planes + c * size + x);
+        if (!out.channels_last) write(base + ((size_t)c * size + y) * size, planes + c * size, size * sizeof(T));
     }
-    if (out.channels_last) write(base + (size_t)y * size * 3, row, 3 * size * sizeof(T));
+    if (!out.channels_last) return;
+    T* const pixels = planes + 3 * size;
+    for (int x = 0; x < size; ++x) {
+        pixels[3 * x] = planes[x];
+        pixels[3 * x + 1] = planes[size + x];
+        pixels[3 * x + 2] = planes[2 * size + x];
+    }
+    write(base + (size_t)y * size * 3, pixels, 3 * size * sizeof(T));
 }
 
 // Makes pixels x1 to x2 of row y in work.line: value · scale + shift, added to what is there if `add`. It may leave
