@@ -69,8 +69,9 @@ template <int REGISTERS>
 INLINE void across(const Taps& taps, int x1, int x2, int left, const float* scale, const float* shift, bool add,
                    const float* columns, int stride, float* line, int line_stride) {
     for (int x = x1; x < x2; x += LANES) {
-        const int a = taps.first[x], b = taps.first[x + LANES - 1], base = a < b ? a : b;
-        const Ints index = load<Ints>(&taps.first[x]) - base;
+        // Of pixels beyond x2, which are not meant, the taps may begin before `left`, where there is nothing.
+        const int a = taps.first[x], b = taps.first[x + LANES - 1], low = a < b ? a : b, base = low < left ? left : low;
+        const Ints offset = load<Ints>(&taps.first[x]) - base, index = offset < 0 ? 0 : offset;
         const float* from = columns + (base - left);
         Floats table[3][REGISTERS ? REGISTERS : 1], sums[3] = {};
         for (int c = 0; c < 3; ++c)
