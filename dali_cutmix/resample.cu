@@ -106,7 +106,7 @@ extern "C" __global__ void resample_and_mix(const Sample* samples, void* out, in
                                             float shift2) {
     __shared__ float columns[2][3][COLUMNS];
     const float scale[3] = {scale0, scale1, scale2}, shift[3] = {shift0, shift1, shift2};
-    const Sample own = samples[blockIdx.z];
+    const Sample own = samples[blockIdx.z], partner = samples[max(own.partner, 0)];
     const int x0 = blockIdx.x * blockDim.x, x = x0 + threadIdx.x, end = min(x0 + (int)blockDim.x, size);
     const float weight = own.partner < 0 ? 0 : own.weight / 65536.0f;
     int step = 0;
@@ -126,7 +126,7 @@ extern "C" __global__ void resample_and_mix(const Sample* samples, void* out, in
                 for (int c = 0; c < 3; ++c) value[c] = pixel[c] * (scale[c] * share) + shift[c] * share;
         }
         if (own.partner >= 0 && x1 < x2) {
-            resample(samples[own.partner], size, y, x, x1, x2, columns, step, pixel);
+            resample(partner, size, y, x, x1, x2, columns, step, pixel);
             if (inside)
                 for (int c = 0; c < 3; ++c)
                     value[c] += pixel[c] * (scale[c] * (1 - weight)) + shift[c] * (1 - weight);
