@@ -5,7 +5,7 @@ BIN := .venv/bin
 OUT ?= bench/results
 WORKERS ?= 16
 
-.PHONY: train test bench gpu gpu-with lint clean
+.PHONY: train test bench gpu gpu-ready gpu-test gpu-kernel gpu-loaders gpu-step gpu-tune lint clean
 
 train: .venv/ready
 	$(BIN)/python -m train
@@ -22,19 +22,29 @@ lint: .venv/ready
 	$(BIN)/mypy
 
 # With the Python at hand where that has DALI already (a GPU machine without a package registry), else with .venv.
-gpu:
-	@if $(PYTHON) -c 'import nvidia.dali, torch, pytest' 2>/dev/null; \
-	then $(MAKE) gpu-with GPU_PYTHON=$(PYTHON); \
-	else $(MAKE) .venv/ready && $(MAKE) gpu-with GPU_PYTHON=$(BIN)/python; fi
+GPU_PYTHON = $(shell $(PYTHON) -c 'import nvidia.dali, torch, pytest' 2>/dev/null && echo $(PYTHON) || echo $(BIN)/python)
 
-gpu-with:
+gpu: gpu-test gpu-kernel gpu-loaders gpu-step gpu-tune
+
+gpu-ready:
+	@if [ $(GPU_PYTHON) = $(BIN)/python ]; then $(MAKE) .venv/ready; fi
 	$(GPU_PYTHON) setup.py --quiet build_ext --inplace
-	$(GPU_PYTHON) -m pytest -m gpu
 	mkdir -p $(OUT)
+
+gpu-test: gpu-ready
+	$(GPU_PYTHON) -m pytest -m gpu
+
+gpu-kernel: gpu-ready
 	$(GPU_PYTHON) -m bench kernel --device cuda:0 --json $(OUT)/kernel-gpu.json
+
+gpu-loaders: gpu-ready
 	$(GPU_PYTHON) -m bench loaders --device cuda:0 --threads $(WORKERS) \
 		--json $(OUT)/loaders-gpu.json --png $(OUT)/loaders-gpu.png
+
+gpu-step: gpu-ready
 	$(GPU_PYTHON) -m bench step --device cuda:0 --threads $(WORKERS) --json $(OUT)/step-gpu.json
+
+gpu-tune: gpu-ready
 	$(GPU_PYTHON) -m bench tune --device cuda:0 --json $(OUT)/tune-gpu.json
 
 .venv/ready: pyproject.toml setup.py $(wildcard dali_cutmix/resample*.cpp dali_cutmix/resample*.h)
