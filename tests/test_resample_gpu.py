@@ -72,13 +72,13 @@ def test_every_pixel_is_that_of_resizing_whole_crops_and_mixing_after(launch, ba
 @settings(max_examples=25)
 @given(batches(), st.sampled_from(list(DTYPES)), st.booleans())
 def test_cpu_and_gpu_agree_to_one_unit_of_the_output_type(launch, batch, dtype, channels_last):
-    """Near 0, where the image's mean is subtracted, the unit is that of 1: both round 255 levels before they do."""
+    """Float32 to a thousandth of a level: sums of 255 levels are rounded in another order before the mean goes off."""
     crops, plan, size = batch
     samples = table(crops, plan)
     how = of(size, dtype, channels_last)
     on_gpu, on_cpu = run(launch, samples, how).double(), OnCpu(how, 1)(samples).double()
-    unit = torch.finfo(dtype).eps * on_cpu.abs().clamp(min=1)
-    assert ((on_gpu - on_cpu).abs() <= (8 if dtype == torch.float32 else 1) * unit).all()
+    unit = 0.001 * LEVEL if dtype == torch.float32 else torch.finfo(dtype).eps * on_cpu.abs().clamp(min=1)
+    assert ((on_gpu - on_cpu).abs() <= unit).all()
 
 
 def test_crops_that_are_wider_than_its_buffer_are_taken_in_parts(launch):
