@@ -51,7 +51,8 @@ struct Taps {
     int stride = 0, most = 0;  // most: the largest number of taps
     float ratio = 0;
 
-    void compute(int in, int out, bool flip) {
+    // Not inlined into code for one kind of CPU: the weights are the same on all.
+    __attribute__((noinline)) void compute(int in, int out, bool flip) {
         ratio = (float)in / out;
         const float support = ratio > 1 ? ratio : 1, step = 1 / support;
         stride = out + PAD, most = 0;

@@ -26,7 +26,7 @@ struct Taps {
 
     __device__ Taps(int position, float ratio) {
         const float support = ratio > 1 ? ratio : 1;
-        centre = (position + 0.5f) * ratio;
+        centre = __fmul_rn(position + 0.5f, ratio);  // rounded, as on the CPU: kept exact it would move the weights
         begin = (int)floorf(centre - support + 0.5f), end = (int)floorf(centre + support + 0.5f);
         step = 1 / support;
     }
