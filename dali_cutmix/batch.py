@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from nvidia.dali import types
 from nvidia.dali.tensors import TensorListCPU, TensorListGPU
 from torch import Tensor
 
@@ -63,12 +64,15 @@ def table(crops: Any, plan: np.ndarray) -> np.ndarray:
     # Sample by sample, but with the cheapest call there is for each: this is the host's part of the fused pass.
     if isinstance(crops, (TensorListCPU, TensorListGPU)):
         samples["pixels"] = [crops[i].data_ptr() for i in range(n)]
-        shapes = crops.shape()
+        shapes = crops.shape() if crops.dtype == types.DALIDataType.UINT8 else [()]
     else:
         samples["pixels"] = [crop.ctypes.data for crop in crops]
         shapes = [crop.shape if crop.dtype == np.uint8 and crop.flags.c_contiguous else () for crop in crops]
-    if any(len(shape) != 3 or shape[2] != 3 for shape in shapes):
-        raise ValueError("Resample: every crop must be height×width×3, uint8 and contiguous; decode to RGB.")
+    if not n or any(len(shape) != 3 or shape[2] != 3 for shape in shapes):
+        raise ValueError(
+            f"Resample: {n} crops given; needed is at least one, and every one height×width×3, uint8 and contiguous: "
+            "decode to RGB."
+        )
     sides = np.array(shapes).reshape(n, 3)
     samples["height"], samples["width"], samples["plan"] = sides[:, 0], sides[:, 1], plan
     return samples

@@ -25,8 +25,8 @@ def can_fuse(device_id: int | None, fused: bool | None) -> bool:
     can = device_id is not None or is_compiled()
     if fused and not can:
         raise ValueError(
-            "fused=True given, but dali_cutmix was installed without its compiled part: there was no C++ compiler. "
-            "Reinstall it where there is one, or use fused=None or False."
+            "fused=True given, but dali_cutmix was installed without its compiled part: there was no C++ compiler, or "
+            "it failed (pip install -v says how). Reinstall it where there is one, or use fused=None or False."
         )
     return can if fused is None else fused
 

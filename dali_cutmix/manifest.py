@@ -62,7 +62,10 @@ class Manifest:
             content = json.loads(path.read_bytes())
             version = content.pop("version")
             if version == VERSION:
-                return cls(**content)
+                manifest = cls(**content)
+                if not all(isinstance(part, dict) and part for part in (manifest.shards, manifest.classes)):
+                    raise ValueError("no shards or no classes")
+                return manifest
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{path}: not a manifest of dali_cutmix.pack ({error}); copy it again from where the shards came "

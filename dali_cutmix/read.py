@@ -21,7 +21,7 @@ def scan_folder(root: str | os.PathLike[str]) -> tuple[list[str], list[int], lis
 
     Raises:
         FileNotFoundError: ``root`` does not exist.
-        ValueError: ``root`` is no folder, has no class folders, or a class holds no image.
+        ValueError: ``root`` is no folder, is packed, has no class folders, or a class holds no image.
     """
     folder = Path(root)
     wanted = "wanted is a folder with one subfolder for each class, each holding that class's images"
@@ -29,6 +29,8 @@ def scan_folder(root: str | os.PathLike[str]) -> tuple[list[str], list[int], lis
         raise FileNotFoundError(f"{folder}: no such folder; {wanted}.")
     if not folder.is_dir():
         raise ValueError(f"{folder}: not a folder; {wanted}.")
+    if is_packed(folder):
+        raise ValueError(f"{folder}: packed by dali_cutmix.pack; wanted is the folder that was packed.")
     with os.scandir(folder) as entries:
         classes = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     if not classes:

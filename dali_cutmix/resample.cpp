@@ -8,10 +8,11 @@
 //
 // Plain C interface, called through ctypes (which releases the GIL) by as many threads as there are cores.
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 11 && !defined(__clang__)
 #define X86
 #include <immintrin.h>
-#define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+// By names that GCC 11 knows here.
+#define FOR_EACH_CPU __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
 #else
 #define FOR_EACH_CPU
 #endif
@@ -219,6 +220,14 @@ std::vector<int> order(const Sample* samples, int n) {
     return order;
 }
 
+#ifdef X86
+bool has_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 const int SHARE = 4;
 
 }  // namespace
@@ -230,7 +239,7 @@ extern "C" void dali_cutmix_finish(const Sample* samples, int n, const Output* o
     Workspace work(widest, out->size);
     Row* row = row_any;
 #ifdef X86
-    if (!out->simple && __builtin_cpu_supports("x86-64-v4")) row = avx512::row;
+    if (!out->simple && has_avx512()) row = avx512::row;
 #endif
     const std::vector<int> numbers = order(samples, n);
     for (int begin; (begin = __atomic_fetch_add(next, SHARE, __ATOMIC_RELAXED)) < n;)

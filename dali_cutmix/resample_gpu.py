@@ -13,6 +13,7 @@ from dali_cutmix.batch import DTYPES, Format
 
 ROWS = 8  # of a block, as in resample.cu
 MOST_THREADS = 256
+MOST_AHEAD = 8  # batches
 
 
 @cache
@@ -72,4 +73,6 @@ class OnGpu:
         self._in_use.append((event, crops))
         while self._in_use and self._in_use[0][0].query():
             self._in_use.popleft()
+        if len(self._in_use) > MOST_AHEAD:  # the GPU is that far behind: waiting costs nothing, more crops would
+            self._in_use.popleft()[0].synchronize()
         return images

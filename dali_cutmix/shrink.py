@@ -4,9 +4,18 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 _ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def shrink(path: Path, short_side: int, quality: int) -> bytes:
@@ -24,23 +33,35 @@ def shrink(path: Path, short_side: int, quality: int) -> bytes:
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
         small = min(width, height) <= short_side
-        upright = image.getexif().get(_ORIENTATION, 1) == 1
+        turn = _turn(image)
         plain = image.format == "JPEG" and image.mode in ("RGB", "L") and "progressive" not in image.info
         scale = 1 if small else short_side / min(width, height)
         size = round(width * scale), round(height * scale)
         # Decoding at half the size or less is faster; twice the pixels that are wanted leave the filter enough.
         image.draft(None, (2 * size[0], 2 * size[1]))
-        upright_image = ImageOps.exif_transpose(_to_rgb(image).resize(size, Image.Resampling.LANCZOS))
+        reduced = _to_rgb(image).resize(size, Image.Resampling.LANCZOS)
+    upright = reduced if turn is None else reduced.transpose(turn)
     encoded = io.BytesIO()
-    upright_image.save(encoded, "JPEG", quality=quality, subsampling="4:2:0", comment=b"")
-    keeps = small and upright and plain and len(content) <= encoded.tell()
+    upright.save(encoded, "JPEG", quality=quality, subsampling="4:2:0", comment=b"")
+    keeps = small and turn is None and plain and len(content) <= encoded.tell()
     return content if keeps else encoded.getvalue()
 
 
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes it upright, as its EXIF orientation says."""
+    if image.format == "TIFF":  # Pillow turns these itself
+        return None
+    try:
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a damaged block, which decoders pass over
+        return None
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} have no fixed range; convert it to 8 or 16 bits")
-    if image.mode.startswith("I;16"):
+    is_16_bit = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+    if image.mode == "F" or (image.mode == "I" and not is_16_bit):
+        raise ValueError(f"pixels of mode {image.mode} have no fixed range; convert it to 8 bits")
+    if is_16_bit:
         high = (np.asarray(image) >> 8).astype(np.uint8)  # Pillow would clip at 255
         return Image.fromarray(high).convert("RGB")
     return image.convert("RGB")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
 from dali_cutmix.plan import COLUMNS, HOLE, ONE
@@ -108,7 +109,7 @@ def test_a_batch_that_is_held_is_never_written_again_and_a_dropped_one_is_reused
     ],
 )
 def test_what_is_no_crop_is_refused(crop):
-    with pytest.raises(ValueError, match="every crop must be height×width×3, uint8 and contiguous"):
+    with pytest.raises(ValueError, match="at least one, and every one height×width×3, uint8 and contiguous"):
         dc.Resample(8)([crop], np.zeros((1, 7), np.int32))
 
 
@@ -116,3 +117,19 @@ def test_what_is_no_crop_is_refused(crop):
 def test_a_plan_for_another_batch_is_refused(plan):
     with pytest.raises(ValueError, match=r"1 crops and a plan of shape .* one row of 7 for each crop, with partners"):
         dc.Resample(8)([np.zeros((4, 5, 3), np.uint8)], plan)
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match="0 crops given; needed is at least one"):
+        dc.Resample(8)([], np.zeros((0, 7), np.int32))
+
+
+def test_an_output_of_dali_that_is_not_uint8_is_refused(photo_folder):
+    @pipeline_def(batch_size=2, num_threads=1, device_id=None)
+    def graph():
+        jpegs, _ = dc.read_folder(photo_folder)
+        return fn.cast(dc.random_crop(jpegs), dtype=types.FLOAT)
+
+    (crops,) = graph().run()
+    with pytest.raises(ValueError, match="2 crops given; .* uint8"):
+        dc.Resample(8)(crops, np.zeros((2, 7), np.int32))

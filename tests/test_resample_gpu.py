@@ -139,6 +139,9 @@ class Event:
     def query(self):
         return self.done
 
+    def synchronize(self):
+        self.done = True
+
 
 @pytest.fixture
 def gpu(launch, monkeypatch):
@@ -223,3 +226,12 @@ def test_crops_are_held_until_the_kernel_has_read_them(gpu):
     gpu.events[0].done = gpu.events[1].done = True
     finish([np.zeros((5, 5, 3), np.uint8)], plan)
     assert len(finish._on_gpu._in_use) == 2
+
+
+def test_the_host_waits_for_a_gpu_that_is_many_batches_behind(gpu):
+    finish = dc.Resample(8)
+    gpu.done = False
+    for _ in range(20):
+        finish([np.zeros((5, 5, 3), np.uint8)], np.zeros((1, 7), np.int32))
+    assert len(finish._on_gpu._in_use) == resample_gpu.MOST_AHEAD
+    assert [event.done for event in gpu.events] == [True] * 12 + [False] * 8

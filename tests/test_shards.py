@@ -15,6 +15,7 @@ import dali_cutmix as dc
 from dali_cutmix import manifest, shards
 from dali_cutmix.manifest import MANIFEST, UNFINISHED
 from dali_cutmix.pack import main
+from dali_cutmix.read import scan_folder
 from pipelines import imagenet
 
 
@@ -321,6 +322,19 @@ def test_a_newer_manifest_is_refused_with_both_versions_named(copy):
         ValueError, match=r"dali_cutmix\.json: version 2 given, this dali_cutmix reads version 1; insta"
     ):
         label_loader(copy)
+
+
+@pytest.mark.parametrize("part", ["shards", "classes"])
+@pytest.mark.parametrize("value", [{}, [], None], ids=repr)
+def test_a_manifest_without_shards_or_classes_is_refused(copy, part, value):
+    change_manifest(copy, **{part: value})
+    with pytest.raises(ValueError, match=r"not a manifest of dali_cutmix\.pack \(no shards or no classes\)"):
+        label_loader(copy)
+
+
+def test_what_is_packed_is_no_folder_to_pack_or_to_measure(copy):
+    with pytest.raises(ValueError, match="packed by dali_cutmix.pack; wanted is the folder that was packed"):
+        scan_folder(copy)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"version": 1}', b"\xff\xfe"], ids=repr)
