@@ -11,8 +11,11 @@
 #if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 11 && !defined(__clang__)
 #define X86
 #include <immintrin.h>
-// By names that GCC 11 knows here.
+#if __GNUC__ >= 12
+#define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else  // which does not know these names here
 #define FOR_EACH_CPU __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#endif
 #else
 #define FOR_EACH_CPU
 #endif
