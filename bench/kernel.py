@@ -18,6 +18,7 @@ from rich.table import Table
 import dali_cutmix as dc
 from bench.arguments import check_least, choose_device, cores, open_for
 from bench.result import new_result, write_json
+from bench.runner import synchronize
 from dali_cutmix import fused, resample, resample_gpu
 from dali_cutmix.batch import table
 from dali_cutmix.plan import BOX, ONE, PARTNER, WEIGHT, draw, make_plan
@@ -31,12 +32,10 @@ DELAY = 200_000_000
 
 
 class Batch(NamedTuple):
-    """Decoded crops where they are made, labels and the draws of a policy."""
+    """Decoded crops where they are made, and the rows of a plan for them."""
 
     crops: Any
-    labels: np.ndarray
     plan: np.ndarray
-    outputs: tuple[Any, ...]
 
 
 def kernel(
@@ -106,14 +105,11 @@ def kernel(
 def _decode(root: Path, policy: dc.Policy | None, size: int, batch_size: int, threads: int, device: str) -> Batch:
     @pipeline_def(**dc.pipeline_options(batch_size, device=device, num_threads=threads))
     def graph() -> Any:
-        jpegs, labels = dc.read_folder(root)
-        return dc.random_crop(jpegs), labels, *draw(policy)
+        return dc.random_crop(dc.read_folder(root)[0]), *draw(policy)
 
-    pipeline = graph()
-    pipeline.build()
-    outputs = pipeline.run()
-    labels, *drawn = (np.asarray(output.as_tensor()) for output in outputs[1:])
-    return Batch(outputs[0], labels, make_plan(policy, 0.5, size, size, *drawn).rows, outputs)
+    crops, *draws = graph().run()
+    drawn = (np.asarray(output.as_tensor()) for output in draws)
+    return Batch(crops, make_plan(policy, 0.5, size, size, *drawn).rows)
 
 
 def _floor_bytes(batch: Batch, size: int, dtype: torch.dtype) -> tuple[int, int]:
@@ -142,7 +138,7 @@ def _time(work: Callable[[], Any], device: str, repeats: int) -> list[float]:
         work()
     if device == "cpu":
         return [_wall(work) for _ in range(repeats)]
-    torch.cuda.synchronize(device)
+    synchronize(device)
     events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
     with torch.cuda.device(device):
         torch.cuda._sleep(DELAY)  # the host runs ahead, so that no launch is waited for
@@ -150,7 +146,7 @@ def _time(work: Callable[[], Any], device: str, repeats: int) -> list[float]:
             start.record()
             work()
             end.record()
-    torch.cuda.synchronize(device)
+    synchronize(device)
     return [start.elapsed_time(end) for start, end in events]
 
 
@@ -169,9 +165,7 @@ def _host(root: Path, size: int, batch_size: int, threads: int, repeats: int) ->
         jpegs, labels = dc.read_folder(root)
         return finish.inputs(dc.random_crop(jpegs), labels)
 
-    pipeline = graph()
-    pipeline.build()
-    outputs = pipeline.run()
+    outputs = graph().run()
     memory = torch.empty(batch_size * 3 * size**2 * 4, dtype=torch.uint8)
 
     class Done:

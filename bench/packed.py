@@ -1,9 +1,8 @@
 """The photographs packed to a smaller size, for this library as shards and for FFCV as the same JPEG files."""
 
-import hashlib
 from pathlib import Path
 
-from bench.photos import Photos, long_epoch, repeats
+from bench.photos import Photos, digest, long_epoch, repeats
 from dali_cutmix import pack
 from dali_cutmix.read import scan_folder
 from dali_cutmix.shards import Shards
@@ -24,10 +23,8 @@ def pack_photos(photos: Photos, short_side: int, workers: int) -> Path:
         ValueError: they cannot be packed; the reasons were printed.
     """
     files, _, _ = scan_folder(photos.root)
-    stats = [(file, (photos.root / file).stat()) for file in files]
-    key = repr([str(photos.root), *((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats)])
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    folder = cache_folder() / f"packed-{digest}-{short_side}-{repeats(photos, EPOCH)}"
+    name = digest([photos.root / file for file in files])
+    folder = cache_folder() / f"packed-{name}-{short_side}-{repeats(photos, EPOCH)}"
     source, _ = long_epoch(photos, EPOCH)
     options = [f"--short-side={short_side}", f"--quality={QUALITY}", f"--workers={workers}"]
     folder.parent.mkdir(parents=True, exist_ok=True)

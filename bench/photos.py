@@ -37,6 +37,13 @@ def open_photos(data: Path | None) -> Photos:
     return Photos(root, len(files), tuple(classes), sum((root / file).stat().st_size for file in files))
 
 
+def digest(paths: list[Path]) -> str:
+    """Of a list of files; changes when a file does."""
+    stats = [(str(path), path.stat()) for path in paths]
+    key = repr([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
 def repeats(photos: Photos, epoch: int) -> int:
     """How often each image comes in an epoch of at least this many."""
     return -(-epoch // photos.images)
@@ -52,7 +59,7 @@ def long_epoch(photos: Photos, epoch: int = 0) -> tuple[Path, int]:
     if times == 1:
         return photos.root, photos.images
     files, _, classes = scan_folder(photos.root)
-    digest = hashlib.sha256("\0".join([str(photos.root), *files]).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\0".join([str(photos.root), *files]).encode()).hexdigest()[:16]
 
     def link(target: Path) -> None:
         for name in classes:
@@ -62,7 +69,7 @@ def long_epoch(photos: Photos, epoch: int = 0) -> tuple[Path, int]:
             for number in range(times):
                 (target / name / f"{number:05d}-{base}").symlink_to(photos.root / file)
 
-    root = cache_folder() / f"epoch-{digest}-{times}"
+    root = cache_folder() / f"epoch-{key}-{times}"
     if not root.exists():
         make_atomically(root, link)
     return root, times * photos.images

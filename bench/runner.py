@@ -163,19 +163,20 @@ def _measure(batches: Iterator[Batch], contender: Contender, settings: Settings,
     for _ in range(contender.ahead(settings)):
         next(batches)
     burst, count = contender.burst(settings), 0
-    _synchronize(settings.device)
+    synchronize(settings.device)
     used, machine, start = group_seconds(os.getpgrp()), machine_seconds(), time.perf_counter()
     while time.perf_counter() - start < seconds:
         for _ in range(burst):
             next(batches)
         count += burst
-    _synchronize(settings.device)
+    synchronize(settings.device)
     elapsed = time.perf_counter() - start
     used, machine = group_seconds(os.getpgrp()) - used, machine_seconds() - machine
     images = count * settings.batch_size
     return Rate(images / elapsed, count, elapsed, 1000 * used / images, max(0.0, machine - used) / elapsed)
 
 
-def _synchronize(device: str) -> None:
+def synchronize(device: str) -> None:
+    """Wait until the device has done all its work; a CPU has."""
     if device != "cpu":
         torch.cuda.synchronize(device)

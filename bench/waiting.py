@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.cpu import machine_seconds
+from bench.runner import synchronize
 from bench.training import Batch
 
 
@@ -82,12 +83,6 @@ def measure_steps(step: Callable[[Tensor, Tensor], Tensor], batches: Iterator[Ba
         loss=float(loss),
         cores_elsewhere=max(0.0, machine - used) / seconds,
     )
-
-
-def synchronize(device: str) -> None:
-    """Wait until the device has done all its work; a CPU has."""
-    if device != "cpu":
-        torch.cuda.synchronize(device)
 
 
 def settle(limit: float = 10.0, share: float = 0.03) -> None:

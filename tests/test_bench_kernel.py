@@ -44,7 +44,7 @@ def test_every_policy_and_format_is_timed_and_so_is_the_host(data, tmp_path, mon
 def test_the_floor_counts_what_is_seen_of_each_crop(box, weight, read):
     crops = [np.zeros((10, 10, 3), np.uint8), np.zeros((10, 20, 3), np.uint8)]
     plan = np.array([(1, *box, 0, weight), (0, *box, 0, weight)], np.int32)
-    batch = kernel.Batch(crops, np.zeros(2), plan, ())
+    batch = kernel.Batch(crops, plan)
     assert kernel._floor_bytes(batch, 10, torch.float16) == (read, 2 * 3 * 100 * 2)
 
 

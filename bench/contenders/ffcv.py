@@ -1,6 +1,5 @@
 """FFCV on the same JPEG bytes: written once into its file format, without encoding them again."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from bench.contenders import Batch, Settings
 from bench.packed import as_files
+from bench.photos import digest
 from dali_cutmix.read import scan_folder
 from train.files import make_atomically
 
@@ -62,15 +62,9 @@ class _Files:
                 if file.read(2) != b"\xff\xd8":
                     raise ValueError(f"{path}: not a JPEG file, and FFCV decodes no other.")
 
-    def digest(self) -> str:
-        """Changes when a file does."""
-        stats = [(str(path), path.stat()) for path in self.paths]
-        key = repr([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
-        return hashlib.sha256(key.encode()).hexdigest()[:16]
-
 
 def _beton(files: _Files, settings: Settings) -> Path:
-    path = settings.cache / f"ffcv-{files.digest()}.beton"
+    path = settings.cache / f"ffcv-{digest(files.paths)}.beton"
     if not path.exists():
         files.check()
         fields = {"image": _EncodedField(), "label": IntField()}
