@@ -5,13 +5,16 @@ BIN := .venv/bin
 OUT ?= bench/results
 WORKERS ?= 16
 
-.PHONY: train test bench gpu gpu-ready gpu-test gpu-kernel gpu-loaders gpu-step gpu-tune lint clean
+.PHONY: train test test-slow bench gpu gpu-ready gpu-test gpu-kernel gpu-loaders gpu-step gpu-tune lint clean
 
 train: .venv/ready
 	$(BIN)/python -m train
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -m slow
 
 bench: .venv/ready
 	$(BIN)/python -m bench loaders

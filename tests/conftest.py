@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tally
 import torch
 from hypothesis import settings
 from PIL import Image
@@ -21,6 +22,10 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU; torch.cuda.is_available() is False"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(tally.summary())
 
 
 def save(image, path, **options):
