@@ -11,7 +11,7 @@ train: .venv/ready
 	$(BIN)/python -m train
 
 test: .venv/ready
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest
 
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow
