@@ -101,6 +101,24 @@ class Loader:
         """Number of classes in the source; K is at least this."""
         return len(self.classes)
 
+    @property
+    def mixup_enabled(self) -> bool:
+        """Whether batches are mixed (timm's name); settable, from the next batch on. The state has it."""
+        mixing = self._notes.mixing
+        return mixing is not None and mixing.policy is not None and mixing.enabled
+
+    @mixup_enabled.setter
+    def mixup_enabled(self, enabled: bool) -> None:
+        if self.mixup_enabled == enabled:
+            return
+        mixing = self._notes.mixing
+        if mixing is None or mixing.policy is None:
+            raise ValueError("mixup_enabled=True given, but the graph has no mixing policy; build the loader with one.")
+        mixing.enabled = enabled
+        epoch, batch, checkpoint = self._delivered  # what was prepared ahead was mixed as before
+        self._start(checkpoint, epoch, batch)
+        self._continues = True
+
     def __iter__(self) -> Iterator[Batch]:
         if not self._epoch.drop_last and 0 < self._delivered.batch < len(self) and not self._continues:
             self._start(None, epoch=self._delivered.epoch, batch=0)
@@ -170,7 +188,7 @@ class Loader:
         """The state after the batch that was delivered last; a few kilobytes of str, int and None."""
         epoch, batch, checkpoint = self._delivered
         encoded = base64.b64encode(checkpoint).decode()
-        return state.pack(self._binding(), epoch=epoch, batch=batch, pipeline=encoded)
+        return state.pack(self._binding(), epoch=epoch, batch=batch, pipeline=encoded, mixup_enabled=self.mixup_enabled)
 
     def load_state_dict(self, saved: state.State) -> None:
         """Continue, bit for bit, after the batch that was delivered last when ``saved`` was taken.
@@ -179,6 +197,8 @@ class Loader:
             ValueError: ``saved`` belongs to a loader that differs, or to another version; both values are named.
         """
         state.check(saved, self._binding())
+        if self._notes.mixing is not None:
+            self._notes.mixing.enabled = saved["mixup_enabled"] or self._notes.mixing.policy is None
         try:
             self._start(base64.b64decode(saved["pipeline"]), saved["epoch"], saved["batch"])
         except RuntimeError as error:

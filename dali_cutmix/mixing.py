@@ -18,14 +18,19 @@ FILL = tuple(int(value + 0.5) for value in IMAGENET_MEAN)
 """What a hole holds until ``normalize`` makes it exactly 0."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Mixing:
-    """What to mix and how to share the targets: the arguments of :func:`mix`, checked."""
+    """What to mix and how to share the targets: the arguments of :func:`mix`, checked.
+
+    Args:
+        enabled: False mirrors only; what is drawn stays the same, so that a graph may change it while it runs.
+    """
 
     policy: Policy | None
     num_classes: int
     targets: Targets
     flip: float
+    enabled: bool = True
 
     def binding(self) -> dict[str, Any]:
         """What a saved state of a Loader is bound to."""
@@ -35,7 +40,7 @@ class Mixing:
         self, width: int, height: int, labels: np.ndarray, *draws: np.ndarray
     ) -> tuple[Plan, tuple[np.ndarray, ...]]:
         """Plan and targets of one batch, from its labels and what ``plan.draw`` drew."""
-        plan = make_plan(self.policy, self.flip, width, height, *draws)
+        plan = make_plan(self.policy if self.enabled else None, self.flip, width, height, *draws)
         return plan, share(labels, plan, self.targets, self.num_classes)
 
     def as_operator(self, shapes: list, *inputs: list) -> tuple[list[np.ndarray], ...]:
