@@ -6,7 +6,7 @@ from PIL import Image
 
 from bench.photos import Photos
 from bench.search import Setting
-from dali_cutmix.read import scan_folder
+from dali_cutmix.folder import scan_folder
 
 MOST_CORES = 64
 """From more cores than this, numbers of threads are counted from this many: nobody decodes with hundreds."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.photos import Photos, digest, long_epoch, repeats
 from dali_cutmix import pack
-from dali_cutmix.read import scan_folder
+from dali_cutmix.folder import scan_folder
 from dali_cutmix.shards import Shards
 from train.files import cache_folder, make_atomically
 

@@ -11,7 +11,7 @@ Every verb works inside a graph of your own (``@pipeline_def``); ``Loader`` take
 
 from dali_cutmix import _dali  # noqa: F401  (first: a missing DALI is reported before anything else)
 from dali_cutmix._version import __version__
-from dali_cutmix.decode import random_crop, random_resized_crop, resize_center_crop
+from dali_cutmix.decode import MAX_PIXELS, random_crop, random_resized_crop, resize_center_crop
 from dali_cutmix.diagnose import DecodeError
 from dali_cutmix.fused import FusedMix, can_fuse
 from dali_cutmix.loader import Loader
@@ -20,13 +20,14 @@ from dali_cutmix.mixing import mix
 from dali_cutmix.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize
 from dali_cutmix.options import pipeline_options
 from dali_cutmix.policies import CutMix, Cutout, Mixup, OneOf, Policy
-from dali_cutmix.read import read_folder
+from dali_cutmix.read import read_files, read_folder, read_recordio, read_tfrecord, read_webdataset
 from dali_cutmix.resample import Resample
 from dali_cutmix.targets import Targets
 
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "MAX_PIXELS",
     "CutMix",
     "Cutout",
     "DecodeError",
@@ -45,7 +46,11 @@ __all__ = [
     "pipeline_options",
     "random_crop",
     "random_resized_crop",
+    "read_files",
     "read_folder",
+    "read_recordio",
+    "read_tfrecord",
+    "read_webdataset",
     "resize_center_crop",
     "soft_cross_entropy",
 ]

@@ -4,7 +4,30 @@ from typing import Any
 
 from nvidia.dali import fn, types
 
-from dali_cutmix.graph import graph_device
+from dali_cutmix.graph import graph_device, notes
+
+MAX_PIXELS = 178_956_970
+"""Largest image that is decoded, width × height; Pillow refuses at the same size."""
+
+
+def bounded(jpegs: Any, max_pixels: int) -> tuple[Any, Any]:
+    """The same bytes, or an error for an image with more pixels, before memory is taken for them; and its shape.
+
+    Returns:
+        Encoded bytes without a copy; and height, width, channels as float32.
+    """
+    shape = fn.peek_image_shape(jpegs, dtype=types.FLOAT)
+    # DALI has no assertion: reshaping to 0 times the bytes fails, to 1 times it does nothing.
+    return fn.reshape(jpegs, rel_shape=(shape[0:1] * shape[1:2] <= float(max_pixels)) * 1.0), shape
+
+
+def _noted(jpegs: Any, max_pixels: int, **crop: Any) -> tuple[Any, Any]:
+    """Note down how a graph decodes, and bound its images."""
+    if not (isinstance(max_pixels, int) and max_pixels >= 1):
+        raise ValueError(f"max_pixels={max_pixels!r} given; it is width × height, a whole number of at least 1.")
+    note = notes()
+    note.max_pixels, note.crop = max_pixels, crop
+    return bounded(jpegs, max_pixels)
 
 
 def _decoder_device() -> str:
@@ -50,6 +73,7 @@ def random_crop(
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
+    max_pixels: int = MAX_PIXELS,
 ) -> Any:
     """Decode a random region only.
 
@@ -61,6 +85,8 @@ def random_crop(
             measures it. Without meaning on a CPU.
         preallocate: (width, height) in pixels of the largest image of the data, for which nvJPEG takes memory at the
             start instead of while it runs. Without meaning on a CPU.
+        max_pixels: width × height of the largest image that is decoded; a larger one (a decompression bomb) is a bad
+            file, and no memory is taken for it.
 
     Returns:
         H×W×3 uint8, RGB, layout HWC, each of its own size, on the graph's device (nvJPEG decodes when that is a GPU).
@@ -69,8 +95,9 @@ def random_crop(
         raise ValueError(f"scale={scale!r} given; it is (smallest, largest) share of the area, above 0 and at most 1.")
     if not _is_range(ratio):
         raise ValueError(f"ratio={ratio!r} given; it is (smallest, largest) width:height, both above 0.")
+    encoded, _ = _noted(jpegs, max_pixels, scale=tuple(map(float, scale)), ratio=tuple(map(float, ratio)))
     return fn.decoders.image_random_crop(
-        jpegs,
+        encoded,
         random_area=list(scale),
         random_aspect_ratio=list(ratio),
         num_attempts=10,
@@ -87,19 +114,22 @@ def random_resized_crop(
     antialias: bool = True,
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
+    max_pixels: int = MAX_PIXELS,
 ) -> Any:
     """Decode a random region only, and resample it to size×size (the usual training crop).
 
     Args:
         size: side of the result in pixels.
         antialias: widen the bilinear filter on downscale, as torchvision does.
-        jpegs, scale, ratio, hw_decoder_load, preallocate: see :func:`random_crop`.
+        jpegs, scale, ratio, hw_decoder_load, preallocate, max_pixels: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
     """
     check_size("size", size)
-    crops = random_crop(jpegs, scale=scale, ratio=ratio, hw_decoder_load=hw_decoder_load, preallocate=preallocate)
+    how: Any = {"hw_decoder_load": hw_decoder_load, "preallocate": preallocate, "max_pixels": max_pixels}
+    crops = random_crop(jpegs, scale=scale, ratio=ratio, **how)
+    notes().crop |= {"size": size, "antialias": antialias}
     return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
 
 
@@ -111,6 +141,7 @@ def resize_center_crop(
     antialias: bool = True,
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
+    max_pixels: int = MAX_PIXELS,
 ) -> Any:
     """Decode, bring the shorter side to ``resize`` pixels and crop the centre (the usual evaluation crop).
 
@@ -124,7 +155,7 @@ def resize_center_crop(
         size: side of the result in pixels, at most ``resize``.
         resize: shorter side before the crop, in pixels.
         antialias: widen the bilinear filter on downscale, as torchvision does.
-        hw_decoder_load, preallocate: see :func:`random_crop`.
+        hw_decoder_load, preallocate, max_pixels: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
@@ -134,9 +165,10 @@ def resize_center_crop(
     if resize < size:
         raise ValueError(f"resize={resize} given with size={size}; the shorter side must be at least the crop's.")
     options = _decoder_options(hw_decoder_load, preallocate)
-    shape = fn.cast(fn.peek_image_shape(jpegs)[:2], dtype=types.INT64)
+    encoded, shape = _noted(jpegs, max_pixels, size=size, resize=resize, antialias=antialias)
+    shape = fn.cast(shape[:2], dtype=types.INT64)
     sides = shape * resize // fn.reductions.min(shape)
-    images = fn.decoders.image(jpegs, **options)
+    images = fn.decoders.image(encoded, **options)
     images = fn.resize(
         images, size=fn.cast(sides, dtype=types.FLOAT), interp_type=types.INTERP_LINEAR, antialias=antialias
     )

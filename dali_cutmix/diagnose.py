@@ -1,72 +1,76 @@
-"""After a decoding error: find the sample that caused it. DALI names it in some cases only."""
+"""After a decoding error: find the samples that caused it. DALI names them in some cases only."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from nvidia.dali import Pipeline, fn, pipeline_def, types
 
 from dali_cutmix import rebuild
-from dali_cutmix.graph import notes
-from dali_cutmix.manifest import MEND
-from dali_cutmix.shards import ShardSource
+from dali_cutmix.decode import MAX_PIXELS
+from dali_cutmix.fault import find_faults
+from dali_cutmix.graph import Notes
+from dali_cutmix.source import READER, Source
+
+_OPERATORS = ("decoders", "peek_image_shape", "reshape", "readers", "PythonFunction")
+
+
+_AHEAD = 6  # batches
 
 
 class DecodeError(RuntimeError):
-    """Samples that cannot be decoded; the message has their paths, of a shard also the member."""
+    """Samples that cannot be decoded; the message has their paths, of a record also the file that it is in."""
 
 
-def name_bad_file(error: RuntimeError, template: Pipeline, jpegs: Any, reader: str, checkpoint: bytes) -> RuntimeError:
-    """The error to raise instead of DALI's: with the path of every file of the failed batch that cannot be decoded.
+def bad_samples(
+    error: RuntimeError, notes: Notes, checkpoint: bytes, substitutes: Mapping[int, int], pipeline: Any
+) -> dict[int, str]:
+    """Numbers of the samples that ``error`` is about, and what is wrong with each; none where it is about others.
 
     Args:
         error: what DALI raised.
-        template: the graph, not built.
-        jpegs: the reader's node of encoded bytes, of shards that of the samples' numbers; None where the graph has a
-            reader of its own.
-        reader: its name.
+        notes: of the graph.
         checkpoint: the pipeline's state before the failed batch.
+        substitutes: samples that are read in the place of others.
+        pipeline: the graph, for its batch size, device and prefetch.
     """
-    source = notes(template).source
-    packed = source.shards if isinstance(source, ShardSource) else None
-    parts = ("decoders", "peek_image_shape", "PythonFunction" if packed else "readers")
-    if jpegs is None or not any(part in str(error) for part in parts):
-        return error
-    try:
-        batch = rebuild.build_part(template, jpegs, checkpoint, keep=reader).run()[0]
-        if packed:
-            numbers = sorted({np.asarray(number).item() for number in batch})
-            bad = [f"{packed.name(n)} (was {packed.packed_from(n)})" for n in numbers if not _decodes(packed.jpeg(n))]
-        else:
-            files = {encoded.source_info(): np.asarray(encoded) for encoded in batch}
-            bad = [path for path, encoded in sorted(files.items()) if not _decodes(encoded)]
-    except OSError as unreadable:
-        return DecodeError(f"cannot be read: {unreadable}. {MEND}")
-    except RuntimeError:  # the file cannot even be read: DALI's message has its path
-        return error
-    if not bad:
-        return error
-    mend = (
-        "Repair that image in the folder that was packed, remove the shard and its .idx, and run the command that "
-        "packed it again: it writes only what is missing"
-        if packed
-        else "Remove or replace the file"
+    source = notes.source
+    if source is None or not any(name in str(error) for name in _OPERATORS):
+        return {}
+    reader = rebuild.build_reader(source.numbers(pipeline.max_batch_size), checkpoint, READER)
+    for _ in range(_AHEAD):  # an error may come from what is read ahead
+        numbers = {np.asarray(number).item() for number in reader.run()[0]}
+        found = _faults(source, sorted({substitutes.get(n, n) for n in numbers}), notes.max_pixels, pipeline)
+        if found:
+            return found
+    return {}
+
+
+def _faults(source: Source, numbers: list[int], max_pixels: int | None, pipeline: Any) -> dict[int, str]:
+    faults, images = {}, {}
+    for number in numbers:
+        try:
+            images[number] = source.encoded(number)
+        except OSError as unreadable:
+            faults[number] = f"cannot be read: {unreadable.strerror or unreadable}"
+        except RuntimeError as unreadable:
+            faults[number] = f"cannot be read: {_short(unreadable)}"
+    undecodable = find_faults(
+        list(images.values()),
+        max_pixels or MAX_PIXELS,
+        device_id=pipeline.device_id,
+        num_threads=pipeline.num_threads,
     )
+    order = list(images)
+    return faults | {order[i]: reason for i, reason in undecodable.items()}
+
+
+def decode_error(source: Source, faults: Mapping[int, str], error: RuntimeError) -> DecodeError:
+    """The error to raise instead of DALI's: with the path of every bad sample of the failed batch."""
+    named = ", ".join(f"{source.name(number)} ({reason})" for number, reason in sorted(faults.items()))
     return DecodeError(
-        f"cannot be decoded: {', '.join(bad)}. {mend}; every other file of its batch is fine. DALI says: "
-        f"{_short(error)}"
+        f"cannot be decoded: {named}. {source.mend}; every other file of its batch is fine. To go on without bad "
+        f"files: on_error='replace'. DALI says: {_short(error)}"
     )
-
-
-def _decodes(encoded: np.ndarray) -> bool:
-    @pipeline_def(batch_size=1, num_threads=1, device_id=None)
-    def one_sample() -> Any:
-        return fn.decoders.image(fn.external_source(source=[[encoded]]), output_type=types.RGB)
-
-    try:
-        one_sample().run()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _short(error: RuntimeError) -> str:

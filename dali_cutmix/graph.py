@@ -1,25 +1,12 @@
 """What the verbs note down about the graph under construction, for its ``Loader`` and for each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from nvidia.dali import Pipeline
 
-
-@dataclass(frozen=True)
-class Source:
-    """Where the samples of a graph come from.
-
-    ``files`` and ``labels`` have one entry for each sample of all shards; ``seed`` is None where nothing shuffles.
-    """
-
-    files: tuple[str, ...]
-    labels: tuple[int, ...]
-    classes: tuple[str, ...]
-    shard: tuple[int, int]
-    seed: int | None
-    digest: str
+from dali_cutmix.source import Source
 
 
 @dataclass
@@ -27,7 +14,8 @@ class Notes:
     """One graph's notes; whatever a graph does not use stays None."""
 
     source: Source | None = None
-    jpegs: Any = None
+    crop: dict[str, Any] = field(default_factory=dict)
+    max_pixels: int | None = None
     mixing: Any = None
     holes: Any = None
     dtype: Any = None

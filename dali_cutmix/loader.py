@@ -1,19 +1,22 @@
 """Loader: epochs of torch tensors from a DALI pipeline, with a state at the consumer's position."""
 
 import base64
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
 
 from dali_cutmix import rebuild, state
-from dali_cutmix.diagnose import name_bad_file
+from dali_cutmix.diagnose import bad_samples, decode_error
 from dali_cutmix.epoch import read_epoch
 from dali_cutmix.graph import notes
+from dali_cutmix.handoff import hand_off
+from dali_cutmix.replacement import Replacement
 
 Batch = tuple[Tensor, ...]
 
@@ -31,7 +34,8 @@ class Loader:
 
         graph ──▶ template ──build──▶ pipeline ──run──▶ outputs ──DLPack──▶ torch tensors ──▶ your trainer
                      ▲                    │
-                     └── load_state_dict ─┴─ state_dict: where the consumer stands, not the prefetch
+                     ├── load_state_dict ─┴─ state_dict: where the consumer stands, not the prefetch
+                     └── a bad file: replaced, and on from before its batch
 
     A loader that shuffles (training) drops the incomplete last batch; leaving its ``for`` early leaves the rest of
     the epoch to the next ``for``. One that does not (evaluation) gives every sample exactly once over all shards, the
@@ -42,7 +46,11 @@ class Loader:
             ``pad_last_batch=True`` (as the verbs' readers have).
         finish: makes the batch at the hand-off from the graph's outputs (:class:`~dali_cutmix.FusedMix`): on the CPU
             one batch ahead, on a GPU on the consumer's stream.
-        drop_last: drop the incomplete last batch; by default where the samples are shuffled by ``read_folder``.
+        drop_last: drop the incomplete last batch; by default where the samples are shuffled by the verb that reads.
+        on_error: what to do about a file that cannot be decoded: ``"raise"``, or ``"replace"`` it for good by the next
+            good one of the shard's list and go on; no other sample is lost.
+        max_bad: share of all samples that may be replaced; with more, the loader gives up.
+        bad_log: file to which paths and reasons of replaced samples are appended, one JSON object a line.
 
     Yields:
         A tuple of tensors, one for each output of the graph, on its device, without a copy. An output in layout HWC
@@ -50,7 +58,7 @@ class Loader:
 
     Raises:
         ValueError: the pipeline is built already, has no or several readers, or its shard is smaller than a batch.
-        DecodeError: a file could not be decoded; the message names its path.
+        DecodeError: a file could not be decoded; the message names its path. Or too many could not.
     """
 
     def __init__(
@@ -59,13 +67,22 @@ class Loader:
         *,
         finish: Callable[..., Batch] | None = None,
         drop_last: bool | None = None,
+        on_error: Literal["raise", "replace"] = "raise",
+        max_bad: float = 0.01,
+        bad_log: str | os.PathLike[str] = "bad_files.jsonl",
     ) -> None:
         self._notes = notes(pipeline)
+        source = self._notes.source
+        if on_error not in ("raise", "replace"):
+            raise ValueError(f"on_error={on_error!r} given; allowed are 'raise' and 'replace'.")
+        if on_error == "replace" and source is None:
+            raise ValueError("on_error='replace' given with a reader of your own; read with one of dc.read_… instead.")
+        self._replaces = on_error == "replace"
+        self._replacement = Replacement(source, max_bad, bad_log, check=self._replaces) if source else None
         self._template = rebuild.as_template(pipeline)
         self._finish = finish
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
         self._worker = ThreadPoolExecutor(1, "loader") if finish and pipeline.device_id is None else None
-        source = self._notes.source
         if drop_last is None:
             drop_last = source is not None and source.seed is not None
         self._prepared: Future[tuple[Batch, _Position]] | None = None
@@ -93,13 +110,13 @@ class Loader:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes in the order of their labels; empty where the graph has a reader of its own."""
+        """Names of the classes in the order of their labels; empty where what is read does not tell them."""
         return self._notes.source.classes if self._notes.source else ()
 
     @property
     def num_classes(self) -> int:
-        """Number of classes in the source; K is at least this."""
-        return len(self.classes)
+        """The least number of classes that the labels need; 0 where what is read does not tell it."""
+        return self._notes.source.num_classes if self._notes.source else 0
 
     @property
     def mixup_enabled(self) -> bool:
@@ -146,7 +163,7 @@ class Loader:
                 self._run()
             epoch, batch = epoch + 1, 0
         outputs = self._run()
-        tensors = self._finish(*outputs) if self._finish else tuple(map(self._hand_off, outputs))
+        tensors = self._finish(*outputs) if self._finish else hand_off(outputs, self._pipe, self._notes.dtype)
         self._produced = self._produced._replace(epoch=epoch, batch=batch + 1)
         real = self._epoch.in_batch(batch)
         return tuple(tensor[:real] for tensor in tensors), self._produced
@@ -154,24 +171,28 @@ class Loader:
     def _run(self) -> tuple[Any, ...]:
         device = self._pipe.device_id
         stream = None if device is None else torch.cuda.current_stream(device)
-        try:
-            outputs = self._pipe.run(stream)
-        except RuntimeError as error:
-            before = self._produced.checkpoint
-            raise name_bad_file(error, self._template, self._notes.jpegs, self._reader, before) from error
-        self._produced = self._produced._replace(checkpoint=self._pipe.checkpoint())
-        return outputs
+        while True:
+            try:
+                outputs = self._pipe.run(stream)
+            except RuntimeError as error:
+                self._replace_bad(error)
+            else:
+                self._produced = self._produced._replace(checkpoint=self._pipe.checkpoint())
+                return outputs
 
-    def _hand_off(self, output: Any) -> Tensor:
-        tensor = torch.from_dlpack(output.as_tensor())
-        if self._pipe.device_id is not None:  # labels that the graph left on the CPU
-            tensor = tensor.to(f"cuda:{self._pipe.device_id}", non_blocking=True)
-        if not self._pipe.exec_dynamic:  # these executors write the next batch into the same memory
-            tensor = tensor.clone()
-        if output.layout() == "HWC":
-            tensor = tensor.permute(0, 3, 1, 2)
-        is_image = output.layout() in ("HWC", "CHW")
-        return tensor.to(self._notes.dtype) if is_image and self._notes.dtype else tensor
+    def _replace_bad(self, error: RuntimeError) -> None:
+        """Replace what made a batch fail and go back to before it, or raise what a user can act on."""
+        before = self._produced.checkpoint
+        replacement, source = self._replacement, self._notes.source
+        if replacement is None or source is None:
+            raise error
+        faults = bad_samples(error, self._notes, before, replacement.substitutes, self._template)
+        if not faults:
+            raise error
+        if not self._replaces:
+            raise decode_error(source, faults, error) from error
+        replacement.add(faults, error)
+        self._pipe = rebuild.build(self._template, before)
 
     def _binding(self) -> dict[str, Any]:
         source, mixing = self._notes.source, self._notes.mixing
@@ -180,15 +201,22 @@ class Loader:
             "files": source.digest if source else None,
             "shuffle_seed": source.seed if source else None,
             "seed": self._template.seed,
+            "crop": repr(self._notes.crop),
             **(mixing.binding() if mixing else {"mix": None}),
             "fused": self._finish is not None,
         }
 
     def state_dict(self) -> state.State:
-        """The state after the batch that was delivered last; a few kilobytes of str, int and None."""
+        """The state after the batch that was delivered last; a few kilobytes of str, int, bool, list and None."""
         epoch, batch, checkpoint = self._delivered
-        encoded = base64.b64encode(checkpoint).decode()
-        return state.pack(self._binding(), epoch=epoch, batch=batch, pipeline=encoded, mixup_enabled=self.mixup_enabled)
+        return state.pack(
+            self._binding(),
+            epoch=epoch,
+            batch=batch,
+            pipeline=base64.b64encode(checkpoint).decode(),
+            mixup_enabled=self.mixup_enabled,
+            bad=self._replacement.bad if self._replacement else [],
+        )
 
     def load_state_dict(self, saved: state.State) -> None:
         """Continue, bit for bit, after the batch that was delivered last when ``saved`` was taken.
@@ -197,14 +225,22 @@ class Loader:
             ValueError: ``saved`` belongs to a loader that differs, or to another version; both values are named.
         """
         state.check(saved, self._binding())
-        if self._notes.mixing is not None:
-            self._notes.mixing.enabled = saved["mixup_enabled"] or self._notes.mixing.policy is None
+        mixing, replacement = self._notes.mixing, self._replacement
+        before = mixing and mixing.enabled, replacement.bad if replacement else []
+        self._apply(saved["mixup_enabled"] or not (mixing and mixing.policy), saved["bad"])
         try:
             self._start(base64.b64decode(saved["pipeline"]), saved["epoch"], saved["batch"])
         except RuntimeError as error:
+            self._apply(*before)
             raise ValueError(
                 "load_state_dict: the state was saved by a graph with other operators and cannot be "
                 "continued exactly. Build the loader as it was when the state was saved. DALI says: "
                 f"{error}"
             ) from error
         self._continues = True
+
+    def _apply(self, mixup_enabled: bool, bad: list[int]) -> None:
+        if self._notes.mixing:
+            self._notes.mixing.enabled = mixup_enabled
+        if self._replacement and bad != self._replacement.bad:
+            self._replacement.set(bad)

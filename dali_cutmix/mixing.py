@@ -58,10 +58,10 @@ def mixing(policy: Policy | None, num_classes: int | None, targets: Targets, fli
         raise ValueError(f"flip={flip!r} given; it is the chance of a horizontal flip, 0 to 1.")
     note = notes()
     if note.source is not None:
-        num_classes = len(note.source.classes) if num_classes is None else num_classes
+        num_classes = note.source.num_classes or None if num_classes is None else num_classes
     if num_classes is None:
-        raise ValueError("num_classes=None given with a reader of your own; give the number of classes, K.")
-    check_classes(num_classes, len(note.source.classes) if note.source else 1)
+        raise ValueError("num_classes=None given, and what is read does not tell it; give the number of classes, K.")
+    check_classes(num_classes, note.source.num_classes if note.source else 1)
     note.mixing = Mixing(policy, num_classes, targets, flip)
     return note.mixing
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from dali_cutmix.files import write_atomically
+from dali_cutmix.folder import scan_folder
 from dali_cutmix.manifest import MANIFEST, UNFINISHED, Manifest
-from dali_cutmix.read import scan_folder
 from dali_cutmix.writer import write_shards
 
 

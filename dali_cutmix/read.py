@@ -1,54 +1,28 @@
 """Read: which bytes, which label, which shard."""
 
+import glob
 import hashlib
 import os
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from nvidia.dali import fn, types
+import numpy as np
 
-from dali_cutmix.graph import Source, notes
+from dali_cutmix.folder import list_folders
+from dali_cutmix.graph import notes
+from dali_cutmix.listing import Listing
 from dali_cutmix.manifest import is_packed
-from dali_cutmix.shards import Shards, source_of
+from dali_cutmix.recordio import RecordIO
+from dali_cutmix.records import InFiles
+from dali_cutmix.shards import Shards
+from dali_cutmix.source import Source, names_below
+from dali_cutmix.tfrecord import TFRecords
+from dali_cutmix.webdataset import Tars
 
-READER = "reader"
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
-
-
-def scan_folder(root: str | os.PathLike[str]) -> tuple[list[str], list[int], list[str]]:
-    """List a folder of classes in sorted order: paths below ``root``, labels, class names.
-
-    Raises:
-        FileNotFoundError: ``root`` does not exist.
-        ValueError: ``root`` is no folder, is packed, has no class folders, or a class holds no image.
-    """
-    folder = Path(root)
-    wanted = "wanted is a folder with one subfolder for each class, each holding that class's images"
-    if not folder.exists():
-        raise FileNotFoundError(f"{folder}: no such folder; {wanted}.")
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: not a folder; {wanted}.")
-    if is_packed(folder):
-        raise ValueError(f"{folder}: packed by dali_cutmix.pack; wanted is the folder that was packed.")
-    with os.scandir(folder) as entries:
-        classes = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    if not classes:
-        found = "it holds files but no subfolders" if any(folder.iterdir()) else "it is empty"
-        raise ValueError(f"{folder}: {found}; {wanted}.")
-    files: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        with os.scandir(folder / name) as entries:
-            names = sorted(entry.name for entry in entries if entry.name.lower().endswith(EXTENSIONS))
-        if not names:
-            raise ValueError(
-                f"{folder / name}: no image in this class folder ({', '.join(EXTENSIONS)} are read); add images or "
-                "remove the folder."
-            )
-        files += [os.path.join(name, file) for file in names]
-        labels += [label] * len(names)
-    return files, labels, classes
+PathLike = str | os.PathLike[str]
+Paths = PathLike | Sequence[PathLike]
 
 
 def check_shard(shard: tuple[int, int]) -> None:
@@ -67,30 +41,46 @@ def check_classes(num_classes: int, found: int) -> None:
         raise ValueError(f"num_classes={num_classes!r} given; allowed is a whole number of at least 1.")
     if num_classes < found:
         raise ValueError(
-            f"num_classes={num_classes} given, but the folder that is read has {found} classes, so labels go up to "
+            f"num_classes={num_classes} given, but what is read has {found} classes, so labels go up to "
             f"{found - 1}; give at least {found}."
         )
 
 
+def _nodes(source: Source, num_classes: int | None) -> tuple[Any, Any]:
+    """Note down the source, and make the nodes that read it."""
+    if num_classes is not None:
+        check_classes(num_classes, source.num_classes)
+    if len(source) < source.shard[1]:
+        raise ValueError(
+            f"{len(source)} images for {source.shard[1]} shards; every shard needs at least one. Read more images, or "
+            "with fewer processes."
+        )
+    notes().source = source
+    return source.nodes()
+
+
 def read_folder(
-    root: str | os.PathLike[str],
+    root: Paths,
     *,
     shard: tuple[int, int] = (0, 1),
     shuffle: bool = True,
     seed: int = 0,
     num_classes: int | None = None,
+    cache: bool = True,
 ) -> tuple[Any, Any]:
     """Read a folder of classes, one subfolder for each class, labels in the sorted order of their names.
 
     Or what ``python -m dali_cutmix.pack`` made of one: the same samples, labels and order, from larger files.
 
     Args:
-        root: the folder.
+        root: the folder, or several: their classes are put together by name.
         shard: (rank, world_size). The shards of one epoch are disjoint and together hold every sample.
         shuffle: True for training: all samples are reshuffled over all shards in every epoch, and the ``Loader``
             drops the incomplete last batch. False for evaluation: sorted order, every sample exactly once.
         seed: of the shuffling; the same for all ranks.
         num_classes: refuse a folder with more classes than this.
+        cache: remember the list of 50,000 images or more in ``$XDG_CACHE_HOME/dali_cutmix`` (``~/.cache``) until the
+            folder or a class folder in it changes.
 
     Returns:
         ``(jpegs, labels)``: encoded bytes (1-D uint8, CPU) and int64 scalars (CPU).
@@ -100,45 +90,217 @@ def read_folder(
         ValueError: it is empty, has no classes or too many, the shard is impossible, or what was packed is not
             complete.
     """
-    note = notes()
+    notes()
     check_shard(shard)
-    root = os.path.abspath(root)
-    ours = {"shard": shard, "seed": seed if shuffle else None}
-    packed = Shards(root) if is_packed(root) else None
-    source = source_of(packed, **ours) if packed else _source_of_folder(root, **ours)
-    if num_classes is not None:
-        check_classes(num_classes, len(source.classes))
-    samples = len(source.files)
-    if samples < shard[1]:
-        raise ValueError(f"{root}: {samples} images for {shard[1]} shards; every shard needs at least one.")
-    order = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": seed} if shuffle else {"stick_to_shard": True}
-    jpegs, label = fn.readers.file(
-        name=READER,
-        # Of shards, the reader draws the numbers of the samples only
-        files=[os.devnull] * samples if packed else list(source.files),
-        labels=list(range(samples) if packed else source.labels),
-        shard_id=shard[0],
-        num_shards=shard[1],
-        pad_last_batch=True,
-        dont_use_mmap=True,  # as fast; with mmap a file that shrinks while it is read ends the process (SIGBUS)
-        **order,
+    roots = [os.path.abspath(path) for path in _local(root, "read_folder")]
+    order: Any = {"shard": shard, "seed": seed if shuffle else None}
+    if len(roots) == 1 and is_packed(roots[0]):
+        packed = Shards(roots[0])
+        classes = packed.classes
+        return _nodes(_of_records(packed, classes=classes, num_classes=len(classes), **order), num_classes)
+    listing, classes = list_folders(roots, cache)
+    below = os.path.commonpath(roots)
+    found = Source(
+        listing, root=below, classes=classes, num_classes=len(classes), digest=_digest(listing, classes), **order
     )
-    note.source = source
-    if packed:
-        note.jpegs = label
-        outputs: Any = fn.python_function(label, function=packed, batch_processing=True, num_outputs=2)
-        return tuple(outputs)
-    note.jpegs = jpegs
-    return jpegs, fn.cast(fn.squeeze(label, axes=[0]), dtype=types.INT64)
+    return _nodes(found, num_classes)
 
 
-def _source_of_folder(root: str, **ours: Any) -> Source:
-    files, labels, classes = scan_folder(root)
-    digest = hashlib.sha256("\0".join(f"{f}\0{n}" for f, n in zip(files, labels, strict=True)).encode())
-    return Source(
-        files=tuple(os.path.join(root, file) for file in files),  # whole, as they are named in errors
-        labels=tuple(labels),
-        classes=tuple(classes),
-        digest=digest.hexdigest(),
-        **ours,
+def read_files(
+    samples: Iterable[tuple[PathLike, int]],
+    *,
+    shard: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
+    seed: int = 0,
+    num_classes: int | None = None,
+    classes: Sequence[str] = (),
+) -> tuple[Any, Any]:
+    """Read a list of (path, label), in its own order.
+
+    Args:
+        samples: paths of images, local ones or all in one S3 bucket (``s3://bucket/…``; DALI takes region, endpoint
+            and credentials from the environment, as AWS's tools do), with labels from 0.
+        classes: their names, for ``Loader.classes``.
+        shard, shuffle, seed, num_classes: see :func:`read_folder`; the number of classes is by default the largest
+            label plus 1.
+
+    Returns:
+        See :func:`read_folder`.
+
+    Raises:
+        ValueError: no samples, a label that is none, a name that cannot be read, local paths and S3 mixed.
+    """
+    notes()
+    check_shard(shard)
+    root, listing, largest = _listed(samples)
+    names = tuple(classes)
+    if names and len(names) <= largest:
+        raise ValueError(f"{len(names)} classes named, but labels go up to {largest}; name all, or none.")
+    source = Source(
+        listing,
+        root=root,
+        shard=shard,
+        seed=seed if shuffle else None,
+        classes=names,
+        num_classes=len(names) or largest + 1,
+        digest=_digest(listing, names),
     )
+    return _nodes(source, num_classes)
+
+
+def _listed(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, Listing, int]:
+    """What all paths are below, the listing, and the largest label."""
+    pairs = list(samples)
+    if not pairs:
+        raise ValueError("read_files: no samples given; give at least one (path, label).")
+    wrong = "read_files: {} given; wanted is (path, label) with a label of 0 or more."
+    try:
+        first, given = zip(*pairs, strict=True)
+        paths = [os.fspath(path) for path in first]
+    except (TypeError, ValueError) as error:
+        raise ValueError(wrong.format(f"{pairs[0]!r} (first of {len(pairs)})")) from error
+    labels = np.array(given)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
+        bad = next(pair for pair in pairs if not (isinstance(pair[1], Integral) and pair[1] >= 0))
+        raise ValueError(wrong.format(repr(bad)))
+    remote = sum(path.startswith("s3://") for path in paths)
+    if remote == 0:
+        paths = [path if path.startswith("/") else os.path.abspath(path) for path in paths]
+    base, names = names_below(paths)
+    if remote not in (0, len(paths)) or (remote and base == "s3://"):
+        raise ValueError(
+            f"read_files: {remote} of {len(paths)} paths begin with s3://, below {base!r}; wanted are local paths, or "
+            "paths that are all in one bucket."
+        )
+    return base, Listing.of(names, labels.tolist()), int(labels.max())
+
+
+def read_webdataset(
+    paths: Paths,
+    *,
+    image: str | Sequence[str] = ("jpg", "jpeg", "png", "webp"),
+    label: str = "cls",
+    missing: Literal["error", "skip"] = "error",
+    shard: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
+    seed: int = 0,
+    num_classes: int | None = None,
+) -> tuple[Any, Any]:
+    """Read webdataset tar files; all samples are reshuffled in every epoch, as those of a folder.
+
+    Args:
+        paths: tar files, or patterns such as ``"/data/train-*.tar"``. DALI's index (``wds2idx``), with the ending .idx
+            beside a tar, spares the start a walk through the tar; one that was made so is kept in the cache.
+        image: extension of the image, or several, of which a sample has one.
+        label: extension of the label, a whole number in digits.
+        missing: ``"error"`` refuses a shard with a sample that lacks image or label, ``"skip"`` leaves it out.
+        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+
+    Returns:
+        See :func:`read_folder`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a shard is cut off or compressed, its index is damaged, or a sample lacks a component.
+    """
+    if missing not in ("error", "skip"):
+        raise ValueError(f"missing={missing!r} given; allowed are 'error' and 'skip'.")
+    images = [image] if isinstance(image, str) else list(image)
+    files = _files(paths, "read_webdataset")
+    return _read_records(Tars(files, images, label, missing), shard, shuffle, seed, num_classes)
+
+
+def read_tfrecord(
+    paths: Paths,
+    *,
+    image: str = "image/encoded",
+    label: str = "image/class/label",
+    first_label: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
+    seed: int = 0,
+    num_classes: int | None = None,
+) -> tuple[Any, Any]:
+    """Read TFRecord files of ``tf.train.Example``; all samples are reshuffled in every epoch, as those of a folder.
+
+    Args:
+        paths: files, or patterns. DALI's index (``tfrecord2idx``) is used where it lies beside a file with its ending
+            replaced by .idx.
+        image, label: names of the features: encoded bytes, and an int64.
+        first_label: label of the first class, which becomes 0 (1 in TensorFlow's ImageNet).
+        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+
+    Returns:
+        See :func:`read_folder`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file is cut off, or its index is damaged.
+    """
+    records = TFRecords(_files(paths, "read_tfrecord"), image, label, first_label)
+    return _read_records(records, shard, shuffle, seed, num_classes)
+
+
+def read_recordio(
+    paths: Paths,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
+    seed: int = 0,
+    num_classes: int | None = None,
+) -> tuple[Any, Any]:
+    """Read MXNet's RecordIO files; all samples are reshuffled in every epoch, as those of a folder.
+
+    Args:
+        paths: .rec files, or patterns. An index (.idx, by ``im2rec`` or ``rec2idx``) beside a file is used.
+        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+
+    Returns:
+        See :func:`read_folder`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file is cut off or none of RecordIO, or its index is damaged.
+    """
+    return _read_records(RecordIO(_files(paths, "read_recordio")), shard, shuffle, seed, num_classes)
+
+
+def _read_records(
+    records: InFiles, shard: tuple[int, int], shuffle: bool, seed: int, num_classes: int | None
+) -> tuple[Any, Any]:
+    notes()
+    check_shard(shard)
+    if not len(records):
+        raise ValueError(f"{records.paths[0]}: no samples in {len(records.paths)} files; give files that have some.")
+    return _nodes(_of_records(records, shard=shard, seed=seed if shuffle else None), num_classes)
+
+
+def _of_records(records: InFiles, **options: Any) -> Source:
+    return Source(records, digest=records.digest, **options)
+
+
+def _local(paths: Paths, verb: str) -> list[str]:
+    found = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    if not found:
+        raise ValueError(f"{verb}: no path given; give at least one.")
+    for path in found:
+        if "://" in path:
+            raise ValueError(f"{verb}: {path} given; on S3 only single images are read, from a list by read_files.")
+    return found
+
+
+def _files(paths: Paths, verb: str) -> list[Path]:
+    """Whole paths of files; patterns are sorted."""
+    found: list[Path] = []
+    for path in _local(paths, verb):
+        if not glob.has_magic(path) or Path(path).exists():
+            found.append(Path(path).absolute())
+        elif matching := sorted(glob.glob(path)):  # noqa: PTH207  (a whole pattern, from anywhere)
+            found += [Path(match).absolute() for match in matching]
+        else:
+            raise FileNotFoundError(f"{verb}: no file matches {path!r}.")
+    return found
+
+
+def _digest(listing: Listing, classes: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join([listing.digest, *classes]).encode(errors="surrogateescape")).hexdigest()

@@ -7,7 +7,6 @@ the graph as it was defined, never builds that one, and makes every live pipelin
 import copy
 import weakref
 from collections.abc import Iterator
-from typing import Any
 
 from nvidia.dali import Pipeline
 
@@ -41,18 +40,13 @@ def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
     return pipeline
 
 
-def build_part(template: Pipeline, output: Any, checkpoint: bytes, keep: str) -> Pipeline:
-    """A built pipeline that computes only ``output``, with the state of the one operator ``keep``."""
-    part = copy.copy(template)
-    part._py_graph_built = False
-    part.set_outputs(output)
-    part._enable_checkpointing = False  # else DALI refuses operators that the template owns
-    part.start_py_workers()
-    part._enable_checkpointing = True
-    fresh = build(part).checkpoint()  # has the operators that DALI added for this output
-    entries = [entry for name, entry in _entries(fresh) if name not in (None, keep)]
-    entries += [entry for name, entry in _entries(checkpoint) if name in (None, keep)]
-    return build(part, b"".join(entries))
+def build_reader(pipeline: Pipeline, checkpoint: bytes, reader: str) -> Pipeline:
+    """A built pipeline that begins where the reader of another one stood when ``checkpoint`` was taken."""
+    template = as_template(pipeline)
+    fresh = build(template).checkpoint()
+    entries = [entry for name, entry in _entries(fresh) if name not in (None, reader)]
+    entries += [entry for name, entry in _entries(checkpoint) if name in (None, reader)]
+    return build(template, b"".join(entries))
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

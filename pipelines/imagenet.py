@@ -1,7 +1,9 @@
 """ImageNet, or any other folder of classes: training with mixing, evaluation with a centre crop."""
 
 import os
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from nvidia.dali import pipeline_def
@@ -9,10 +11,11 @@ from nvidia.dali import pipeline_def
 import dali_cutmix as dc
 
 Path = str | os.PathLike[str]
+Root = Path | Sequence[Path] | Callable[..., tuple[Any, Any]]
 
 
 def train(
-    root: Path,
+    root: Root,
     *,
     batch_size: int = 256,
     size: int = 224,
@@ -32,11 +35,16 @@ def train(
     fused: bool | None = None,
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
+    max_pixels: int = dc.MAX_PIXELS,
+    on_error: Literal["raise", "replace"] = "raise",
+    max_bad: float = 0.01,
+    bad_log: Path = "bad_files.jsonl",
 ) -> dc.Loader:
     """Shuffled, randomly cropped and flipped, mixed and normalized batches; the incomplete last one is dropped.
 
     Args:
-        root: a folder with one subfolder of images for each class, or what ``dali_cutmix.pack`` made of one.
+        root: a folder with one subfolder of images for each class, several such folders, or what ``dali_cutmix.pack``
+            made of one; or another verb with its data, such as ``partial(dc.read_webdataset, "/data/train-*.tar")``.
         batch_size: samples in a batch of this rank.
         size: side of the images in pixels.
         num_classes: K; by default the number of class folders.
@@ -55,6 +63,8 @@ def train(
             draws and targets, pixels within 2 of 255 levels. By default wherever it can: on a GPU, and on a CPU where
             it was compiled.
         hw_decoder_load, preallocate: of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
+        max_pixels: width × height of the largest image that is decoded; a larger one is a bad file.
+        on_error, max_bad, bad_log: what to do about files that cannot be decoded, see ``dc.Loader``.
 
     Returns:
         A loader of N×3×``size``×``size`` images and their targets.
@@ -68,31 +78,34 @@ def train(
     )
     sharing: Any = {"num_classes": num_classes, "targets": targets, "flip": flip}
     output: Any = {"dtype": dtype, "channels_last": channels_last}
-    crop: Any = {"scale": scale, "ratio": ratio, "hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
+    crop: Any = {"scale": scale, "ratio": ratio, "max_pixels": max_pixels}
+    crop |= {"hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
+    bad: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log}
+    read = root if callable(root) else partial(dc.read_folder, root)
 
     @pipeline_def(**options)
     def graph() -> Any:
-        jpegs, labels = dc.read_folder(root, shard=shard, seed=seed)
+        jpegs, labels = read(shard=shard, seed=seed)
         images = dc.random_resized_crop(jpegs, size, **crop)
         images, *shares = dc.mix(images, labels, mix, **sharing)
         return dc.normalize(images, **output), *shares
 
     if not dc.can_fuse(options["device_id"], fused):
-        return dc.Loader(graph())
+        return dc.Loader(graph(), **bad)
 
     resample = dc.Resample(size, num_threads=options["num_threads"], **output)
     finish = dc.FusedMix(mix, resample=resample, **sharing)
 
     @pipeline_def(**options)
     def fused_graph() -> Any:
-        jpegs, labels = dc.read_folder(root, shard=shard, seed=seed)
+        jpegs, labels = read(shard=shard, seed=seed)
         return finish.inputs(dc.random_crop(jpegs, **crop), labels)
 
-    return dc.Loader(fused_graph(), finish=finish)
+    return dc.Loader(fused_graph(), finish=finish, **bad)
 
 
 def val(
-    root: Path,
+    root: Root,
     *,
     batch_size: int = 256,
     size: int = 224,
@@ -104,6 +117,10 @@ def val(
     prefetch: int = 2,
     dtype: torch.dtype | str = torch.float32,
     channels_last: bool = False,
+    max_pixels: int = dc.MAX_PIXELS,
+    on_error: Literal["raise", "replace"] = "raise",
+    max_bad: float = 0.01,
+    bad_log: Path = "bad_files.jsonl",
 ) -> dc.Loader:
     """Every image exactly once, in sorted order: short side to ``resize``, centre crop, normalized.
 
@@ -114,11 +131,13 @@ def val(
         A loader of N×3×``size``×``size`` images and N int64 labels; the last batch is smaller.
     """
 
+    read = root if callable(root) else partial(dc.read_folder, root)
+
     @pipeline_def
     def graph() -> Any:
-        jpegs, labels = dc.read_folder(root, shard=shard, shuffle=False, num_classes=num_classes)
-        images = dc.resize_center_crop(jpegs, size, resize=resize)
+        jpegs, labels = read(shard=shard, shuffle=False, num_classes=num_classes)
+        images = dc.resize_center_crop(jpegs, size, resize=resize, max_pixels=max_pixels)
         return dc.normalize(images, dtype=dtype, channels_last=channels_last), labels
 
     options = dc.pipeline_options(batch_size, device=device, num_threads=num_threads, prefetch=prefetch, shard=shard)
-    return dc.Loader(graph(**options))
+    return dc.Loader(graph(**options), on_error=on_error, max_bad=max_bad, bad_log=bad_log)

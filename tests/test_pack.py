@@ -21,9 +21,9 @@ from PIL import Image, ImageOps
 
 from dali_cutmix import manifest, shrink, writer
 from dali_cutmix.files import write_atomically
+from dali_cutmix.folder import scan_folder
 from dali_cutmix.manifest import MANIFEST, UNFINISHED, Manifest, read_index
 from dali_cutmix.pack import main
-from dali_cutmix.read import scan_folder
 from dali_cutmix.shards import Shards
 from dali_cutmix.writer import write_shard
 

@@ -11,7 +11,7 @@ from nvidia.dali import pipeline_def
 from PIL import Image
 
 import dali_cutmix as dc
-from dali_cutmix.read import EXTENSIONS, scan_folder
+from dali_cutmix.folder import EXTENSIONS, scan_folder
 
 
 def touch(path):
@@ -32,7 +32,7 @@ def labels_and_paths(root, **reading):
     found = []
     for _ in range(reader["epoch_size"]):
         jpegs, labels = pipe.run()
-        found.append((labels.at(0).item(), jpegs[0].source_info()))
+        found.append((labels.at(0).item(), os.path.join(os.path.abspath(root), jpegs[0].source_info())))
     return found
 
 
@@ -131,7 +131,7 @@ def test_a_class_without_images_is_named(tmp_path):
 
 
 def test_more_classes_than_announced_are_refused(colour_folder):
-    with pytest.raises(ValueError, match=r"num_classes=11 given, but the folder .* has 12 classes.*give at least 12"):
+    with pytest.raises(ValueError, match=r"num_classes=11 given, but what is read has 12 classes.*give at least 12"):
         labels_and_paths(colour_folder, num_classes=11)
     assert len(labels_and_paths(colour_folder, num_classes=12)) == 50
 

@@ -12,10 +12,10 @@ import torch
 from nvidia.dali import fn, pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix import manifest, shards
+from dali_cutmix import manifest, records, shards
+from dali_cutmix.folder import scan_folder
 from dali_cutmix.manifest import MANIFEST, UNFINISHED
 from dali_cutmix.pack import main
-from dali_cutmix.read import scan_folder
 from pipelines import imagenet
 
 
@@ -144,7 +144,7 @@ def test_the_executor_changes_no_label(numbered_folder, packed, executor):
 
 def test_more_shards_than_files_that_are_kept_open(photo_folder, packed, monkeypatch):
     expected = take(loader_of(photo_folder, "train"), 6)
-    monkeypatch.setattr(shards, "_OPEN_FILES", 2)
+    monkeypatch.setattr(records, "_OPEN_FILES", 2)
     assert take(loader_of(packed(photo_folder), "train"), 6) == expected
 
 
@@ -235,10 +235,12 @@ def test_a_bad_sample_is_named_by_shard_and_member_and_no_good_one_is(copy, kind
     with pytest.raises(dc.DecodeError) as caught:
         take(loader, 7)
     message = str(caught.value)
-    assert f"cannot be decoded: {tar}: 00000013.jpg (was c/06.jpg). Repair that image in the folder that" in message
+    named = f"{tar}: 00000013.jpg (was c/06.jpg) (no image: it begins with b'this is no pictu')"
+    assert f"cannot be decoded: {named}. Repair that image in the folder that" in message
     assert "remove the shard and its .idx, and run the command that packed it again" in message
-    assert "every other file of its batch is fine. DALI says: " in message
-    assert set(re.findall(r"[^\s,:]+\.jpg", message)) <= {"00000013.jpg", "(was"} | {"c/06.jpg"}
+    assert "every other file of its batch is fine. " in message
+    assert "DALI says: " in message
+    assert set(re.findall(r"[^\s,:]+\.jpg", message)) == {"00000013.jpg", "c/06.jpg"}
 
 
 def test_two_bad_samples_of_a_batch_are_both_named(copy):
@@ -254,7 +256,8 @@ def test_a_shard_that_shrinks_while_it_is_read_is_an_error_and_no_crash(copy, ki
     for tar in copy.glob("*.tar"):
         os.truncate(tar, 600)
     with pytest.raises(
-        dc.DecodeError, match=r"cannot be read: .*shard-0000\d\.tar: .*\.jpg: shorter than its index says\. Copy"
+        dc.DecodeError,
+        match=r": .*shard-0000\d\.tar: .*\.jpg \(was .*\) \(cannot be read: the file is shorter than",
     ):
         take(loader, 12)
 
@@ -263,7 +266,7 @@ def test_a_shard_that_vanished_after_the_loader_was_built_is_named(copy):
     loader = loader_of(copy, "val", 4, prefetch=1)
     next(iter(loader))
     (copy / "shard-00004.tar").unlink()
-    with pytest.raises(dc.DecodeError, match=rf"cannot be read: .*No such file.*shard-00004\.tar'\. {MEND}"):
+    with pytest.raises(dc.DecodeError, match=r": .*shard-00004\.tar: 00000020\.jpg .* \(cannot be read: No such"):
         take(loader, 6)
 
 
@@ -360,7 +363,7 @@ def test_an_unfinished_pack_says_how_to_finish_it(copy):
 
 
 def test_classes_and_ranks_are_checked_as_for_a_folder(photo_folder, packed):
-    with pytest.raises(ValueError, match=r"num_classes=3 given, but the folder .* has 4 classes"):
+    with pytest.raises(ValueError, match=r"num_classes=3 given, but what is read has 4 classes"):
         label_loader(packed(photo_folder), num_classes=3)
     with pytest.raises(ValueError, match=r"24 images for 25 shards; every shard needs at least one"):
         label_loader(packed(photo_folder), shard=(0, 25))

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from bench.contenders import Batch, Settings
 from bench.packed import as_files
 from bench.photos import digest
-from dali_cutmix.read import scan_folder
+from dali_cutmix.folder import scan_folder
 from train.files import make_atomically
 
 MEAN = np.array([123.675, 116.28, 103.53])

@@ -1,0 +1,78 @@
+"""Fault: what is wrong with encoded images, found by decoding them as a pipeline does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from nvidia.dali import fn, pipeline_def, types
+
+from dali_cutmix.decode import bounded
+
+_STARTS = {b"GIF8": "a GIF, which is not read", b"%PDF": "a PDF", b"RIFF": "a RIFF file", b"<": "a page of text"}
+_IMAGES = (b"\xff\xd8", b"\x89PNG", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P5", b"P6")
+
+
+def find_faults(
+    images: Sequence[np.ndarray], max_pixels: int, *, device_id: int | None = None, num_threads: int = 1
+) -> dict[int, str]:
+    """Which of the images cannot be decoded, and why.
+
+    Args:
+        images: encoded bytes, 1-D uint8 each.
+        max_pixels: larger images are refused unseen.
+        device_id: where they are decoded; None: on the CPU.
+        num_threads: that decode.
+    """
+    faults = {number: "the file is empty" for number, encoded in enumerate(images) if not len(encoded)}
+    rest = [number for number in range(len(images)) if number not in faults]
+
+    def search(numbers: list[int]) -> None:
+        if not numbers or _decodes([images[n] for n in numbers], max_pixels, device_id, num_threads):
+            return
+        if len(numbers) == 1:
+            faults[numbers[0]] = _reason(images[numbers[0]], max_pixels)
+            return
+        half = len(numbers) // 2
+        search(numbers[:half])
+        search(numbers[half:])
+
+    search(rest)
+    return dict(sorted(faults.items()))
+
+
+def _decodes(images: list[np.ndarray], max_pixels: int, device_id: int | None, num_threads: int) -> bool:
+    @pipeline_def(batch_size=len(images), num_threads=num_threads, device_id=device_id)
+    def graph() -> Any:
+        encoded, _ = bounded(fn.external_source(source=[images]), max_pixels)
+        return fn.decoders.image(encoded, output_type=types.RGB, device="cpu" if device_id is None else "mixed")
+
+    return _runs(graph())
+
+
+def _runs(pipeline: Any) -> bool:
+    try:
+        pipeline.run()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _reason(encoded: np.ndarray, max_pixels: int) -> str:
+    """In words, for one image that does not decode."""
+    start = encoded[:16].tobytes()
+    if start.startswith(_IMAGES):
+        return _size(encoded, max_pixels) or "its data are damaged or cut off"
+    known = next((what for mark, what in _STARTS.items() if start.startswith(mark)), None)
+    return known or f"no image: it begins with {start!r}"
+
+
+def _size(encoded: np.ndarray, max_pixels: int) -> str | None:
+    @pipeline_def(batch_size=1, num_threads=1, device_id=None)
+    def graph() -> Any:
+        return fn.peek_image_shape(fn.external_source(source=[[encoded]]))
+
+    try:
+        height, width = np.asarray(graph().run()[0][0])[:2].tolist()
+    except RuntimeError:
+        return "its header is damaged or cut off"
+    return f"{width}×{height} pixels, more than max_pixels={max_pixels}" if width * height > max_pixels else None

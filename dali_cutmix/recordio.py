@@ -1,0 +1,79 @@
+"""RecordIO: files of MXNet, written by ``im2rec``: a header with the label before each encoded image."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dali_cutmix.records import InFiles, index_lines
+
+_MAGIC = struct.pack("<I", 0xCED7230A)
+_PART = struct.Struct("<4sI")  # magic number; 3 bits: which part of a record, 29 bits: its length
+_IMAGE = struct.Struct("<IfQQ")  # number of labels (0: the one that follows), label, two identifiers
+_LENGTH = (1 << 29) - 1
+
+
+class RecordIO(InFiles):
+    """Samples of RecordIO files; of several labels the first is taken.
+
+    Raises:
+        ValueError: a file is cut off or none of RecordIO, or its index is damaged.
+        FileNotFoundError: a file is missing.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        super().__init__(paths, [_places(path) for path in paths])
+
+    def parse(self, _: int, content: np.ndarray) -> tuple[np.ndarray, int]:
+        """Image and label of one record."""
+        record = _join(content.data)
+        if len(record) < _IMAGE.size:
+            raise ValueError("it is shorter than the header of an image")
+        several, label, _, _ = _IMAGE.unpack_from(record)
+        if several:
+            (label,) = struct.unpack_from("<f", record, _IMAGE.size)
+        if label != int(label):
+            raise ValueError(f"its label is {label}; it must be a whole number")
+        return np.frombuffer(record, np.uint8)[_IMAGE.size + 4 * several :], int(label)
+
+
+def _join(content: memoryview) -> memoryview | bytes:
+    """The parts of a record: where its content holds the magic number, it was cut there."""
+    parts, at = [], 0
+    while at < len(content):
+        if content[at : at + 4] != _MAGIC or at + _PART.size > len(content):
+            break
+        _, field = _PART.unpack_from(content, at)
+        at += _PART.size
+        parts.append(content[at : at + (field & _LENGTH)])
+        if len(parts[-1]) != field & _LENGTH:
+            break
+        if field >> 29 in (0, 3):
+            return parts[0] if len(parts) == 1 else _MAGIC.join(parts)
+        at += -(-(field & _LENGTH) // 4) * 4
+    raise ValueError("it is no record of RecordIO, or a damaged one")
+
+
+def _places(path: Path) -> np.ndarray:
+    """Offset and size of each record, from the index beside the file or from the file itself; 2×n."""
+    lines = index_lines(path, "im2rec or rec2idx")
+    offsets = np.array(list(_scan(path)), np.int64) if lines is None else np.sort(lines[:, 1])
+    return np.stack([offsets, np.diff(offsets, append=path.stat().st_size)])
+
+
+def _scan(path: Path) -> Iterator[int]:
+    """Where each record begins."""
+    at, length = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while at < length:
+            file.seek(at)
+            head = file.read(_PART.size)
+            if len(head) < _PART.size or head[:4] != _MAGIC:
+                raise ValueError(f"{path}: no file of RecordIO, or a damaged one (at byte {at}); copy it again.")
+            _, field = _PART.unpack(head)
+            if field >> 29 in (0, 1):
+                yield at
+            at += _PART.size + -(-(field & _LENGTH) // 4) * 4
+    if at > length:
+        raise ValueError(f"{path}: cut off at byte {length}, its last record ends at {at}; copy it again.")
