@@ -20,7 +20,8 @@ from dali_cutmix.mixing import mix
 from dali_cutmix.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize
 from dali_cutmix.options import pipeline_options
 from dali_cutmix.policies import CutMix, Cutout, Mixup, OneOf, Policy
-from dali_cutmix.read import read_files, read_folder, read_recordio, read_tfrecord, read_webdataset
+from dali_cutmix.read import read_files, read_folder
+from dali_cutmix.read_records import read_recordio, read_tfrecord, read_webdataset
 from dali_cutmix.resample import Resample
 from dali_cutmix.targets import Targets
 

@@ -1,12 +1,10 @@
 """Read: which bytes, which label, which shard."""
 
-import glob
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +12,8 @@ from dali_cutmix.folder import list_folders
 from dali_cutmix.graph import notes
 from dali_cutmix.listing import Listing
 from dali_cutmix.manifest import is_packed
-from dali_cutmix.recordio import RecordIO
-from dali_cutmix.records import InFiles
 from dali_cutmix.shards import Shards
 from dali_cutmix.source import Source, names_below
-from dali_cutmix.tfrecord import TFRecords
-from dali_cutmix.webdataset import Tars
 
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike]
@@ -46,7 +40,7 @@ def check_classes(num_classes: int, found: int) -> None:
         )
 
 
-def _nodes(source: Source, num_classes: int | None) -> tuple[Any, Any]:
+def nodes_of(source: Source, num_classes: int | None) -> tuple[Any, Any]:
     """Note down the source, and make the nodes that read it."""
     if num_classes is not None:
         check_classes(num_classes, source.num_classes)
@@ -92,18 +86,18 @@ def read_folder(
     """
     notes()
     check_shard(shard)
-    roots = [os.path.abspath(path) for path in _local(root, "read_folder")]
+    roots = [os.path.abspath(path) for path in local_paths(root, "read_folder")]
     order: Any = {"shard": shard, "seed": seed if shuffle else None}
     if len(roots) == 1 and is_packed(roots[0]):
         packed = Shards(roots[0])
         classes = packed.classes
-        return _nodes(_of_records(packed, classes=classes, num_classes=len(classes), **order), num_classes)
+        source = Source(packed, classes=classes, num_classes=len(classes), digest=packed.digest, **order)
+        return nodes_of(source, num_classes)
     listing, classes = list_folders(roots, cache)
+    digest = _digest(listing, classes)
     below = os.path.commonpath(roots)
-    found = Source(
-        listing, root=below, classes=classes, num_classes=len(classes), digest=_digest(listing, classes), **order
-    )
-    return _nodes(found, num_classes)
+    source = Source(listing, root=below, classes=classes, num_classes=len(classes), digest=digest, **order)
+    return nodes_of(source, num_classes)
 
 
 def read_files(
@@ -145,7 +139,7 @@ def read_files(
         num_classes=len(names) or largest + 1,
         digest=_digest(listing, names),
     )
-    return _nodes(source, num_classes)
+    return nodes_of(source, num_classes)
 
 
 def _listed(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, Listing, int]:
@@ -175,130 +169,14 @@ def _listed(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, Listing, int]
     return base, Listing.of(names, labels.tolist()), int(labels.max())
 
 
-def read_webdataset(
-    paths: Paths,
-    *,
-    image: str | Sequence[str] = ("jpg", "jpeg", "png", "webp"),
-    label: str = "cls",
-    missing: Literal["error", "skip"] = "error",
-    shard: tuple[int, int] = (0, 1),
-    shuffle: bool = True,
-    seed: int = 0,
-    num_classes: int | None = None,
-) -> tuple[Any, Any]:
-    """Read webdataset tar files; all samples are reshuffled in every epoch, as those of a folder.
-
-    Args:
-        paths: tar files, or patterns such as ``"/data/train-*.tar"``. DALI's index (``wds2idx``), with the ending .idx
-            beside a tar, spares the start a walk through the tar; one that was made so is kept in the cache.
-        image: extension of the image, or several, of which a sample has one.
-        label: extension of the label, a whole number in digits.
-        missing: ``"error"`` refuses a shard with a sample that lacks image or label, ``"skip"`` leaves it out.
-        shard, shuffle, seed, num_classes: see :func:`read_folder`.
-
-    Returns:
-        See :func:`read_folder`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: a shard is cut off or compressed, its index is damaged, or a sample lacks a component.
-    """
-    if missing not in ("error", "skip"):
-        raise ValueError(f"missing={missing!r} given; allowed are 'error' and 'skip'.")
-    images = [image] if isinstance(image, str) else list(image)
-    files = _files(paths, "read_webdataset")
-    return _read_records(Tars(files, images, label, missing), shard, shuffle, seed, num_classes)
-
-
-def read_tfrecord(
-    paths: Paths,
-    *,
-    image: str = "image/encoded",
-    label: str = "image/class/label",
-    first_label: int = 0,
-    shard: tuple[int, int] = (0, 1),
-    shuffle: bool = True,
-    seed: int = 0,
-    num_classes: int | None = None,
-) -> tuple[Any, Any]:
-    """Read TFRecord files of ``tf.train.Example``; all samples are reshuffled in every epoch, as those of a folder.
-
-    Args:
-        paths: files, or patterns. DALI's index (``tfrecord2idx``) is used where it lies beside a file with its ending
-            replaced by .idx.
-        image, label: names of the features: encoded bytes, and an int64.
-        first_label: label of the first class, which becomes 0 (1 in TensorFlow's ImageNet).
-        shard, shuffle, seed, num_classes: see :func:`read_folder`.
-
-    Returns:
-        See :func:`read_folder`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: a file is cut off, or its index is damaged.
-    """
-    records = TFRecords(_files(paths, "read_tfrecord"), image, label, first_label)
-    return _read_records(records, shard, shuffle, seed, num_classes)
-
-
-def read_recordio(
-    paths: Paths,
-    *,
-    shard: tuple[int, int] = (0, 1),
-    shuffle: bool = True,
-    seed: int = 0,
-    num_classes: int | None = None,
-) -> tuple[Any, Any]:
-    """Read MXNet's RecordIO files; all samples are reshuffled in every epoch, as those of a folder.
-
-    Args:
-        paths: .rec files, or patterns. An index (.idx, by ``im2rec`` or ``rec2idx``) beside a file is used.
-        shard, shuffle, seed, num_classes: see :func:`read_folder`.
-
-    Returns:
-        See :func:`read_folder`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: a file is cut off or none of RecordIO, or its index is damaged.
-    """
-    return _read_records(RecordIO(_files(paths, "read_recordio")), shard, shuffle, seed, num_classes)
-
-
-def _read_records(
-    records: InFiles, shard: tuple[int, int], shuffle: bool, seed: int, num_classes: int | None
-) -> tuple[Any, Any]:
-    notes()
-    check_shard(shard)
-    if not len(records):
-        raise ValueError(f"{records.paths[0]}: no samples in {len(records.paths)} files; give files that have some.")
-    return _nodes(_of_records(records, shard=shard, seed=seed if shuffle else None), num_classes)
-
-
-def _of_records(records: InFiles, **options: Any) -> Source:
-    return Source(records, digest=records.digest, **options)
-
-
-def _local(paths: Paths, verb: str) -> list[str]:
+def local_paths(paths: Paths, verb: str) -> list[str]:
+    """One path or several as a list; refuses none, and what is not on this machine."""
     found = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     if not found:
         raise ValueError(f"{verb}: no path given; give at least one.")
     for path in found:
         if "://" in path:
             raise ValueError(f"{verb}: {path} given; on S3 only single images are read, from a list by read_files.")
-    return found
-
-
-def _files(paths: Paths, verb: str) -> list[Path]:
-    """Whole paths of files; patterns are sorted."""
-    found: list[Path] = []
-    for path in _local(paths, verb):
-        if not glob.has_magic(path) or Path(path).exists():
-            found.append(Path(path).absolute())
-        elif matching := sorted(glob.glob(path)):  # noqa: PTH207  (a whole pattern, from anywhere)
-            found += [Path(match).absolute() for match in matching]
-        else:
-            raise FileNotFoundError(f"{verb}: no file matches {path!r}.")
     return found
 
 

@@ -7,17 +7,16 @@ import os
 import signal
 import tarfile
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from dali_cutmix.files import publish, write_atomically
 from dali_cutmix.manifest import MANIFEST, UNFINISHED, Manifest, member, read_index
+from dali_cutmix.pool import in_order
 
 
 def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> list[str]:
@@ -84,7 +83,7 @@ def write_shards(source: Path, out: Path, wanted: Manifest, workers: int) -> lis
     bad = []
     done = len(samples) - missing
     with _processes(workers) as pool, tqdm(total=len(samples), initial=done, unit=" images", desc=str(out)) as bar:
-        jpegs = _in_order(pool, task, paths, ahead=8 * workers, advance=bar.update)
+        jpegs = in_order(pool, task, paths, ahead=8 * workers, advance=bar.update)
         for tar, first, count in todo:
             numbers = range(first, first + count)
             labels = [label for _, label in samples[first : first + count]]
@@ -114,24 +113,6 @@ def _attempt(shrink: Callable[[Path], bytes], path: Path) -> bytes | str:
         return shrink(path)
     except Exception as error:  # Pillow's decoders raise whatever they like
         return f"{path}: {error or type(error).__name__}"
-
-
-def _in_order(
-    pool: ProcessPoolExecutor,
-    function: Callable[[Any], Any],
-    items: Iterable[Any],
-    *,
-    ahead: int,
-    advance: Callable[[], Any],
-) -> Iterator[Any]:
-    """Results in the order of ``items``, at most ``ahead`` of them in memory; ``advance`` is called at each."""
-    remaining = iter(items)
-    waiting: deque[Future] = deque(pool.submit(function, item) for item in islice(remaining, ahead))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(pool.submit(function, item) for item in islice(remaining, 1))
-        advance()
-        yield result
 
 
 @contextmanager

@@ -1,0 +1,171 @@
+"""Check that every image of a data set can be decoded, and name those that cannot.
+
+    python -m dali_cutmix.check /data/imagenet/train
+
+The images are decoded whole by the decoder that training uses on a CPU; what it names, training would stumble over.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from dali_cutmix.decode import MAX_PIXELS
+from dali_cutmix.fault import find_faults
+from dali_cutmix.files import write_atomically
+from dali_cutmix.folder import list_folders
+from dali_cutmix.manifest import is_packed
+from dali_cutmix.pool import in_order
+from dali_cutmix.recordio import RecordIO
+from dali_cutmix.shards import Shards
+from dali_cutmix.source import Source
+from dali_cutmix.tfrecord import TFRecords
+from dali_cutmix.webdataset import Tars
+
+KINDS = ("folder", "webdataset", "tfrecord", "recordio")
+_CHUNK_IMAGES, _CHUNK_BYTES = 64, 16 * 2**20  # decoded at once, hundreds of megabytes at most
+
+
+def kind_of(path: Path) -> str:
+    """What a path holds, by its ending or by what lies in the folder."""
+    if path.is_dir():
+        return "webdataset" if not is_packed(path) and any(path.glob("*.tar")) else "folder"
+    return {".tar": "webdataset", ".rec": "recordio"}.get(path.suffix, "tfrecord")
+
+
+def open_source(paths: list[Path], kind: str | None) -> Source:
+    """The samples of a data set.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ValueError: it is none, or damaged as a whole.
+    """
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file or folder.")
+    kind = kind or kind_of(paths[0])
+    if kind == "folder" and not is_packed(paths[0]):
+        roots = [str(path.absolute()) for path in paths]
+        listing, _ = list_folders(roots)
+        return Source(listing, root=os.path.commonpath(roots), digest="")
+    if kind == "folder":
+        return Source(Shards(paths[0]), digest="")
+    files = [file.absolute() for path in paths for file in (sorted(path.glob("*.tar")) if path.is_dir() else [path])]
+    match kind:
+        case "webdataset":
+            return Source(Tars(files, ["jpg", "jpeg", "png", "webp"], "cls", "error"), digest="")
+        case "recordio":
+            return Source(RecordIO(files), digest="")
+    return Source(TFRecords(files, "image/encoded", "image/class/label", 0), digest="")
+
+
+def check(source: Source, max_pixels: int, workers: int) -> Iterator[tuple[int, dict[int, str]]]:
+    """Decode everything.
+
+    Yields:
+        How many samples were checked since the last time, and the bad ones among them by number, with the reason.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        read = in_order(pool, partial(_read, source), range(len(source)), ahead=2 * _CHUNK_IMAGES)
+        for chunk in _chunks(read):
+            bad = {number: found for number, found in chunk if isinstance(found, str)}
+            good = [(number, found) for number, found in chunk if not isinstance(found, str)]
+            faults = find_faults([found for _, found in good], max_pixels, num_threads=workers)
+            yield len(chunk), dict(sorted((bad | {good[i][0]: reason for i, reason in faults.items()}).items()))
+
+
+def _read(source: Source, number: int) -> tuple[int, np.ndarray | str]:
+    try:
+        return number, source.encoded(number)
+    except OSError as error:
+        return number, f"cannot be read: {error.strerror or error}"
+
+
+def _chunks(read: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
+    chunk, size = [], 0
+    for number, found in read:
+        chunk.append((number, found))
+        size += len(found)
+        if len(chunk) == _CHUNK_IMAGES or size >= _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+@contextmanager
+def _own_errors() -> Iterator[TextIO]:
+    """Standard error for the command alone: decoders write lines of their own there for every bad image."""
+    sys.stderr.flush()
+    with os.fdopen(os.dup(2), "w", buffering=1) as ours, Path(os.devnull).open("w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+        try:
+            yield ours
+        finally:
+            os.dup2(ours.fileno(), 2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dali_cutmix.check",
+        description="Decode every image of a folder of classes, of shards or of record files, and name those that "
+        "cannot be decoded. Exit status: 0 all are good, 1 some are bad, 2 there is nothing to check.",
+    )
+    parser.add_argument("paths", metavar="DIR", nargs="+", type=Path, help="folder, packed folder, or files of records")
+    parser.add_argument("--kind", choices=KINDS, help="what DIR holds, where its ending does not say it")
+    parser.add_argument("--max-pixels", type=int, default=MAX_PIXELS, help=f"largest image (default {MAX_PIXELS})")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="threads; default: all cores")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write paths and reasons there, too")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    given = _parser().parse_args(arguments)
+    try:
+        if importlib.util.find_spec("tqdm") is None:
+            raise ValueError("tqdm is not installed; checking needs pip install 'dali_cutmix[pack]'.")
+        for name, value in {"--max-pixels": given.max_pixels, "--workers": given.workers}.items():
+            if value < 1:
+                raise ValueError(f"{name} {value} given; allowed is a whole number of at least 1.")
+        source = open_source(given.paths, given.kind)
+        bad = _check_all(source, given.max_pixels, given.workers)
+        if given.json:
+            found = [{"path": path, "reason": reason} for path, reason in bad]
+            write_atomically(given.json, json.dumps({"checked": len(source), "bad": found}, indent=1).encode())
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped before the end", file=sys.stderr)
+        return 130
+    print(f"{len(source)} images checked, {len(bad)} of them bad")
+    return 1 if bad else 0
+
+
+def _check_all(source: Source, max_pixels: int, workers: int) -> list[tuple[str, str]]:
+    """Path and reason of each bad image; each is printed as soon as it is found."""
+    from tqdm import tqdm
+
+    bad = []
+    with _own_errors() as stream, tqdm(total=len(source), unit=" images", file=stream) as bar:
+        for count, faults in check(source, max_pixels, workers):
+            for number, reason in faults.items():
+                bad.append((source.name(number), reason))
+                bar.write(f"{bad[-1][0]}: {reason}", file=sys.stdout)
+            bar.update(count)
+            bar.set_postfix_str(f"{len(bad)} bad")
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Read records: samples from webdataset shards, TFRecord and RecordIO files."""
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from dali_cutmix.graph import notes
+from dali_cutmix.read import Paths, check_shard, local_paths, nodes_of
+from dali_cutmix.recordio import RecordIO
+from dali_cutmix.records import InFiles
+from dali_cutmix.source import Source
+from dali_cutmix.tfrecord import TFRecords
+from dali_cutmix.webdataset import Tars
+
+
+def read_webdataset(
+    paths: Paths,
+    *,
+    image: str | Sequence[str] = ("jpg", "jpeg", "png", "webp"),
+    label: str = "cls",
+    missing: Literal["error", "skip"] = "error",
+    shard: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
+    seed: int = 0,
+    num_classes: int | None = None,
+) -> tuple[Any, Any]:
+    """Read webdataset tar files; all samples are reshuffled in every epoch, as those of a folder.
+
+    Args:
+        paths: tar files, or patterns such as ``"/data/train-*.tar"``. DALI's index (``wds2idx``), with the ending .idx
+            beside a tar, spares the start a walk through the tar; one that was made so is kept in the cache.
+        image: extension of the image, or several, of which a sample has one.
+        label: extension of the label, a whole number in digits.
+        missing: ``"error"`` refuses a shard with a sample that lacks image or label, ``"skip"`` leaves it out.
+        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+
+    Returns:
+        See :func:`read_folder`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a shard is cut off or compressed, its index is damaged, or a sample lacks a component.
+    """
+    if missing not in ("error", "skip"):
+        raise ValueError(f"missing={missing!r} given; allowed are 'error' and 'skip'.")
+    images = [image] if isinstance(image, str) else list(image)
+    files = files_of(paths, "read_webdataset")
+    return _read_records(Tars(files, images, label, missing), shard, shuffle, seed, num_classes)
+
+
+def read_tfrecord(
+    paths: Paths,
+    *,
+    image: str = "image/encoded",
+    label: str = "image/class/label",
+    first_label: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
+    seed: int = 0,
+    num_classes: int | None = None,
+) -> tuple[Any, Any]:
+    """Read TFRecord files of ``tf.train.Example``; all samples are reshuffled in every epoch, as those of a folder.
+
+    Args:
+        paths: files, or patterns. DALI's index (``tfrecord2idx``) is used where it lies beside a file with its ending
+            replaced by .idx.
+        image, label: names of the features: encoded bytes, and an int64.
+        first_label: label of the first class, which becomes 0 (1 in TensorFlow's ImageNet).
+        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+
+    Returns:
+        See :func:`read_folder`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file is cut off, or its index is damaged.
+    """
+    records = TFRecords(files_of(paths, "read_tfrecord"), image, label, first_label)
+    return _read_records(records, shard, shuffle, seed, num_classes)
+
+
+def read_recordio(
+    paths: Paths,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
+    seed: int = 0,
+    num_classes: int | None = None,
+) -> tuple[Any, Any]:
+    """Read MXNet's RecordIO files; all samples are reshuffled in every epoch, as those of a folder.
+
+    Args:
+        paths: .rec files, or patterns. An index (.idx, by ``im2rec`` or ``rec2idx``) beside a file is used.
+        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+
+    Returns:
+        See :func:`read_folder`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file is cut off or none of RecordIO, or its index is damaged.
+    """
+    return _read_records(RecordIO(files_of(paths, "read_recordio")), shard, shuffle, seed, num_classes)
+
+
+def _read_records(
+    records: InFiles, shard: tuple[int, int], shuffle: bool, seed: int, num_classes: int | None
+) -> tuple[Any, Any]:
+    notes()
+    check_shard(shard)
+    if not len(records):
+        raise ValueError(f"{records.paths[0]}: no samples in {len(records.paths)} files; give files that have some.")
+    source = Source(records, shard=shard, seed=seed if shuffle else None, digest=records.digest)
+    return nodes_of(source, num_classes)
+
+
+def files_of(paths: Paths, verb: str) -> list[Path]:
+    """Whole paths of files; patterns are sorted."""
+    found: list[Path] = []
+    for path in local_paths(paths, verb):
+        if not glob.has_magic(path) or Path(path).exists():
+            found.append(Path(path).absolute())
+        elif matching := sorted(glob.glob(path)):  # noqa: PTH207  (a whole pattern, from anywhere)
+            found += [Path(match).absolute() for match in matching]
+        else:
+            raise FileNotFoundError(f"{verb}: no file matches {path!r}.")
+    return found
