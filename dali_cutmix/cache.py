@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from dali_cutmix.files import publish
@@ -26,7 +27,8 @@ def remember(path: Path, belongs_to: bytes, content: bytes) -> None:
         temporary.write_bytes(belongs_to + _digest(content) + content)
         publish(temporary, path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def remembered(path: Path, belongs_to: bytes) -> bytes | None:

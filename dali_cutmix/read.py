@@ -151,6 +151,8 @@ def _listed(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, Listing, int]
     try:
         first, given = zip(*pairs, strict=True)
         paths = [os.fspath(path) for path in first]
+        if "" in paths:
+            raise ValueError("an empty path")
     except (TypeError, ValueError) as error:
         raise ValueError(wrong.format(f"{pairs[0]!r} (first of {len(pairs)})")) from error
     labels = np.array(given)

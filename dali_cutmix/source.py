@@ -80,18 +80,18 @@ class Source:
 
     def nodes(self) -> tuple[Any, Any]:
         """Of the graph under construction: encoded bytes (1-D uint8) and labels (int64 scalars), on the CPU."""
-        encoded, label = self._reader(self._file)
+        encoded, label = self._reader(self._file, "/" if self._records else self._root)
         if self._records:
             outputs: Any = fn.python_function(label, function=self._records, batch_processing=True, num_outputs=2)
             return tuple(outputs)
         return encoded, fn.cast(fn.squeeze(label, axes=[0]), dtype=types.INT64)
 
-    def _reader(self, file: ListFile) -> Any:
+    def _reader(self, file: ListFile, root: str) -> Any:
         shuffled = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": self.seed}
         return fn.readers.file(
             name=READER,
             file_list=file.path,
-            file_root="/" if self._records else self._root,
+            file_root=root,
             shard_id=self.shard[0],
             num_shards=self.shard[1],
             pad_last_batch=True,
@@ -105,7 +105,7 @@ class Source:
 
         @pipeline_def(batch_size=batch_size, num_threads=1, device_id=None, prefetch_queue_depth=1)
         def graph() -> Any:
-            return self._reader(file)[1]
+            return self._reader(file, "/")[1]
 
         pipeline = graph()
         pipeline.file = file  # it is read when the pipeline is built

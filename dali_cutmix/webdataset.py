@@ -1,5 +1,6 @@
 """Webdataset: tar files with an image and a label for each sample, with DALI's index or without."""
 
+import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -121,9 +122,15 @@ def _parse(index: Path) -> list[dict[str, Place]]:
 
 def _components(line: str, fields: int = 3) -> dict[str, Place]:
     parts = line.split()
-    if len(parts) % fields:
+    try:
+        if len(parts) % fields == 0:
+            return {parts[i]: (int(parts[i + 1]), int(parts[i + 2])) for i in range(0, len(parts), fields)}
+    except ValueError:
+        pass
+    found = re.findall(r"(\S+) (\d+) (\d+) \S.*?(?= \S+ \d+ \d+ |$)", line)  # names with spaces
+    if not found:
         raise ValueError(f"line {line!r}")
-    return {parts[i]: (int(parts[i + 1]), int(parts[i + 2])) for i in range(0, len(parts), fields)}
+    return {extension: (int(offset), int(size)) for extension, offset, size in found}
 
 
 def _scan(path: Path) -> Iterator[str]:
@@ -143,7 +150,7 @@ def _scan(path: Path) -> Iterator[str]:
                 key = folder + slash + stem
                 parts += [extension or "-", str(entry.offset_data), str(entry.size)]
             with path.open("rb") as file:  # the end of a tar is a block of zeros
-                file.seek(archive.offset - tarfile.BLOCKSIZE)
+                file.seek(archive.offset)
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                     raise tarfile.ReadError("its end is missing")
     except tarfile.TarError as error:

@@ -1,0 +1,186 @@
+"""python -m dali_cutmix.check: every bad file of a data set is named, and the exit status says if there were any."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tally
+from bad_files import BAD, GOOD, photo
+from conftest import save
+from record_fixtures import write_recordio, write_tfrecord, write_webdataset
+from test_shards import overwrite, packed  # noqa: F401  (a fixture)
+
+import dali_cutmix as dc
+from dali_cutmix import check
+from dali_cutmix.check import main
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def folder(photo_folder, tmp_path):
+    return shutil.copytree(photo_folder, tmp_path / "data with ü")
+
+
+def named(text):
+    """Path and reason of every bad file that was printed."""
+    return dict(line.split(": ", 1) for line in text.splitlines() if not re.match(r"\d+ images checked", line))
+
+
+def test_a_good_folder(folder, capfd):
+    for what, write in GOOD.items():
+        write(folder / "a" / f"{what}.jpg")
+    assert main([str(folder)]) == 0
+    assert capfd.readouterr().out == f"{24 + len(GOOD)} images checked, 0 of them bad\n"
+    tally.count("bad", len(GOOD))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_bad_file_is_named_with_its_reason_and_no_good_one(folder, capfd, tmp_path, workers):
+    paths = {what: folder / "abcd"[i % 4] / f"bad {what}.jpg" for i, what in enumerate(BAD)}
+    for what, path in paths.items():
+        BAD[what](path)
+    assert main([str(folder), f"--workers={workers}", f"--json={tmp_path / 'bad.json'}"]) == 1
+    out = capfd.readouterr().out
+    found = named(out)
+    assert set(found) == set(map(str, paths.values()))
+    reasons = {what: found[str(path)] for what, path in paths.items()}
+    assert reasons["empty"] == "the file is empty"
+    assert reasons["GIF"] == "a GIF, which is not read"
+    assert reasons["text"] == "no image: it begins with b'this is no pictu'"
+    assert reasons["header"] == "its header is damaged or cut off"
+    assert reasons["data"] == "its data are damaged or cut off"
+    assert reasons["bomb"] == "20000×20000 pixels, more than max_pixels=178956970"
+    assert reasons["link to itself"] == "cannot be read: Too many levels of symbolic links"
+    assert reasons["link to nowhere"] == "cannot be read: No such file or directory"
+    assert reasons["folder"] == "cannot be read: Is a directory"
+    assert out.endswith(f"{24 + len(BAD)} images checked, {len(BAD)} of them bad\n")
+    written = json.loads((tmp_path / "bad.json").read_bytes())
+    assert written["checked"] == 24 + len(BAD)
+    assert {entry["path"]: entry["reason"] for entry in written["bad"]} == found
+    tally.count("bad", len(BAD))
+
+
+def test_all_bad(tmp_path, capfd):
+    for i in range(130):
+        (tmp_path / "data" / "a").mkdir(parents=True, exist_ok=True)
+        BAD[["text", "empty", "header"][i % 3]](tmp_path / "data" / "a" / f"{i:03d}.jpg")
+    assert main([str(tmp_path / "data")]) == 1
+    assert len(named(capfd.readouterr().out)) == 130
+
+
+def test_what_it_names_training_stumbles_over_and_nothing_else(folder, capfd):
+    """Without the files that it names, an epoch of whole images runs through."""
+    from pipelines import imagenet
+
+    for i, what in enumerate([*BAD, *GOOD]):
+        (BAD | GOOD)[what](folder / "abcd"[i % 4] / f"{what}.jpg")
+    main([str(folder)])
+    for path in named(capfd.readouterr().out):
+        Path(path).rmdir() if Path(path).is_dir() else Path(path).unlink()
+    loader = imagenet.val(folder, batch_size=5, size=16, resize=16, device="cpu")
+    assert sum(len(labels) for _, labels in loader) == 24 + len(GOOD)
+
+
+SPOILED = b"this is no picture" * 20
+
+
+def test_packed_shards(photo_folder, packed, tmp_path, capfd):  # noqa: F811
+    root = shutil.copytree(packed(photo_folder), tmp_path / "copy")
+    assert main([str(root)]) == 0
+    capfd.readouterr()
+    overwrite(root / "shard-00002.tar", "00000013.jpg", SPOILED)
+    assert main([str(root)]) == 1
+    assert named(capfd.readouterr().out) == {
+        f"{root}/shard-00002.tar": "00000013.jpg (was c/06.jpg): no image: it begins with b'this is no pictu'"
+    }
+
+
+@pytest.mark.parametrize("kind", ["webdataset", "webdataset folder", "tfrecord", "recordio"])
+def test_records(kind, tmp_path, capfd):
+    samples = [(SPOILED if i == 4 else photo(), i % 3) for i in range(9)]
+    data = tmp_path / "data"
+    match kind:
+        case "recordio":
+            paths, name = [write_recordio(data, samples, index=True)], "record 4"
+        case "tfrecord":
+            paths, name = write_tfrecord(data, samples, 3, index=True), "record 1"
+        case _:
+            paths, name = write_webdataset(data, samples, 3, index=False), "class 1/00004.jpg"
+    given = [str(data)] if "folder" in kind else list(map(str, paths))
+    assert main(given) == 1
+    bad = paths[len(paths) // 2]
+    assert f"{bad}: {name}: no image: it begins with" in capfd.readouterr().out
+    tally.count("bad")
+
+
+def test_a_limit_of_ones_own(folder, capfd):
+    save(np.zeros((200, 300, 3), np.uint8), folder / "a" / "large.jpg")
+    assert main([str(folder), "--max-pixels", "59999"]) == 1
+    assert named(capfd.readouterr().out) == {
+        str(folder / "a" / "large.jpg"): "300×200 pixels, more than max_pixels=59999"
+    }
+
+
+def test_several_folders(folder, photo_folder, capfd):
+    assert main([str(folder), str(photo_folder)]) == 0
+    assert "48 images checked" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["/nowhere"], "error: /nowhere: no such file or folder"),
+        (["{empty}"], "it is empty; wanted is a folder with one subfolder for each class"),
+        (["{good}", "--workers=0"], "error: --workers 0 given; allowed is a whole number of at least 1"),
+        (["{good}", "--max-pixels=-1"], "error: --max-pixels -1 given; allowed is a whole number of at least 1"),
+        (["{good}", "--json={good}"], "could not be saved (Is a directory)"),
+        (["{file}", "--kind=recordio"], "no file of RecordIO, or a damaged one"),
+    ],
+)
+def test_nothing_to_check(tmp_path, photo_folder, capfd, arguments, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_bytes(b"something else " * 9)
+    places = {"empty": tmp_path / "empty", "good": photo_folder, "file": tmp_path / "file"}
+    assert main([argument.format(**places) for argument in arguments]) == 2
+    assert message in capfd.readouterr().err
+
+
+def test_without_its_progress_bar_it_says_what_to_install(photo_folder, capfd, monkeypatch):
+    monkeypatch.setattr(check.importlib.util, "find_spec", lambda name: None)
+    assert main([str(photo_folder)]) == 2
+    assert "tqdm is not installed; checking needs pip install 'dali_cutmix[pack]'" in capfd.readouterr().err
+
+
+def test_interrupted(photo_folder, capfd, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(check, "find_faults", interrupt)
+    assert main([str(photo_folder)]) == 130
+    assert "stopped before the end" in capfd.readouterr().err
+
+
+def test_as_a_user_runs_it(folder):
+    """With a progress bar, one line for the bad file, and no lines of the decoders in between."""
+    BAD["data"](folder / "b" / "bad.jpg")
+    command = [sys.executable, "-m", "dali_cutmix.check", str(folder)]
+    root = str(Path(dc.__file__).parent.parent)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": root}, timeout=120
+    )
+    assert done.returncode == 1
+    assert done.stdout == (f"{folder}/b/bad.jpg: its data are damaged or cut off\n25 images checked, 1 of them bad\n")
+    assert "25/25" in done.stderr
+    assert "1 bad" in done.stderr
+    assert "ERROR" not in done.stderr
+    tally.count("bad")

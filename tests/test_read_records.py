@@ -1,0 +1,358 @@
+"""Records: webdataset, TFRecord and RecordIO are read as DALI reads them, shuffled as folders are, and damage is named."""
+
+import json
+import os
+from functools import partial
+
+import numpy as np
+import pytest
+import tally
+from bad_files import photo
+from nvidia.dali import fn, pipeline_def, tfrecord
+from record_fixtures import MAGIC, by_dali, record, write_recordio, write_tfrecord, write_webdataset
+
+import dali_cutmix as dc
+from dali_cutmix import records
+from pipelines import imagenet
+
+KINDS = ["webdataset", "tfrecord", "recordio"]
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def samples(photo_folder):
+    """Encoded bytes and labels of 24 photographs in 4 classes."""
+    return [(path.read_bytes(), "abcd".index(path.parent.name)) for path in sorted(photo_folder.rglob("*.jpg"))]
+
+
+@pytest.fixture(params=[True, False], ids=["index", "no index"])
+def index(request):
+    return request.param
+
+
+def written(kind, folder, samples, index=True):
+    """The data set's verb with its paths, in files of nine or ten samples."""
+    match kind:
+        case "webdataset":
+            write_webdataset(folder, samples, 9, index)
+            return partial(dc.read_webdataset, str(folder / "train-*.tar"))
+        case "tfrecord":
+            return partial(dc.read_tfrecord, write_tfrecord(folder, samples, 10, index), first_label=1)
+        case "recordio":
+            return partial(dc.read_recordio, write_recordio(folder, samples, index))
+
+
+def delivered(read, **options):
+    """One epoch in order: encoded bytes and labels."""
+
+    @pipeline_def(batch_size=5, num_threads=1, device_id=None)
+    def graph():
+        return read(shuffle=False, **options)
+
+    pipeline = graph()
+    pipeline.build()
+    count = pipeline.reader_meta()["reader"]["epoch_size"]
+    found = []
+    while len(found) < count:
+        found += by_dali(pipeline)
+    return found[:count]
+
+
+def loader_of(read, kind="train", **options):
+    options = {"batch_size": 7, "size": 16, "device": "cpu", "num_classes": 4} | options
+    return imagenet.val(read, resize=16, **options) if kind == "val" else imagenet.train(read, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_sample_once_in_the_files_order(kind, tmp_path, samples, index):
+    assert delivered(written(kind, tmp_path, samples, index)) == samples
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_what_dalis_own_readers_read(kind, tmp_path, samples):
+    read = written(kind, tmp_path, samples)
+
+    @pipeline_def(batch_size=24, num_threads=1, device_id=None)
+    def theirs():
+        files = [str(path) for path in sorted(tmp_path.iterdir()) if path.suffix != ".idx"]
+        indexes = [str(path) for path in sorted(tmp_path.glob("*.idx"))]
+        match kind:
+            case "webdataset":
+                jpeg, digits = fn.readers.webdataset(paths=files, ext=["jpg", "cls"])  # its index allows no spaces
+                return jpeg, digits - ord("0")
+            case "tfrecord":
+                features = {
+                    "image/encoded": tfrecord.FixedLenFeature((), tfrecord.string, ""),
+                    "image/class/label": tfrecord.FixedLenFeature([1], tfrecord.int64, -1),
+                }
+                found = fn.readers.tfrecord(path=files, index_path=indexes, features=features)
+                return found["image/encoded"], found["image/class/label"] - 1
+            case "recordio":
+                return tuple(fn.readers.mxnet(path=files, index_path=indexes))
+
+    assert delivered(read) == by_dali(theirs())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_are_those_of_the_folder_bit_for_bit(kind, tmp_path, samples, photo_folder):
+    """Same samples in the same order: the format changes nothing, through shuffled epochs and mixing."""
+    folder, other = (loader_of(root) for root in (photo_folder, written(kind, tmp_path, samples)))
+    for _ in range(3):
+        for ours, theirs in zip(other, folder, strict=True):
+            assert all(a.numpy().tobytes() == b.numpy().tobytes() for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", ["train", "val"])
+def test_it_goes_on_bit_for_bit_from_every_position(kind, how, tmp_path, samples):
+    make = partial(loader_of, written(kind, tmp_path, samples), how)
+    reference, states, batches = make(), [], []
+    for _ in range(2):
+        for batch in reference:
+            states.append(json.dumps(reference.state_dict()))
+            batches.append([tensor.numpy().tobytes() for tensor in batch])
+    for i, saved in enumerate(states[:-1]):
+        resumed = make()
+        resumed.load_state_dict(json.loads(saved))
+        assert [tensor.numpy().tobytes() for tensor in next(iter(resumed))] == batches[i + 1]
+        tally.count("resumes")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("world_size", [2, 3, 5])
+def test_evaluation_gives_every_sample_once_over_the_ranks(kind, tmp_path, samples, world_size):
+    read = written(kind, tmp_path, samples)
+    ranks = [loader_of(read, "val", shard=(rank, world_size)) for rank in range(world_size)]
+    assert len({len(loader) for loader in ranks}) == 1
+    assert [n for loader in ranks for _, labels in loader for n in labels.tolist()] == [n for _, n in samples]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_of_other_files_is_refused(kind, tmp_path, samples):
+    saved = loader_of(written(kind, tmp_path / "a", samples)).state_dict()
+    other = loader_of(written(kind, tmp_path / "b", [*samples[:-1], (samples[-1][0][:-5], 3)]))
+    with pytest.raises(ValueError, match=r"files: '[0-9a-f]+' saved, '[0-9a-f]+' here"):
+        other.load_state_dict(saved)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_sample_is_named_by_its_file_and_place_and_replaced(kind, tmp_path, samples):
+    spoiled = [(b"this is no picture" * 20, n) if i == 13 else (jpeg, n) for i, (jpeg, n) in enumerate(samples)]
+    read = written(kind, tmp_path / "data", spoiled)
+    named = {
+        "webdataset": r"train-001\.tar: class 2/00013\.jpg",
+        "tfrecord": r"train-00001-of-00009: record 3",
+        "recordio": r"train\.rec: record 13",
+    }[kind]
+    with pytest.raises(dc.DecodeError, match=rf"decoded: \S+/{named} \(no image: .*\. Write its file again without it"):
+        list(loader_of(read, "val"))
+    loader = loader_of(read, "val", on_error="replace", max_bad=0.1, bad_log=tmp_path / "bad.jsonl")
+    labels = [n for _, batch in loader for n in batch.tolist()]
+    tally.assert_none_lost([n for i, (_, n) in enumerate(samples) if i != 13], labels)
+    assert len(labels) == 24
+    assert len((tmp_path / "bad.jsonl").read_text().splitlines()) == 1
+    tally.count("bad")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_shrinks_while_it_is_read_is_an_error_and_no_crash(kind, tmp_path, samples):
+    loader = loader_of(written(kind, tmp_path, samples), "val", batch_size=2, prefetch=1)
+    next(iter(loader))
+    for path in tmp_path.iterdir():
+        os.truncate(path, 600)
+    with pytest.raises(dc.DecodeError, match=r"cannot be read: the file is shorter than its index says; copy it again"):
+        list(loader)
+    tally.count("bad")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_is_cut_off_is_named_before_anything_is_read(kind, tmp_path, samples, index):
+    read = written(kind, tmp_path, samples, index)
+    path = sorted(path for path in tmp_path.iterdir() if path.suffix != ".idx")[0]
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(ValueError, match=rf"{path.name}: .*cut off"):
+        delivered(read)
+    tally.count("bad")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_such_file_is_named(kind, tmp_path, samples):
+    read = written(kind, tmp_path, samples, index=False)
+    path = sorted(tmp_path.iterdir())[0]
+    path.write_bytes(b"this is something else altogether, " * 40)
+    with pytest.raises(ValueError, match=rf"{path.name}: "):
+        delivered(read)
+    tally.count("bad")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "content", [b"v1.2 nine\n", b"1 2 3\n", b"v1.2 2\njpg 0 10 a.jpg\n", b"\xff\xfe \xfa", b"-1 -5\n"]
+)
+def test_a_damaged_index_is_named(kind, tmp_path, samples, content):
+    read = written(kind, tmp_path, samples)
+    path = sorted(tmp_path.glob("*.idx"))[0]
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{path.name}: no index of .*, or a damaged one .*remove it: the (tar|file)"):
+        delivered(read)
+    tally.count("bad")
+
+
+@pytest.mark.parametrize("verb", [dc.read_webdataset, dc.read_tfrecord, dc.read_recordio])
+def test_missing_files_and_none_are_refused(verb, tmp_path):
+    for paths, error, message in [
+        (str(tmp_path / "x.tar"), FileNotFoundError, "x.tar: no such"),
+        (str(tmp_path / "*.tar"), FileNotFoundError, "no file matches"),
+        ([], ValueError, "no path given; give at least one"),
+        ("s3://bucket/x.tar", ValueError, "on S3 only single images are read, from a list by read_files"),
+    ]:
+        with pytest.raises(error, match=message):
+            delivered(partial(verb, paths))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_the_number_of_classes_mixing_asks_for_it(kind, tmp_path, samples):
+    with pytest.raises(ValueError, match="num_classes=None given, and what is read does not tell it"):
+        loader_of(written(kind, tmp_path, samples), num_classes=None)
+    assert loader_of(written(kind, tmp_path, samples), "val", num_classes=None).num_classes == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_label_above_the_classes_is_named(kind, tmp_path, samples):
+    with pytest.raises(RuntimeError, match="label 3 read with num_classes=3; labels are 0 to 2"):
+        list(loader_of(written(kind, tmp_path, samples), num_classes=3, fused=False))
+
+
+def test_more_files_than_are_kept_open(tmp_path, samples, monkeypatch):
+    monkeypatch.setattr(records, "_OPEN_FILES", 1)
+    assert delivered(written("tfrecord", tmp_path, samples)) == samples
+
+
+# Webdataset
+
+
+def test_a_sample_that_lacks_a_component_is_refused_or_skipped(tmp_path, samples, index):
+    from webdataset import TarWriter
+
+    with TarWriter(str(tmp_path / "a.tar")) as writer:
+        for i, (jpeg, label) in enumerate(samples):
+            image = {} if i == 3 else {"jpg": jpeg}
+            writer.write({"__key__": f"{i:05d}"} | image | ({} if i == 5 else {"cls": label}) | {"txt": "x"})
+    if index:
+        from record_fixtures import tool
+
+        tool("wds2idx", tmp_path / "a.tar", tmp_path / "a.idx")
+    read = partial(dc.read_webdataset, tmp_path / "a.tar")
+    told = r"2 of 24 samples lack a component \(sample 3 has cls, txt; .*'txt': 24.* give missing='skip' to leave"
+    with pytest.raises(ValueError, match=told):
+        delivered(read)
+    assert delivered(read, missing="skip") == [sample for i, sample in enumerate(samples) if i not in (3, 5)]
+    with pytest.raises(ValueError, match="missing='empty' given; allowed are 'error' and 'skip'"):
+        delivered(read, missing="empty")
+    tally.count("bad", 2)
+
+
+def test_other_extensions_may_be_named(tmp_path, samples):
+    from webdataset import TarWriter
+
+    with TarWriter(str(tmp_path / "a.tar"), encoder=False) as writer:
+        for i, (jpeg, label) in enumerate(samples):
+            writer.write({"__key__": f"x/{i}", "seg.jpeg": jpeg[:9], "img.jpeg": jpeg, "class": str(label).encode()})
+    assert delivered(partial(dc.read_webdataset, tmp_path / "a.tar", image="img.jpeg", label="class")) == samples
+
+
+def test_a_label_that_is_no_number_is_named(tmp_path, samples):
+    tar, *_ = write_webdataset(tmp_path, [(samples[0][0], "cat")], 9, index=False)
+    with pytest.raises(dc.DecodeError, match=r"00000\.jpg \(cannot be read: its label is b'cat'; it must be a whole"):
+        list(loader_of(partial(dc.read_webdataset, tar), "val", batch_size=1))
+    tally.count("bad")
+
+
+def test_the_index_that_was_made_is_kept_until_the_tar_changes(tmp_path, samples, monkeypatch):
+    tar, *_ = write_webdataset(tmp_path, samples[:5], 9, index=False)
+    read = partial(dc.read_webdataset, tar)
+    assert delivered(read) == samples[:5]
+    with monkeypatch.context() as patch:
+        patch.setattr("tarfile.open", None)
+        assert delivered(read) == samples[:5]
+    write_webdataset(tmp_path, samples[5:9], 9, index=False)
+    assert delivered(read) == samples[5:9]
+
+
+def test_a_compressed_tar_says_so(tmp_path, samples):
+    import gzip
+
+    (tar, *_) = write_webdataset(tmp_path, samples, 30, index=False)
+    tar.write_bytes(gzip.compress(tar.read_bytes()))
+    with pytest.raises(
+        ValueError, match=r"\.tar: cut off, compressed, or no tar at all .*unpack it if it is compressed"
+    ):
+        delivered(partial(dc.read_webdataset, tar))
+
+
+def test_a_tar_that_ends_between_two_samples_is_cut_off_too(tmp_path, samples):
+    import tarfile
+
+    (tar, *_) = write_webdataset(tmp_path, samples, 30, index=False)
+    with tarfile.open(tar) as archive:
+        at = archive.getmembers()[9].offset
+    os.truncate(tar, at)
+    with pytest.raises(ValueError, match=r"cut off, compressed, or no tar at all \(its end is missing\)"):
+        delivered(partial(dc.read_webdataset, tar))
+    tally.count("bad")
+
+
+# TFRecord
+
+
+def test_a_missing_feature_is_named(tmp_path, samples):
+    (path,) = write_tfrecord(tmp_path, samples, 30, index=False)
+    told = r"record 0 \(cannot be read: it has no feature 'picture', only image/class/label, image/encoded, .*"
+    with pytest.raises(dc.DecodeError, match=told):
+        list(loader_of(partial(dc.read_tfrecord, path, image="picture"), "val"))
+    with pytest.raises(dc.DecodeError, match=r"its label is 1, below first_label=2"):
+        list(loader_of(partial(dc.read_tfrecord, path, first_label=2), "val"))
+    with pytest.raises(dc.DecodeError, match=r"its feature 'x' is no int64"):
+        list(loader_of(partial(dc.read_tfrecord, path, label="x"), "val"))
+
+
+def test_noise_in_a_record_is_a_bad_sample_and_no_crash(tmp_path, samples):
+    (path,) = write_tfrecord(tmp_path, samples, 30, index=True)
+    rng = np.random.default_rng(0)
+    offset, size = np.array(path.with_suffix(".idx").read_text().split(), int).reshape(-1, 2)[4]
+    for _ in range(30):
+        with path.open("r+b") as file:
+            file.seek(offset + 12)
+            file.write(rng.bytes(size - 16))
+        with pytest.raises(dc.DecodeError, match=r"record 4 \("):
+            list(loader_of(partial(dc.read_tfrecord, path), "val", num_classes=5))
+        tally.count("bad")
+
+
+# RecordIO
+
+
+def test_a_record_that_holds_the_magic_number_is_put_together_again(tmp_path):
+    content = photo()
+    assert len(record(content, 1, 0)) % 4 == 0
+    samples = [(content + bytes(-(24 + len(content)) % 4) + MAGIC * 3 + b"abc" + MAGIC, 1), (MAGIC + content, 2)]
+    for index in (True, False):
+        assert delivered(partial(dc.read_recordio, write_recordio(tmp_path, samples, index))) == samples
+
+
+def test_of_several_labels_the_first_counts(tmp_path, samples):
+    path = write_recordio(tmp_path, samples, True, labels=(3.0, 1.5))
+    assert delivered(partial(dc.read_recordio, path)) == [(jpeg, 3) for jpeg, _ in samples]
+
+
+def test_a_label_that_is_no_whole_number_is_named(tmp_path, samples):
+    path = write_recordio(tmp_path, [(samples[0][0], 0.5)], True)
+    with pytest.raises(
+        dc.DecodeError, match=r"record 0 \(cannot be read: its label is 0\.5; it must be a whole number"
+    ):
+        list(loader_of(partial(dc.read_recordio, path), "val", batch_size=1))
+    tally.count("bad")
