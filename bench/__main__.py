@@ -1,4 +1,4 @@
-"""Command line: ``python -m bench loaders | step | tune | kernel | gallery``."""
+"""Command line: ``python -m bench loaders | step | tune | kernel | startup | gallery``."""
 
 import sys
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import dali_cutmix as dc
 from bench.gallery import gallery
 from bench.kernel import kernel
 from bench.loaders import loaders
+from bench.startup import startup
 from bench.step import step
 from bench.tune import tune
 
@@ -17,6 +18,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "step": step,
     "tune": tune,
     "kernel": kernel,
+    "startup": startup,
     "gallery": gallery,
 }
 

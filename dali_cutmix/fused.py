@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dali_cutmix.batch import gpu_of
+from dali_cutmix.graph import notes
 from dali_cutmix.mixing import Mixing, mixing
 from dali_cutmix.plan import draw
 from dali_cutmix.policies import Policy
@@ -72,6 +73,7 @@ class FusedMix:
             ValueError: see :func:`~dali_cutmix.mix`.
         """
         self._mixing = mixing(*self._arguments)
+        notes().crop |= {"size": self._resample.size, "antialias": True}
         return crops, labels, *draw(self._mixing.policy)
 
     def __call__(self, crops: Any, *batch: Any) -> tuple[Tensor, ...]:

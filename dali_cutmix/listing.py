@@ -28,7 +28,8 @@ class Listing:
         """
         lines = "".join(f"{name} {label}\n" for name, label in zip(names, labels, strict=True))
         content = os.fsencode(lines)
-        if content.count(b"\n") != len(names) or re.search(rb"(^|\s) \d+$|\0", content, re.MULTILINE):
+        odd = content.startswith(b" ") or b"\0" in content or re.search(rb"\s \d+\n", content)
+        if odd or content.count(b"\n") != len(names):
             name = next(name for name in names if name != name.rstrip() or not name or set(name) & set("\n\0"))
             raise ValueError(
                 f"{name!r}: a name that is empty, ends with a space or holds a line break cannot be read; rename it."

@@ -201,7 +201,7 @@ class Loader:
             "files": source.digest if source else None,
             "shuffle_seed": source.seed if source else None,
             "seed": self._template.seed,
-            "crop": repr(self._notes.crop),
+            **{name: repr(value) for name, value in self._notes.crop.items()},
             **(mixing.binding() if mixing else {"mix": None}),
             "fused": self._finish is not None,
         }

@@ -149,8 +149,7 @@ def _listed(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, Listing, int]
         raise ValueError("read_files: no samples given; give at least one (path, label).")
     wrong = "read_files: {} given; wanted is (path, label) with a label of 0 or more."
     try:
-        first, given = zip(*pairs, strict=True)
-        paths = [os.fspath(path) for path in first]
+        paths, given = [os.fspath(path) for path, _ in pairs], [label for _, label in pairs]
         if "" in paths:
             raise ValueError("an empty path")
     except (TypeError, ValueError) as error:
@@ -159,11 +158,10 @@ def _listed(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, Listing, int]
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
         bad = next(pair for pair in pairs if not (isinstance(pair[1], Integral) and pair[1] >= 0))
         raise ValueError(wrong.format(repr(bad)))
-    remote = sum(path.startswith("s3://") for path in paths)
-    if remote == 0:
-        paths = [path if path.startswith("/") else os.path.abspath(path) for path in paths]
+    paths = [path if path[0] == "/" or path.startswith("s3://") else os.path.abspath(path) for path in paths]
     base, names = names_below(paths)
-    if remote not in (0, len(paths)) or (remote and base == "s3://"):
+    if base in ("", "s3://"):
+        remote = sum(path.startswith("s3://") for path in paths)
         raise ValueError(
             f"read_files: {remote} of {len(paths)} paths begin with s3://, below {base!r}; wanted are local paths, or "
             "paths that are all in one bucket."

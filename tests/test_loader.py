@@ -1,9 +1,13 @@
 """The Loader: epochs, shards, hand-off, reproducibility, and a state at the consumer's position."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tally
 import torch
 from conftest import save
 from nvidia.dali import fn, pipeline_def, types
@@ -385,6 +389,7 @@ def check_resume(make, *, per_epoch, epochs=2):
         assert json.dumps(resumed.state_dict()) == states[i], "the state of a resumed loader is the state"
         assert take(resumed, 2) == batches[i : i + 2], f"after batch {i}"
         assert json.dumps(resumed.state_dict()) == states[i + 2]
+        tally.count("resumes")
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
@@ -449,6 +454,7 @@ def test_a_loader_in_use_takes_a_state_and_takes_it_twice(photo_folder, fused):
     for _ in range(2):
         loader.load_state_dict(saved)
         assert take(loader, 5) == expected
+        tally.count("resumes")
 
 
 def test_the_state_is_where_the_consumer_stands_for_any_prefetch(photo_folder, fused):
@@ -474,6 +480,76 @@ def test_taking_a_state_disturbs_nothing(photo_folder, fused):
         batches.append(bits(next(running)))
         loader.state_dict()
     assert batches == take(make(), 5)
+
+
+PROCESS = """
+import hashlib, json, sys
+from pipelines import imagenet
+
+root, saved, batches = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+loader = imagenet.train(root, batch_size=7, size=8, device="cpu")
+if saved:
+    loader.load_state_dict(saved)
+found = []
+while len(found) < batches:
+    for batch in loader:
+        found.append(hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in batch)).hexdigest())
+        if len(found) == batches:
+            break
+print(json.dumps([found, loader.state_dict()]))
+"""
+
+
+def test_a_fresh_process_goes_on_where_the_last_one_stood(photo_folder):
+    def process(saved, batches):
+        command = [sys.executable, "-c", PROCESS, str(photo_folder), json.dumps(saved), str(batches)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
+        return json.loads(done.stdout)
+
+    whole, _ = process(None, 8)
+    first, saved = process(None, 5)
+    rest, _ = process(saved, 3)
+    assert first + rest == whole
+    tally.count("resumes")
+
+
+def test_mixing_may_be_switched_off_and_on_and_the_state_has_it(photo_folder, fused):
+    """timm's loop does so in the last epochs; the samples, their order and crops stay the same."""
+
+    def make():
+        return imagenet.train(photo_folder, batch_size=6, size=8, device="cpu", fused=fused)
+
+    def mixed(batch):
+        return bool((batch[1].max(dim=1).values < 1).any())
+
+    reference = [mixed(batch) for batch in make()]
+    assert any(reference)
+    loader = make()
+    assert loader.mixup_enabled
+    batches = iter(loader)
+    assert mixed(next(batches)) == reference[0]
+    loader.mixup_enabled = False
+    off = [next(batches) for _ in range(2)]
+    assert not any(map(mixed, off))
+    saved = json.loads(json.dumps(loader.state_dict()))
+    expected = [bits(batch) for batch in batches]
+    loader.mixup_enabled = True
+    on = [mixed(batch) for batch in loader]
+    resumed = make()
+    resumed.load_state_dict(saved)
+    assert not resumed.mixup_enabled
+    assert [bits(batch) for batch in resumed] == expected
+    resumed.mixup_enabled = True
+    assert [mixed(batch) for batch in resumed] == on
+    tally.count("resumes")
+
+
+def test_a_loader_without_mixing_cannot_be_told_to_mix(photo_folder, fused):
+    loader = imagenet.train(photo_folder, batch_size=6, size=8, device="cpu", mix=None, fused=fused)
+    assert not loader.mixup_enabled
+    loader.mixup_enabled = False
+    with pytest.raises(ValueError, match="mixup_enabled=True given, but the graph has no mixing policy; build the"):
+        loader.mixup_enabled = True
 
 
 def test_threads_dtype_and_format_may_change_between_save_and_load(photo_folder):
@@ -509,6 +585,9 @@ MISMATCHES = {
     "seed": ({"seed": 5}, "shuffle_seed: 0 saved, 5 here"),
     "flip": ({"flip": 0.25}, r"flip: 0.5 saved, 0.25 here"),
     "targets": ({"targets": "pairs"}, r"targets: 'dense' saved, 'pairs' here"),
+    "scale": ({"scale": (0.5, 1)}, r"scale: '\(0\.08, 1\.0\)' saved, '\(0\.5, 1\.0\)' here"),
+    "ratio": ({"ratio": (1, 1)}, r"ratio: .* saved, '\(1\.0, 1\.0\)' here"),
+    "size": ({"size": 9}, r"[( ]size: '8' saved, '9' here"),
     "mix": ({"mix": None}, r"mix: 'CutMix\(alpha=1.0, .*\)' saved, 'None' here"),
     "alpha": (
         {"mix": dc.CutMix(0.5)},
@@ -567,14 +646,15 @@ def test_a_state_of_a_graph_with_other_operators_is_refused_and_the_loader_goes_
     assert take(loader, 2) == expected[2:]
 
 
-def test_a_newer_state_is_refused_with_both_versions_named(numbered_folder):
+@pytest.mark.parametrize("version", [state.VERSION + 1, state.VERSION - 1], ids=["newer", "older"])
+def test_a_state_of_another_version_is_refused_with_both_named(numbered_folder, version):
     loader = label_loader(numbered_folder(10))
-    newer = loader.state_dict() | {"version": state.VERSION + 1}
+    other = loader.state_dict() | {"version": version}
     with pytest.raises(
         ValueError,
-        match=rf"version {state.VERSION + 1}, this dali_cutmix reads version {state.VERSION}; use the version",
+        match=rf"version {version}, this dali_cutmix reads version {state.VERSION}; use the version",
     ):
-        loader.load_state_dict(newer)
+        loader.load_state_dict(other)
 
 
 @pytest.mark.parametrize("thing", [{}, None, {"epoch": 3}, "state"], ids=str)

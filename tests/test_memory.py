@@ -1,10 +1,12 @@
-"""Memory of a long run: what a process holds after 5 epochs it holds after 50."""
+"""Memory: what a process holds after 5 epochs it holds after 50, and none is taken for a decompression bomb."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import tally
+from bad_files import BAD, GOOD
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,3 +36,33 @@ def test_resident_memory_after_50_epochs_is_within_2_percent_of_that_after_5(pho
     )
     after_5, after_50 = map(int, done.stdout.split())
     assert after_50 <= 1.02 * after_5, f"{after_5 / 2**20:.0f} MiB after 5 epochs, {after_50 / 2**20:.0f} after 50"
+
+
+BOMB = """
+import resource, sys
+from pipelines import imagenet
+
+root, kind = sys.argv[1:]
+options = {"batch_size": 4, "size": 16, "device": "cpu", "on_error": "replace", "max_bad": 0.5, "bad_log": root + "/bad"}
+val, train = (lambda: imagenet.val(root, resize=16, **options)), lambda: imagenet.train(root, **options)
+for batch in (val if kind == "val" else train)():
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, open(root + "/bad").read())
+"""
+
+
+@pytest.mark.parametrize("kind", ["val", "train"])
+def test_an_image_of_20000_by_20000_pixels_is_refused_before_memory_is_taken_for_it(tmp_path, kind):
+    """Decoded it is 1,144 MiB; a whole run stays below that."""
+    for i in range(8):
+        GOOD["gray"](tmp_path / f"{i}.jpg")
+        (tmp_path / "a").mkdir(exist_ok=True)
+        (tmp_path / f"{i}.jpg").rename(tmp_path / "a" / f"{i}.jpg")
+    BAD["bomb"](tmp_path / "a" / "3.jpg")
+    done = subprocess.run(
+        [sys.executable, "-c", BOMB, str(tmp_path), kind], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    peak, recorded = done.stdout.split(" ", 1)
+    assert int(peak) < 1100
+    assert "20000×20000 pixels, more than max_pixels=178956970" in recorded
+    tally.count("bad")

@@ -1,4 +1,4 @@
-"""Records: webdataset, TFRecord and RecordIO are read as DALI reads them, shuffled as folders are, and damage is named."""
+"""Records: webdataset, TFRecord and RecordIO as DALI reads them, shuffled as folders are; damage is named."""
 
 import json
 import os

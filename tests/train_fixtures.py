@@ -1,5 +1,6 @@
 """Helpers of the trainer's tests: a tiny folder of classes, a quick configuration, commands, comparisons."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -40,16 +41,23 @@ def quick(data: Path, output: Path, **changes: object) -> Config:
     return replace(small, **{"epochs": 3, "num_threads": 1} | changes)  # type: ignore[arg-type]
 
 
-def command(*arguments: object, processes: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m ARGUMENTS`` as a user would, under torchrun if ``processes`` are given."""
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"] if processes else []
+def command(
+    what: object, *arguments: object, processes: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m WHAT``, or a script WHAT.py, as a user would; under torchrun if ``processes`` are given."""
+    module = [] if str(what).endswith(".py") else ["-m"]
     return subprocess.run(
-        [sys.executable, "-m", *launcher, *map(str, arguments)],
+        [sys.executable, *launcher(processes), *module, *map(str, (what, *arguments))],
         env=environment_with(**environment),
         capture_output=True,
         text=True,
         timeout=240,
     )
+
+
+def launcher(processes: int) -> list[str]:
+    """torchrun's place on a command line; none for 0 processes."""
+    return ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes else []
 
 
 def environment_with(**changes: str) -> dict[str, str]:
@@ -75,3 +83,9 @@ def assert_same_result(left: Path, right: Path) -> None:
         assert same(a[name], b[name]), f"{name} differs"
     histories = [[{k: v for k, v in row.items() if k not in TIMINGS} for row in x["history"]] for x in (a, b)]
     assert histories[0] == histories[1]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """metrics.csv of a run, timings apart."""
+    with (folder / "metrics.csv").open() as file:
+        return [{k: v for k, v in row.items() if k not in TIMINGS} for row in csv.DictReader(file)]
