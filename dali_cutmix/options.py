@@ -15,7 +15,7 @@ def _device_id(device: str | torch.device) -> int | None:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         return torch.cuda.current_device() if gpus else None
-    if name == "cpu":
+    if name in ("cpu", "cpu:0"):
         return None
     kind, _, number = name.partition(":")
     if kind != "cuda" or not (number or "0").isdigit():

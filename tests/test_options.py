@@ -21,7 +21,7 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
 
 
-@pytest.mark.parametrize("device", ["cpu", "auto", torch.device("cpu")])
+@pytest.mark.parametrize("device", ["cpu", "cpu:0", "auto", torch.device("cpu")])
 def test_without_a_gpu_the_cpu_works(no_gpu, device):
     assert dc.pipeline_options(4, device=device)["device_id"] is None
 

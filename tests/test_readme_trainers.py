@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import types
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -108,14 +107,12 @@ def run(
     names: dict[str, Any] | None = None,
 ) -> list[Step]:
     """Run the example under ``title`` in the current folder; return its steps, and in ``names`` what it defined."""
-    code = blocks()[title][-1].replace("/data/imagenet", str(data))
+    [code] = blocks()[title]
+    code = code.replace("/data/imagenet", str(data))
     for printed, small in (SMALLER | (changes or {})).items():
         code = code.replace(printed, small)
     names = {} if names is None else names
     names["__name__"] = "__main__"
-    all_ranks = types.ModuleType("all_ranks")  # the README's file of that name
-    exec(blocks()["Lightning"][0], all_ranks.__dict__)
-    sys.modules["all_ranks"] = all_ranks
     torch.manual_seed(seed)
     try:
         with watched(stop_after) as steps, contextlib.suppress(StoppedError):

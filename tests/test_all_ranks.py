@@ -1,0 +1,40 @@
+"""AllRanks: one state for all processes, each restored to its own. Several processes: test_readme_trainers.py."""
+
+import json
+
+import pytest
+import tally
+from test_loader import flat, label_loader
+
+import dali_cutmix as dc
+
+
+def make(numbered_folder):
+    return dc.AllRanks(label_loader(numbered_folder(12)))
+
+
+def test_alone_it_is_the_loader(numbered_folder):
+    loader = make(numbered_folder)
+    assert len(loader) == 3
+    batches = iter(loader)
+    next(batches)
+    saved = json.loads(json.dumps(loader.state_dict()))
+    resumed = make(numbered_folder)
+    resumed.load_state_dict(saved)
+    rest = [labels.tolist() for (labels,) in batches]
+    assert [labels.tolist() for (labels,) in resumed] == rest
+    assert len(flat(rest)) == 8
+    tally.count("resumes")
+
+
+def test_another_number_of_processes_is_refused_with_both(numbered_folder):
+    loader = make(numbered_folder)
+    states = loader.state_dict()["ranks"] * 4
+    with pytest.raises(ValueError, match="saved by 4 processes, here are 1; continue with as many"):
+        loader.load_state_dict({"ranks": states})
+
+
+@pytest.mark.parametrize("thing", [None, {}, {"ranks": 3}, []], ids=str)
+def test_what_is_no_state_is_refused(numbered_folder, thing):
+    with pytest.raises(ValueError, match=r"not a state of AllRanks; give what its state_dict\(\) returned"):
+        make(numbered_folder).load_state_dict(thing)
