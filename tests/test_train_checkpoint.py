@@ -57,6 +57,19 @@ def test_a_failure_while_saving_keeps_the_old_one(tmp_path, monkeypatch, step):
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
+def test_a_folder_that_cannot_be_written_any_more_does_not_hide_the_error(tmp_path, monkeypatch):
+    CHECKPOINT.save(tmp_path / "last.pt")
+
+    def fail(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    for step in ("replace", "unlink"):
+        monkeypatch.setattr(Path, step, fail)
+    with pytest.raises(OSError, match=r"could not be saved \(Permission denied\); the previous one is intact: .*last.pt"):
+        replace(CHECKPOINT, step=8).save(tmp_path / "last.pt")
+    assert Checkpoint.load(tmp_path).step == 7
+
+
 def test_a_first_save_that_fails_promises_nothing(tmp_path):
     with pytest.raises(OSError, match=r"could not be saved \(No such file or directory\): '"):
         write_atomically(tmp_path / "gone" / "last.pt", b"")

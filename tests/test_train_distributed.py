@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import tally
 import torch
 from train_fixtures import ALONE, assert_same_result, command, make_folder
 
+from train.checkpoint import Checkpoint
 from train.distributed import join, resolve_device
 from train.evaluate import Options, evaluate
 
@@ -49,12 +51,38 @@ def test_processes_draw_different_batches(pair):
     assert first["loader"] != second["loader"]
 
 
-def test_a_resumed_run_ends_with_the_same_weights(pair, options, tmp_path):
+SIGTERM_TO_ONE = """
+import os, signal
+from train import __main__, classification
+from train.config import Config
+
+loss, steps = classification.loss, []
+
+def signalled(*arguments):
+    steps.append(1)
+    if len(steps) == 8 and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return loss(*arguments)
+
+classification.loss = signalled
+__main__.main()
+"""
+
+
+def test_stopped_by_a_signal_to_one_of_them_all_save_after_the_same_step(pair, options, tmp_path):
+    """The second process gets it in step 8; the first hears of it one step later, and torchrun of both."""
+    (tmp_path / "signalled.py").write_text(SIGTERM_TO_ONE)
     folder = tmp_path / "run"
-    for more in (["--epochs", 1, "--output-dir", folder], ["--epochs", 2, "--resume", folder]):
-        done = command("train", *options, *more, processes=2)
-        assert done.returncode == 0, done.stderr
+    done = command(tmp_path / "signalled.py", *options, "--epochs", 2, "--output-dir", folder, processes=2)
+    assert done.returncode == 1
+    assert done.stderr.count("exitcode  : 143") == 2
+    assert done.stderr.count("stopped by SIGTERM after step 9; continue with: ") == 1
+    assert Checkpoint.load(folder).step == 9
+
+    done = command("train", "--resume", folder, processes=2)
+    assert done.returncode == 0, done.stderr
     assert_same_result(folder / "last.pt", pair / "last.pt")
+    tally.count("resumes")
 
 
 def test_alone_without_torchrun():

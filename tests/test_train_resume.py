@@ -1,16 +1,10 @@
 """A run that was cut off and continued ends as one that was not: the same weights, bit for bit."""
 
-import csv
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from train_fixtures import ALONE, TIMINGS, assert_same_result, command, environment_with, make_folder, quick
+from train_fixtures import ALONE, assert_same_result, make_folder, quick, rows
 
 from train.__main__ import parse
 from train.checkpoint import Checkpoint
@@ -48,11 +42,6 @@ def train_until(step: int, config, monkeypatch) -> None:
     run.schedule = die_at
     with pytest.raises(Killed):
         fit(run)
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "metrics.csv").open() as file:
-        return [{k: v for k, v in row.items() if k not in TIMINGS} for row in csv.DictReader(file)]
 
 
 @pytest.mark.parametrize("step", [4, 6, 8, 11, 12, 17])
@@ -121,28 +110,6 @@ def test_more_epochs_may_follow(data, tmp_path):
     fit(start(quick(data, tmp_path / "b", epochs=2, **steady), ALONE))
     fit(start(quick(data, tmp_path / "b", resume=tmp_path / "b", **steady), ALONE))
     assert_same_result(tmp_path / "a" / "last.pt", tmp_path / "b" / "last.pt")
-
-
-def test_killed_for_real(data, tmp_path):
-    """SIGKILL in the middle, then --resume with nothing else on the command line."""
-    size = ["--size", "32", "--val-resize", "32", "--batch-size", "4", "--epochs", "6", "--warmup-epochs", "0"]
-    options = ["--data", str(data), *size, "--checkpoint-every", "3", "--device", "cpu", "--num-threads", "1"]
-    fit(start(parse([*options, "--output-dir", str(tmp_path / "whole")]), ALONE))
-
-    killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "train", *options, "--output-dir", str(killed)], env=environment_with()
-    )
-    while process.poll() is None and not (killed / "best.pt").exists():
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert 0 < Checkpoint.load(killed).step < 6 * 12
-
-    finished = command("train", "--resume", killed)
-    assert finished.returncode == 0, finished.stderr
-    assert_same_result(killed / "last.pt", tmp_path / "whole" / "last.pt")
-    assert rows(killed) == rows(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import tyro
 
@@ -15,8 +17,11 @@ from train.checkpoint import Checkpoint, find
 from train.config import Config
 from train.distributed import join
 from train.loop import fit
+from train.preemption import STATUS, Preemption
 from train.recipes import RECIPES
-from train.run import start
+from train.run import Run, start
+
+INTERRUPTED = 128 + signal.SIGINT
 
 DESCRIPTION = """Train a classifier on a folder of JPEGs, decoded and mixed by DALI.
 
@@ -65,7 +70,7 @@ def _parse(options: list[str], default: Config) -> Config:
 
 
 def main() -> None:
-    """Train, and print where the results are; a wrong option or unusable data ends it with a plain sentence."""
+    """Train, and print where the results are; whatever ends it before that is told in a plain sentence."""
     with ExitStack() as stack:
         try:
             config = parse(sys.argv[1:])
@@ -73,12 +78,29 @@ def main() -> None:
             run = start(config, ranks)
         except (ValueError, OSError) as error:
             sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            print("interrupted before training began", file=sys.stderr)
+            sys.exit(INTERRUPTED)
         try:
-            last = fit(run)
+            with Preemption(ranks) as preemption:
+                last = fit(run, preemption)
         except (FloatingPointError, OSError, dc.DecodeError) as error:
             sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            leave("interrupted", run, INTERRUPTED)
+        if last is None:
+            leave(f"stopped by SIGTERM after step {run.step}", run, STATUS)
         if ranks.is_first:
             print(f"validation top-1 {last['val_top1']:.2f} %; metrics and checkpoints are in {run.folder}")
+
+
+def leave(why: str, run: Run, status: int) -> NoReturn:
+    """End an unfinished run; the first process tells why, and how to go on."""
+    if run.ranks.is_first:
+        saved = (run.folder / "last.pt").exists()
+        how = f"continue with: python -m train --resume {run.folder}" if saved else "it has no checkpoint yet"
+        print(f"{why}; {how}", file=sys.stderr)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

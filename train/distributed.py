@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +43,22 @@ class Ranks:
         values: list[Any] = [None] * self.world_size
         dist.all_gather_object(values, value)
         return values
+
+    def by_first(self, write: Callable[[], None]) -> None:
+        """Let the first process write while the others wait for it, so that none trains on without a checkpoint.
+
+        Raises:
+            OSError: it could not; for all processes.
+        """
+        failure = None
+        if self.is_first:
+            try:
+                write()
+            except OSError as error:
+                failure = error
+        failure = self.gather(failure)[0]
+        if failure:
+            raise failure
 
     def copy_from_first(self, tensors: list[torch.Tensor]) -> None:
         """Overwrite ``tensors`` with those of the first process."""

@@ -31,7 +31,8 @@ class Log:
     """Writes for the first process, and nothing for the others.
 
     The rows live in the checkpoint and metrics.csv is a view of them, so a resumed run has each epoch once,
-    wherever the run before was cut off. TensorBoard hides what that run logged after its checkpoint.
+    wherever the run before was cut off. Events are written out at once, and TensorBoard hides those that the run
+    before logged after its checkpoint.
 
     Args:
         folder: of the run.
@@ -41,13 +42,23 @@ class Log:
 
     def __init__(self, folder: Path, step: int, active: bool) -> None:
         self._path = folder / "metrics.csv"
-        self._events = SummaryWriter(str(folder), purge_step=step + 1 if step else None) if active else None
+        self._events = SummaryWriter(str(folder), purge_step=step + 1) if active else None
 
     def step(self, step: int, values: Row) -> None:
-        """Log single values, named by what they are, after ``step`` steps."""
+        """Log single values, named by what they are, after ``step`` steps.
+
+        Raises:
+            OSError: they could not be written.
+        """
         if self._events:
-            for name, value in values.items():
-                self._events.add_scalar(name, value, step)
+            try:
+                for name, value in values.items():
+                    self._events.add_scalar(name, value, step)
+                self._events.flush()
+            except OSError as error:  # without a file's name
+                raise OSError(
+                    error.errno, f"TensorBoard's events could not be written ({error.strerror})", str(self._path.parent)
+                ) from error
 
     def epoch(self, step: int, row: Row, epochs: int) -> None:
         """Log and print a complete epoch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -12,14 +13,18 @@ from train.progress import Stopwatch, progress_bar
 from train.run import Run
 
 
-def fit(run: Run) -> Row:
+def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
     """Train from where ``run`` stands to the last epoch; return the last row of metrics.csv.
+
+    Where ``stop()``, asked after each step, is true within an epoch (for all processes alike), the run is saved there
+    and None returned.
 
     Nothing waits for the device except every ``log_every`` steps, at a checkpoint and at the end of an epoch.
     ``last.pt`` is the newest checkpoint, ``best.pt`` that of the epoch with the highest validation top-1.
 
     Raises:
         FloatingPointError: the loss is not a number; the last checkpoint is from before.
+        OSError: a checkpoint, metrics.csv or the events cannot be written; the last checkpoint is intact.
     """
     config, ranks = run.config, run.ranks
     steps = len(run.loader)
@@ -51,9 +56,14 @@ def fit(run: Run) -> Row:
                     value = finite(loss.item(), run.step)
                     log.step(run.step, {"train/loss": value, "train/lr": rate})
                     bar.set_postfix_str(f"loss {value:.3f}, {speed:.0f} images/s, {waiting:.0%} waiting for data")
-                if config.checkpoint_every and run.step % config.checkpoint_every == 0 and run.step % steps:
+                stopping = stop()
+                due = config.checkpoint_every and run.step % config.checkpoint_every == 0
+                if (stopping or due) and run.step % steps:
                     finite(loss.item(), run.step)
                     run.save("last.pt")
+                    if stopping:
+                        log.close()
+                        return None
 
         train_loss = finite(ranks.sum(run.loss_sum).item() / (steps * ranks.world_size), run.step)
         speed, waiting = watch.read()
@@ -70,10 +80,10 @@ def fit(run: Run) -> Row:
         best = row["val_top1"] > max((past["val_top1"] for past in run.history), default=-1.0)
         run.history.append(row)
         run.loss_sum.zero_()
-        # best.pt first: a run killed between the two repeats this epoch and writes both.
+        # last.pt after the events and best.pt: a run killed in between repeats the epoch's end and writes all of it.
+        log.epoch(run.step, row, config.epochs)
         run.save(*(["best.pt"] if best else []), "last.pt")
         log.table(run.history)
-        log.epoch(run.step, row, config.epochs)
     log.close()
     return run.history[-1]
 

@@ -62,24 +62,30 @@ class Run:
                 self.ranks.copy_from_first(list(model.buffers()))
 
     def save(self, *names: str) -> None:
-        """Write the checkpoint under these names in the run's folder (all processes must call this)."""
+        """Write the checkpoint under these names in the run's folder (all processes must call this).
+
+        Raises:
+            OSError: it could not be written; the files that were there are intact.
+        """
         mine = {"loader": self.loader.state_dict(), "loss_sum": self.loss_sum.cpu(), "rng": _rng(self.ranks.device)}
         of_all = self.ranks.gather(mine)
-        if not self.ranks.is_first:
-            return
-        checkpoint = Checkpoint(
-            config=self.config.to_dict(),
-            classes=list(self.loader.classes),
-            epoch=self.epoch,
-            step=self.step,
-            model=self.model.state_dict(),
-            ema=self.ema.model.state_dict() if self.ema else None,
-            optimizer=self.optimizer.state_dict(),
-            ranks=of_all,
-            history=self.history,
-        )
-        for name in names:
-            checkpoint.save(self.folder / name)
+
+        def write() -> None:
+            checkpoint = Checkpoint(
+                config=self.config.to_dict(),
+                classes=list(self.loader.classes),
+                epoch=self.epoch,
+                step=self.step,
+                model=self.model.state_dict(),
+                ema=self.ema.model.state_dict() if self.ema else None,
+                optimizer=self.optimizer.state_dict(),
+                ranks=of_all,
+                history=self.history,
+            )
+            for name in names:
+                checkpoint.save(self.folder / name)
+
+        self.ranks.by_first(write)
 
     def restore(self, path: Path) -> None:
         """Continue from a checkpoint, exactly.
