@@ -1,6 +1,7 @@
 """Writing so that a killed process or a full disk leaves what was there or what is new, never a part."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -34,6 +35,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         publish(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # nor may a folder that cannot be written hide the error
+            temporary.unlink(missing_ok=True)
         kept = "; the previous one is intact" if path.exists() else ""
         raise OSError(error.errno, f"could not be saved ({error.strerror}){kept}", str(path)) from error

@@ -189,10 +189,11 @@ class Loader:
         faults = bad_samples(error, self._notes, before, replacement.substitutes, self._template)
         if not faults:
             raise error
+        if self._replaces:
+            replacement.add(faults, error)
+        self._pipe = rebuild.build(self._template, before)  # the failed one is no longer valid
         if not self._replaces:
             raise decode_error(source, faults, error) from error
-        replacement.add(faults, error)
-        self._pipe = rebuild.build(self._template, before)
 
     def _binding(self) -> dict[str, Any]:
         source, mixing = self._notes.source, self._notes.mixing

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tally
 from conftest import save
 from PIL import Image
 
+from dali_cutmix import DecodeError
 from pipelines import imagenet
 
 
@@ -185,3 +187,26 @@ def test_an_image_that_is_good_but_rare_is_no_bad_file(tmp_path):
     (tmp_path / "a" / "3.jpg").write_bytes(stream.getvalue())
     whole_epochs(imagenet.val(tmp_path, batch_size=3, size=16, resize=16, device="cpu"))
     whole_epochs(imagenet.train(tmp_path, batch_size=3, size=16, device="cpu"))
+
+
+def test_once_the_file_is_mended_the_loader_goes_on_with_the_very_batch(good_files, kind):
+    def bits(batch):
+        return tuple(tensor.numpy().tobytes() for tensor in batch)
+
+    reference = loaders(good_files, kind)
+    expected = [bits(batch) for batch in reference] + [bits(batch) for batch in reference]
+    bad = sorted(good_files.rglob("*.jpg"))[13]
+    content = bad.read_bytes()
+    bad.write_bytes(content[:40])
+    loader, found = loaders(good_files, kind), []
+    with pytest.raises(DecodeError, match=re.escape(bad.name)):
+        for batch in loader:
+            found.append(bits(batch))
+    state = loader.state_dict()
+    bad.write_bytes(content)
+    other = loaders(good_files, kind)
+    other.load_state_dict(state)
+    for continued in (loader, other):
+        rest = [bits(batch) for batch in continued]
+        assert found + rest == expected[:3] or (kind == "val" and rest == expected[:3])
+    tally.count("resumes")

@@ -9,6 +9,8 @@ import gc
 import numpy as np
 import pytest
 import torch
+from bad_files import BAD
+from conftest import save
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
@@ -391,3 +393,24 @@ def test_a_bad_file_is_named_on_the_gpu(photo_folder, tmp_path):
         for _ in imagenet.val(root, batch_size=8, size=16, resize=16, device="cuda:0"):
             pass
     assert str(bad) in str(caught.value)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["val", "fused", "unfused"])
+@pytest.mark.parametrize("what", ["text", "header", "data", "empty", "bomb"])
+def test_bad_files_are_named_and_replaced_on_a_gpu_too(tmp_path, kind, what):
+    for i in range(16):
+        save(np.full((48, 48, 3), 10 * i, np.uint8), tmp_path / "a" / f"{i:02d}.jpg")
+    BAD[what](tmp_path / "a" / "05.jpg")
+
+    def make(on_error):
+        options = {"batch_size": 4, "size": 16, "device": "cuda:0", "on_error": on_error, "max_bad": 0.1}
+        options["bad_log"] = tmp_path / "bad.jsonl"
+        if kind == "val":
+            return imagenet.val(tmp_path, resize=16, **options)
+        return imagenet.train(tmp_path, scale=(1, 1), ratio=(0.01, 100), fused=kind == "fused", **options)
+
+    with pytest.raises(dc.DecodeError, match=r"05\.jpg \("):
+        list(make("raise"))
+    assert sum(len(images) for images, _ in make("replace")) == 16
+    assert "05.jpg" in (tmp_path / "bad.jsonl").read_text()
