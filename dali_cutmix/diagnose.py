@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 
 from dali_cutmix import rebuild
-from dali_cutmix.decode import MAX_PIXELS
 from dali_cutmix.fault import find_faults
-from dali_cutmix.graph import Notes
 from dali_cutmix.source import READER, Source
 
-_OPERATORS = ("decoders", "peek_image_shape", "reshape", "readers", "PythonFunction")
+_OPERATORS = ("decoders", "peek_image_shape", "reshape", "readers")
 
 
 _AHEAD = 6  # batches
@@ -21,31 +19,33 @@ class DecodeError(RuntimeError):
     """Samples that cannot be decoded; the message has their paths, of a record also the file that it is in."""
 
 
+def is_about_samples(error: RuntimeError, source: Source) -> bool:
+    """Whether DALI's error comes from reading or decoding."""
+    return any(name in str(error) for name in (*_OPERATORS, *source.operators))
+
+
 def bad_samples(
-    error: RuntimeError, notes: Notes, checkpoint: bytes, substitutes: Mapping[int, int], pipeline: Any
+    source: Source, max_pixels: int, checkpoint: bytes, substitutes: Mapping[int, int], pipeline: Any
 ) -> dict[int, str]:
-    """Numbers of the samples that ``error`` is about, and what is wrong with each; none where it is about others.
+    """Numbers of the samples that made a batch fail, and what is wrong with each; none where all are good by now.
 
     Args:
-        error: what DALI raised.
-        notes: of the graph.
+        source: what is read.
+        max_pixels: of the largest image.
         checkpoint: the pipeline's state before the failed batch.
         substitutes: samples that are read in the place of others.
         pipeline: the graph, for its batch size, device and prefetch.
     """
-    source = notes.source
-    if source is None or not any(name in str(error) for name in _OPERATORS):
-        return {}
     reader = rebuild.build_reader(source.numbers(pipeline.max_batch_size), checkpoint, READER)
     for _ in range(_AHEAD):  # an error may come from what is read ahead
         numbers = {np.asarray(number).item() for number in reader.run()[0]}
-        found = _faults(source, sorted({substitutes.get(n, n) for n in numbers}), notes.max_pixels, pipeline)
+        found = _faults(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)
         if found:
             return found
     return {}
 
 
-def _faults(source: Source, numbers: list[int], max_pixels: int | None, pipeline: Any) -> dict[int, str]:
+def _faults(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) -> dict[int, str]:
     faults, images = {}, {}
     for number in numbers:
         try:
@@ -56,7 +56,7 @@ def _faults(source: Source, numbers: list[int], max_pixels: int | None, pipeline
             faults[number] = f"cannot be read: {_short(unreadable)}"
     undecodable = find_faults(
         list(images.values()),
-        max_pixels or MAX_PIXELS,
+        max_pixels,
         device_id=pipeline.device_id,
         num_threads=pipeline.num_threads,
     )

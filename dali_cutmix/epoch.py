@@ -43,8 +43,8 @@ class Epoch:
         return min(max(self.samples - number * self.batch_size, 0), self.batch_size)
 
 
-def read_epoch(readers: dict[str, dict[str, Any]], batch_size: int, drop_last: bool) -> tuple[str, Epoch]:
-    """Name of the one reader of a graph, and its epoch, from ``Pipeline.reader_meta()``.
+def read_epoch(readers: dict[str, dict[str, Any]], batch_size: int, drop_last: bool) -> Epoch:
+    """The epoch of the one reader of a graph, from ``Pipeline.reader_meta()``.
 
     Raises:
         ValueError: no or several readers, one without ``pad_last_batch``, or a shard smaller than a batch.
@@ -64,4 +64,4 @@ def read_epoch(readers: dict[str, dict[str, Any]], batch_size: int, drop_last: b
             f"({epoch.total} in {epoch.world_size} shards), and training drops incomplete batches; use a smaller "
             "batch or fewer shards."
         )
-    return name, epoch
+    return epoch

@@ -7,16 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
-import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
 
 from dali_cutmix import rebuild, state
-from dali_cutmix.diagnose import bad_samples, decode_error
 from dali_cutmix.epoch import read_epoch
 from dali_cutmix.graph import notes
 from dali_cutmix.handoff import hand_off
 from dali_cutmix.replacement import Replacement
+from dali_cutmix.running import Running
 
 Batch = tuple[Tensor, ...]
 
@@ -87,17 +86,18 @@ class Loader:
             drop_last = source is not None and source.seed is not None
         self._prepared: Future[tuple[Batch, _Position]] | None = None
         self._start(None, epoch=0, batch=0)
-        self._reader, self._epoch = read_epoch(self._pipe.reader_meta(), pipeline.max_batch_size, drop_last)
+        self._epoch = read_epoch(self._running.pipe.reader_meta(), pipeline.max_batch_size, drop_last)
         self._continues = False
 
     def _start(self, checkpoint: bytes | None, epoch: int, batch: int) -> None:
         """Go to a position: with a new pipeline, and without what was prepared ahead."""
-        pipe = rebuild.build(self._template, checkpoint)  # may fail: then nothing has changed
+        # May fail: then nothing has changed.
+        running = Running(self._template, self._replacement, self._replaces, checkpoint)
         if self._prepared is not None:
             wait([self._prepared])
         self._prepared = None
-        self._pipe = pipe
-        self._delivered = self._produced = _Position(epoch, batch, checkpoint or self._pipe.checkpoint())
+        self._running = running
+        self._delivered = self._produced = _Position(epoch, batch, running.checkpoint)
 
     def __len__(self) -> int:
         """Batches in an epoch; exact, and the same for all ranks."""
@@ -158,42 +158,17 @@ class Loader:
     def _produce(self) -> tuple[Batch, _Position]:
         """The next batch, and where the consumer stands once it has it."""
         epoch, batch, _ = self._produced
-        if batch == len(self):
-            for _ in range(self._epoch.runs - batch):  # the incomplete batch that training drops
-                self._run()
+        while len(self) <= batch < self._epoch.runs:  # the incomplete batch that training drops
+            self._running.run()
+            batch += 1
+            self._produced = _Position(epoch, batch, self._running.checkpoint)
+        if batch == self._epoch.runs:
             epoch, batch = epoch + 1, 0
-        outputs = self._run()
-        tensors = self._finish(*outputs) if self._finish else hand_off(outputs, self._pipe, self._notes.dtype)
-        self._produced = self._produced._replace(epoch=epoch, batch=batch + 1)
+        outputs = self._running.run()
+        tensors = self._finish(*outputs) if self._finish else hand_off(outputs, self._running.pipe, self._notes.dtype)
+        self._produced = _Position(epoch, batch + 1, self._running.checkpoint)
         real = self._epoch.in_batch(batch)
         return tuple(tensor[:real] for tensor in tensors), self._produced
-
-    def _run(self) -> tuple[Any, ...]:
-        device = self._pipe.device_id
-        stream = None if device is None else torch.cuda.current_stream(device)
-        while True:
-            try:
-                outputs = self._pipe.run(stream)
-            except RuntimeError as error:
-                self._replace_bad(error)
-            else:
-                self._produced = self._produced._replace(checkpoint=self._pipe.checkpoint())
-                return outputs
-
-    def _replace_bad(self, error: RuntimeError) -> None:
-        """Replace what made a batch fail and go back to before it, or raise what a user can act on."""
-        before = self._produced.checkpoint
-        replacement, source = self._replacement, self._notes.source
-        if replacement is None or source is None:
-            raise error
-        faults = bad_samples(error, self._notes, before, replacement.substitutes, self._template)
-        if not faults:
-            raise error
-        if self._replaces:
-            replacement.add(faults, error)
-        self._pipe = rebuild.build(self._template, before)  # the failed one is no longer valid
-        if not self._replaces:
-            raise decode_error(source, faults, error) from error
 
     def _binding(self) -> dict[str, Any]:
         source, mixing = self._notes.source, self._notes.mixing

@@ -73,6 +73,11 @@ class Source:
         return self._records.mend if self._records else "Remove or replace the file"
 
     @property
+    def operators(self) -> tuple[str, ...]:
+        """DALI's names, in errors, of the operators that read beside its own readers."""
+        return ("PythonFunction",) if self._records else ()
+
+    @property
     def own(self) -> range:
         """Samples that this process may put in each other's place: its shard, or all where they wander."""
         rank, world_size = self.shard if self.seed is None else (0, 1)

@@ -1,6 +1,7 @@
 """Bad files: the error names the path of the file that is bad, and of no other."""
 
 import io
+import itertools
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import tally
 from conftest import save
 from PIL import Image
 
-from dali_cutmix import DecodeError
+from dali_cutmix import DecodeError, can_fuse, running
 from pipelines import imagenet
 
 
@@ -209,3 +210,66 @@ def test_once_the_file_is_mended_the_loader_goes_on_with_the_very_batch(good_fil
         rest = [bits(batch) for batch in continued]
         assert found + rest == expected[:3] or (kind == "val" and rest == expected[:3])
     tally.count("resumes")
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_wherever_an_epoch_fails_it_goes_on_there_once_mended(good_files, fused):
+    """Also in the incomplete batch between two epochs, which is decoded though nobody sees it."""
+    if fused and not can_fuse(None, None):
+        pytest.skip("dali_cutmix was built without a C++ compiler")
+
+    def make():
+        whole = {"scale": (1, 1), "ratio": (0.01, 100), "fused": fused}
+        return imagenet.train(good_files, batch_size=7, size=8, device="cpu", **whole)
+
+    def bits(batch):
+        return tuple(tensor.numpy().tobytes() for tensor in batch)
+
+    reference = make()
+    list(reference)
+    saved = reference.state_dict()
+    expected = [bits(batch) for batch in reference]
+    failed_at = set()
+    for bad in sorted(good_files.rglob("*.jpg")):
+        content = bad.read_bytes()
+        bad.write_text("this is no picture")
+        loader, found = make(), []
+        loader.load_state_dict(saved)
+        with pytest.raises(DecodeError, match=re.escape(bad.name)):
+            for batch in itertools.chain(loader, loader):
+                found.append(bits(batch))  # noqa: PERF401, PT012
+        failed_at.add(len(found))
+        bad.write_bytes(content)
+        assert (found + [bits(batch) for batch in loader])[:3] == expected
+    assert failed_at >= {0, 1, 2}
+
+
+def test_what_fails_for_a_moment_only_ends_nothing(good_files, kind, monkeypatch):
+    """A disk or a network that fails once: the files are good when they are looked at, and the batch is tried again."""
+
+    def bits(batch):
+        return tuple(tensor.numpy().tobytes() for tensor in batch)
+
+    expected = [bits(batch) for batch in loaders(good_files, kind)]
+    bad = sorted(good_files.rglob("*.jpg"))[13]
+    content, real, looks = bad.read_bytes(), running.bad_samples, []
+
+    def mended_meanwhile(*arguments):
+        bad.write_bytes(content)
+        looks.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(running, "bad_samples", mended_meanwhile)
+    bad.write_bytes(content[:40])
+    assert [bits(batch) for batch in loaders(good_files, kind)] == expected
+    assert len(looks) == 1
+
+
+def test_what_fails_again_and_again_though_all_files_are_good_is_raised_as_it_is(good_files, kind, monkeypatch):
+    """A second try, no endless ones."""
+    looks = []
+    monkeypatch.setattr(running, "bad_samples", lambda *_: looks.append(1) or {})
+    sorted(good_files.rglob("*.jpg"))[13].write_text("this is no picture")
+    with pytest.raises(RuntimeError, match="nvImageCodec failure"):
+        list(loaders(good_files, kind))
+    assert len(looks) == 2
