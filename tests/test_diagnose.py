@@ -236,8 +236,7 @@ def test_wherever_an_epoch_fails_it_goes_on_there_once_mended(good_files, fused)
         loader, found = make(), []
         loader.load_state_dict(saved)
         with pytest.raises(DecodeError, match=re.escape(bad.name)):
-            for batch in itertools.chain(loader, loader):
-                found.append(bits(batch))  # noqa: PERF401, PT012
+            found.extend(bits(batch) for batch in itertools.chain(loader, loader))
         failed_at.add(len(found))
         bad.write_bytes(content)
         assert (found + [bits(batch) for batch in loader])[:3] == expected
