@@ -9,6 +9,7 @@ import dali_cutmix as dc
 from bench.gallery import gallery
 from bench.kernel import kernel
 from bench.loaders import loaders
+from bench.soak import soak
 from bench.startup import startup
 from bench.step import step
 from bench.tune import tune
@@ -18,6 +19,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "step": step,
     "tune": tune,
     "kernel": kernel,
+    "soak": soak,
     "startup": startup,
     "gallery": gallery,
 }

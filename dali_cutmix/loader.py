@@ -99,6 +99,10 @@ class Loader:
         self._running = running
         self._delivered = self._produced = _Position(epoch, batch, running.checkpoint)
 
+    def _go_back(self) -> None:
+        """To where the consumer stands, from where it went on."""
+        self._start(self._delivered.checkpoint, self._delivered.epoch, self._delivered.batch)
+
     def __len__(self) -> int:
         """Batches in an epoch; exact, and the same for all ranks."""
         return self._epoch.batches
@@ -132,9 +136,7 @@ class Loader:
         if mixing is None or mixing.policy is None:
             raise ValueError("mixup_enabled=True given, but the graph has no mixing policy; build the loader with one.")
         mixing.enabled = enabled
-        epoch, batch, checkpoint = self._delivered  # what was prepared ahead was mixed as before
-        self._start(checkpoint, epoch, batch)
-        self._continues = True
+        self._go_back()  # what was prepared ahead was mixed as before
 
     def __iter__(self) -> Iterator[Batch]:
         if not self._epoch.drop_last and 0 < self._delivered.batch < len(self) and not self._continues:
@@ -208,6 +210,7 @@ class Loader:
             self._start(base64.b64decode(saved["pipeline"]), saved["epoch"], saved["batch"])
         except RuntimeError as error:
             self._apply(*before)
+            self._go_back()
             raise ValueError(
                 "load_state_dict: the state was saved by a graph with other operators and cannot be "
                 "continued exactly. Build the loader as it was when the state was saved. DALI says: "
@@ -216,6 +219,8 @@ class Loader:
         self._continues = True
 
     def _apply(self, mixup_enabled: bool, bad: list[int]) -> None:
+        if self._prepared is not None:  # nobody may read what changes here
+            wait([self._prepared])
         if self._notes.mixing:
             self._notes.mixing.enabled = mixup_enabled
         if self._replacement and bad != self._replacement.bad:

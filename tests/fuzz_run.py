@@ -4,16 +4,17 @@ import json
 import resource
 import sys
 from functools import partial
+from pathlib import Path
 
 import dali_cutmix as dc
 from pipelines import imagenet
 
-MAX_PIXELS = 4_000_000
+MAX_PIXELS = 1_000_000
 
 
 def main(kind: str, listing: str, log: str) -> None:
     """One epoch over the files of ``listing``; prints the label of every delivered sample, and what it cost."""
-    with open(listing) as lines:
+    with Path(listing).open() as lines:
         files = json.load(lines)
     how = {"batch_size": min(64, len(files)), "size": 32, "device": "cpu", "num_threads": 2, "max_pixels": MAX_PIXELS}
     bad = {"on_error": "replace", "max_bad": 1.0, "bad_log": log}
