@@ -1,11 +1,13 @@
 """After a decoding error: find the samples that caused it. DALI names them in some cases only."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from dali_cutmix import rebuild
+from dali_cutmix.culprits import short
 from dali_cutmix.fault import find_faults
 from dali_cutmix.source import READER, Source
 
@@ -41,7 +43,44 @@ def bad_samples(
         numbers = {np.asarray(number).item() for number in reader.run()[0]}
         found = _faults(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)
         if found:
-            return found
+            return found | _following(source, found, substitutes, max_pixels, pipeline)
+    return {}
+
+
+def _following(
+    source: Source, found: Mapping[int, str], known: Mapping[int, int], max_pixels: int, pipeline: Any
+) -> dict[int, str]:
+    """Bad samples among those that would come in the place of ``found``: whole folders of bad files cost one look.
+
+    The samples after a bad one are looked at in growing numbers until one is good.
+    """
+    own = source.own
+    bad: dict[int, str] = {}
+    for first in found:
+        at, many = first + 1, 1
+        while many <= len(own):
+            numbers = {own[(n - own.start) % len(own)] for n in range(at, at + many)} - {*found, *known, *bad}
+            more = _faults(source, sorted(numbers), max_pixels, pipeline)
+            bad |= more
+            if len(more) < len(numbers):
+                break
+            at, many = at + many, 2 * many
+    return bad
+
+
+_UNREAD = re.compile(r"(?:Could not open file|Failed to read file:) (?P<path>.+?)(?P<why>: [^:/]+)?$", re.MULTILINE)
+_UNREAD_ON_S3 = re.compile(r"S3 Object not found\. bucket=(?P<bucket>\S+) object=(?P<key>.+):$", re.MULTILINE)
+
+
+def unreadable(error: RuntimeError, source: Source) -> dict[int, str]:
+    """Numbers of the samples whose file could not be read when a pipeline was set to a checkpoint.
+
+    DALI then reads the sample before the checkpoint too, which no reader of numbers from there on gives.
+    """
+    if match := _UNREAD.search(str(error)):
+        return dict.fromkeys(source.find(match["path"]), f"cannot be read{match['why'] or ''}")
+    if match := _UNREAD_ON_S3.search(str(error)):
+        return dict.fromkeys(source.find(f"s3://{match['bucket']}/{match['key']}"), "cannot be read: no such object")
     return {}
 
 
@@ -53,7 +92,7 @@ def _faults(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) 
         except OSError as unreadable:
             faults[number] = f"cannot be read: {unreadable.strerror or unreadable}"
         except RuntimeError as unreadable:
-            faults[number] = f"cannot be read: {_short(unreadable)}"
+            faults[number] = f"cannot be read: {short(unreadable)}"
     undecodable = find_faults(
         list(images.values()),
         max_pixels,
@@ -69,10 +108,5 @@ def decode_error(source: Source, faults: Mapping[int, str], error: RuntimeError)
     named = ", ".join(f"{source.name(number)} ({reason})" for number, reason in sorted(faults.items()))
     return DecodeError(
         f"cannot be decoded: {named}. {source.mend}; every other file of its batch is fine. To go on without bad "
-        f"files: on_error='replace'. DALI says: {_short(error)}"
+        f"files: on_error='replace'. DALI says: {short(error)}"
     )
-
-
-def _short(error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if "ailed" in line or "failure" in line), lines[0])

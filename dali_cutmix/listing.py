@@ -65,6 +65,11 @@ class Listing:
         """SHA-256 of all names and labels."""
         return hashlib.sha256(self.content).hexdigest()
 
+    def find(self, name: str) -> list[int]:
+        """Numbers of the samples with this name."""
+        lines = re.finditer(rb"^" + re.escape(os.fsencode(name)) + rb" \d+$", self.content, re.MULTILINE)
+        return np.searchsorted(self._ends, [line.end() for line in lines]).tolist()
+
     def replaced(self, substitutes: Mapping[int, int]) -> "Listing":
         """The same with other samples in the place of some: by number, whose place it is, and what comes there."""
         parts, done = [], 0

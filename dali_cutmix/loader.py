@@ -11,6 +11,7 @@ from nvidia.dali import Pipeline
 from torch import Tensor
 
 from dali_cutmix import rebuild, state
+from dali_cutmix.diagnose import DecodeError
 from dali_cutmix.epoch import read_epoch
 from dali_cutmix.graph import notes
 from dali_cutmix.handoff import hand_off
@@ -91,10 +92,10 @@ class Loader:
 
     def _start(self, checkpoint: bytes | None, epoch: int, batch: int) -> None:
         """Go to a position: with a new pipeline, and without what was prepared ahead."""
+        if self._prepared is not None:  # it may still replace samples: a pipeline built before would not know
+            wait([self._prepared])
         # May fail: then nothing has changed.
         running = Running(self._template, self._replacement, self._replaces, checkpoint)
-        if self._prepared is not None:
-            wait([self._prepared])
         self._prepared = None
         self._running = running
         self._delivered = self._produced = _Position(epoch, batch, running.checkpoint)
@@ -208,6 +209,9 @@ class Loader:
         self._apply(saved["mixup_enabled"] or not (mixing and mixing.policy), saved["bad"])
         try:
             self._start(base64.b64decode(saved["pipeline"]), saved["epoch"], saved["batch"])
+        except DecodeError:
+            self._apply(*before)
+            raise
         except RuntimeError as error:
             self._apply(*before)
             self._go_back()

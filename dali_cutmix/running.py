@@ -6,8 +6,9 @@ import torch
 from nvidia.dali import Pipeline
 
 from dali_cutmix import rebuild
+from dali_cutmix.culprits import culprits
 from dali_cutmix.decode import MAX_PIXELS
-from dali_cutmix.diagnose import bad_samples, decode_error, is_about_samples
+from dali_cutmix.diagnose import bad_samples, decode_error, is_about_samples, unreadable
 from dali_cutmix.graph import notes
 from dali_cutmix.replacement import Replacement
 
@@ -26,7 +27,7 @@ class Running:
         self, template: Pipeline, replacement: Replacement | None, replaces: bool, checkpoint: bytes | None = None
     ) -> None:
         self._template, self._replacement, self._replaces = template, replacement, replaces
-        self.pipe = rebuild.build(template, checkpoint)
+        self.pipe = self._build(checkpoint)
         self.checkpoint = checkpoint or self.pipe.checkpoint()
         """After the last batch."""
         self._failed = False
@@ -42,7 +43,7 @@ class Running:
         stream = None if device is None else torch.cuda.current_stream(device)
         while True:
             if self._failed:  # not before: its reader begins to read at once, and files may be mended meanwhile
-                self.pipe = rebuild.build(self._template, self.checkpoint)
+                self.pipe = self._build(self.checkpoint)
                 self._failed = False
             try:
                 outputs = self.pipe.run(stream)
@@ -53,6 +54,21 @@ class Running:
                 self.checkpoint = self.pipe.checkpoint()
                 return outputs
 
+    def _build(self, checkpoint: bytes | None) -> Pipeline:
+        while True:
+            try:
+                return rebuild.build(self._template, checkpoint)
+            except RuntimeError as error:
+                source, replacement = notes(self._template).source, self._replacement
+                if source is None or replacement is None:
+                    raise
+                faults = unreadable(error, source)
+                if not faults.keys() - set(replacement.bad):
+                    raise
+                if not self._replaces:
+                    raise decode_error(source, faults, error) from error
+                replacement.add(faults, error)
+
     def _mend(self, error: RuntimeError) -> None:
         """Let the batch that failed be tried again without its bad samples, or raise what a user can act on."""
         note, replacement = notes(self._template), self._replacement
@@ -60,10 +76,12 @@ class Running:
             raise error
         limit = note.max_pixels or MAX_PIXELS
         faults = bad_samples(note.source, limit, self.checkpoint, replacement.substitutes, self._template)
-        if faults and self._replaces:
-            replacement.add(faults, error)
-        elif faults:
-            raise decode_error(note.source, faults, error) from error
-        elif self._tried_again == self.checkpoint:
+        if not faults and self._tried_again != self.checkpoint:
+            self._tried_again = self.checkpoint  # all are good by now: a disk or a network may fail for a moment
+            return
+        faults = faults or culprits(note.source, self._template, self.checkpoint, replacement.substitutes)
+        if not faults:
             raise error
-        self._tried_again = self.checkpoint  # all are good by now: a disk or a network may fail for a moment
+        if not self._replaces:
+            raise decode_error(note.source, faults, error) from error
+        replacement.add(faults, error)

@@ -67,6 +67,10 @@ class Source:
         """Path of a sample, or file and record."""
         return self._records.name(number) if self._records else os.path.join(self._root, self._listing.name(number))
 
+    def find(self, name: str) -> list[int]:
+        """Samples that are read from a file, by its path or its name below the root."""
+        return [] if self._records else self._listing.find(name.removeprefix(self._root).lstrip("/"))
+
     @property
     def mend(self) -> str:
         """What to do about a bad sample."""

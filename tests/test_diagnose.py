@@ -15,7 +15,7 @@ import tally
 from conftest import save
 from PIL import Image
 
-from dali_cutmix import DecodeError, can_fuse, running
+from dali_cutmix import DecodeError, can_fuse, rebuild, running
 from pipelines import imagenet
 
 
@@ -54,9 +54,9 @@ def named_paths(error):
     return set(re.findall(r"[^\s,:]+\.jpg", str(error).partition(" DALI says: ")[0]))
 
 
-def loaders(root, kind):
+def loaders(root, kind, **options):
     if kind == "val":
-        return imagenet.val(root, batch_size=8, size=16, resize=16, device="cpu")
+        return imagenet.val(root, batch_size=8, size=16, resize=16, device="cpu", **options)
     # The whole image, so that the crop cannot lie above a cut
     return imagenet.train(
         root,
@@ -66,6 +66,7 @@ def loaders(root, kind):
         scale=(1, 1),
         ratio=(0.01, 100),
         fused=kind == "fused" or False,
+        **options,
     )
 
 
@@ -264,11 +265,42 @@ def test_what_fails_for_a_moment_only_ends_nothing(good_files, kind, monkeypatch
     assert len(looks) == 1
 
 
-def test_what_fails_again_and_again_though_all_files_are_good_is_raised_as_it_is(good_files, kind, monkeypatch):
-    """A second try, no endless ones."""
-    looks = []
-    monkeypatch.setattr(running, "bad_samples", lambda *_: looks.append(1) or {})
-    sorted(good_files.rglob("*.jpg"))[13].write_text("this is no picture")
-    with pytest.raises(RuntimeError, match="nvImageCodec failure"):
+def test_what_fails_in_its_batch_only_is_found_by_running_the_batch(good_files, kind, monkeypatch, tmp_path):
+    """As a damaged file does that decodes as a whole and not in part; here because nobody looks at the file itself."""
+    monkeypatch.setattr(running, "bad_samples", lambda *_: {})
+    files = sorted(good_files.rglob("*.jpg"))
+    for number in (12, 13, 20):
+        SPOILERS["text"](files[number])
+    with pytest.raises(DecodeError, match=r"\.jpg \(it fails in its batch: nvImageCodec failure: '#4'\)") as caught:
+        whole_epochs(loaders(good_files, kind))
+    assert named_paths(caught.value) <= {str(files[number]) for number in (12, 13, 20)}
+    replacing = {"on_error": "replace", "max_bad": 0.2, "bad_log": tmp_path / "bad.jsonl"}
+    loader = loaders(good_files, kind, **replacing)
+    assert sum(len(batch[0]) for _ in range(2) for batch in loader) == 48
+    recorded = (tmp_path / "bad.jsonl").read_text()
+    assert all(str(path) in recorded for path in (files[12], files[13], files[20]))
+    assert len(recorded.splitlines()) == 3
+    tally.count("bad", 3)
+
+
+def test_what_no_sample_is_to_blame_for_is_raised_as_it_is(good_files, kind, monkeypatch):
+    """A second try and a search, and nothing endless."""
+    real, runs = rebuild.build, []
+
+    class Broken:
+        def __init__(self, pipeline):
+            self.checkpoint, self.reader_meta, self.device_id = pipeline.checkpoint, pipeline.reader_meta, None
+
+        def run(self, *_):
+            runs.append(1)
+            raise RuntimeError("Error in CPU operator `nvidia.dali.fn.decoders.image`: out of something")
+
+    def build(template, checkpoint=None):
+        pipeline = real(template, checkpoint)
+        return pipeline if hasattr(template, "file") else Broken(pipeline)  # but what reads numbers works
+
+    monkeypatch.setattr(rebuild, "build", build)
+    monkeypatch.setattr(running, "bad_samples", lambda *_: {})
+    with pytest.raises(RuntimeError, match="out of something"):
         list(loaders(good_files, kind))
-    assert len(looks) == 2
+    assert 2 <= len(runs) <= 12

@@ -14,6 +14,7 @@ from nvidia.dali import fn, pipeline_def
 from test_shards import overwrite, packed  # noqa: F401  (a fixture)
 
 import dali_cutmix as dc
+from dali_cutmix import running
 from pipelines import imagenet
 
 
@@ -210,6 +211,42 @@ def test_samples_of_shards_are_replaced_too(photo_folder, packed, tmp_path):  # 
         assert entry["path"] == f"{root}/shard-00002.tar: 00000013.jpg (was c/06.jpg)"
         assert entry["replaced_by"].startswith(f"{root}/shard-00002.tar: 00000014.jpg")
         tally.count("bad")
+
+
+def test_a_file_that_vanished_since_the_state_was_taken_hinders_no_resume(folder, kind, tmp_path):
+    """Set to a checkpoint, DALI reads the sample before it once more."""
+    log = tmp_path / "bad.jsonl"
+    loader = make(folder, kind, log)
+    batches = iter(loader)
+    gone = levels(next(batches)) and levels(next(batches))[-1]
+    saved, expected = loader.state_dict(), [levels(batch) for batch in batches]
+    path_of(folder, gone).unlink()
+    resumed = make_of_list(folder, kind, log, on_error="replace")
+    resumed.load_state_dict(saved | {"binding": resumed.state_dict()["binding"]})
+    assert [levels(batch) for batch in resumed] == expected
+    tally.assert_none_lost(set(range(40)) - {gone}, epoch(resumed))
+    assert {entry["path"] for entry in entries(log)} == {str(path_of(folder, gone))}
+    tally.count("resumes")
+    tally.count("bad")
+
+
+def make_of_list(folder, kind, log, **options):
+    """A list may name files that are gone."""
+    listed = [(str(path_of(folder, number)), number // 5) for number in range(40)]
+    return make(lambda **order: dc.read_files(listed, **order), kind, log, **options)
+
+
+def test_a_row_of_bad_files_costs_one_failed_batch(folder, kind, tmp_path, monkeypatch):
+    """What would come in the place of a bad file is looked at, too."""
+    bad = set(range(8, 32))
+    for number in bad:
+        BAD["text"](path_of(folder, number))
+    looks, real = [], running.bad_samples
+    monkeypatch.setattr(running, "bad_samples", lambda *given: looks.append(1) or real(*given))
+    found = epoch(make(folder, kind, tmp_path / "bad.jsonl", max_bad=0.7))
+    tally.assert_none_lost(set(range(40)) - bad, found)
+    assert len(looks) <= 2
+    assert len(entries(tmp_path / "bad.jsonl")) == 24
 
 
 # Giving up
