@@ -1,0 +1,143 @@
+"""``python -m bench soak``: loaders under everything that happens to them, for as long as a night."""
+
+import math
+import random
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.arguments import check_least, choose_device
+from bench.photos import open_photos
+from bench.result import new_result, write_json
+from bench.soak_data import Copies
+from bench.soak_kinds import BATCH_SIZE, SIZE, kinds
+from bench.soak_turns import EPOCHS, Counts, Soak, SoakError
+from bench.soak_watch import LEAST, Point, Trend, growth, quiet_point, trends
+
+IMAGES = 8 * BATCH_SIZE
+WARM_UP = 0.2
+EVERY = 30.0
+"""Seconds between two lines."""
+
+
+def soak(
+    minutes: float = 10.0,
+    data: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    json: Path | None = None,
+) -> int:
+    """Run loaders for a time with resumes, early exits and bad files; nothing may grow, differ or get lost.
+
+    Training, fused and unfused, with several policies, and evaluation, of files and of shards, in turns. In each turn a
+    loader is left in the middle of an epoch, resumed from its own states or replaced by a new one, and mixing is
+    switched off and on: its batches must be those of an uninterrupted run, bit for bit. Then files are deleted, cut
+    off or overwritten and mended again meanwhile: every other sample must come. After each turn, when no loader is
+    alive, the process is looked at: after a warm-up (the first fifth, and until each loader has had a turn with one
+    policy) the medians of the first and the last third may differ by 3 % and 8 MiB of memory, and by no open file and
+    no thread.
+
+    Args:
+        minutes: how long; longer where it takes longer to see a trend.
+        data: a folder with one subfolder of images for each class; by default crops of two photographs. Some images are
+            copied; the folder itself is only read.
+        seed: of what happens.
+        device: ``cpu``, ``cuda:N`` or ``auto``.
+        json: file for the result.
+
+    Returns:
+        0; 1 where something grew, differed or got lost.
+    """
+    if not 0 < minutes < math.inf:
+        raise ValueError(f"--minutes {minutes:g} given; it is how long to run, above 0.")
+    check_least(0, seed=seed)
+    device = choose_device(device)
+    photos = open_photos(data)
+    if photos.images < IMAGES:
+        raise ValueError(f"{photos.root} holds {photos.images} images; at least {IMAGES} are needed.")
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        copies = Copies(photos, IMAGES, Path(folder), random.Random(seed))
+        run = _Run(Soak(copies, device, Path(folder) / "bad.jsonl", random.Random(seed)), device)
+        problems = run.go(60 * minutes)
+    found = run.trends()
+    problems += growth(found)
+    _summarize(run, found, problems)
+    if json:
+        settings = {"minutes": minutes, "seed": seed, "images": IMAGES, "batch_size": BATCH_SIZE, "size": SIZE}
+        result = new_result("soak", device, settings | {"epochs": EPOCHS, "data": "own" if data else "samples"})
+        result |= {
+            "seconds": run.seconds,
+            **asdict(run.counts),
+            "warm_up_points": run.warm_up,
+            "points": [asdict(point) for point in run.points],
+            "trends": {name: asdict(trend) for name, trend in found.items()},
+            "problems": problems,
+        }
+        write_json(json, result)
+    return 1 if problems else 0
+
+
+class _Run:
+    """The turns, and what was seen after each."""
+
+    def __init__(self, soak: Soak, device: str) -> None:
+        self._soak = soak
+        self._kinds = kinds(device)
+        self._least = len({(kind.name, kind.packed) for kind in self._kinds})
+        self.points: list[Point] = []
+        self.warm_up = 0
+        self.seconds = 0.0
+
+    @property
+    def counts(self) -> Counts:
+        return self._soak.counts
+
+    def go(self, seconds: float) -> list[str]:
+        """Take turns for so long; what went wrong."""
+        start = told = time.monotonic()
+        while time.monotonic() - start < seconds or len(self.points) - self.warm_up < LEAST:
+            try:
+                self._soak.turn(self._kinds[len(self.points) % len(self._kinds)])
+            except SoakError as error:
+                self.seconds = time.monotonic() - start
+                return [str(error)]
+            least = min(self.points, key=lambda point: (point.threads, point.files), default=None)
+            self.points.append(quiet_point(start, least))
+            if len(self.points) <= self._least or self.points[-1].seconds < WARM_UP * seconds:
+                self.warm_up = len(self.points)
+            if time.monotonic() - told >= EVERY:
+                told = time.monotonic()
+                print(self.line(), flush=True)
+        self.seconds = time.monotonic() - start
+        return []
+
+    def trends(self) -> dict[str, Trend]:
+        """After the warm-up; none where the run ended before there was one."""
+        points = self.points[self.warm_up :]
+        return trends(points) if len(points) >= LEAST else {}
+
+    def line(self) -> str:
+        """Where it stands."""
+        counts, last = self.counts, self.points[-1]
+        return (
+            f"{last.seconds:6.0f} s  {counts.batches} batches  {counts.resumes} resumes  {counts.bad} bad files  "
+            f"{last.resident / 2**20:.0f} MiB  {last.files} open files  {last.threads} threads"
+        )
+
+
+def _summarize(run: _Run, found: dict[str, Trend], problems: list[str]) -> None:
+    counts = run.counts
+    seen = ", ".join(
+        f"{name} {trend.first / scale:.0f} → {trend.last / scale:.0f}{unit}"
+        for name, trend in found.items()
+        for scale, unit in [(2**20, " MiB") if name == "memory" else (1, "")]
+    )
+    print(
+        f"{run.seconds:.0f} s, {counts.turns} turns, {counts.batches} batches, {counts.resumes} resumes, "
+        f"{counts.exits} early exits, {counts.toggles} switches of mixing, {counts.bad} bad files; "
+        f"{seen or 'no trend'}: {'FAILED' if problems else 'all as it should be'}."
+    )
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
