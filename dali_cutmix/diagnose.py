@@ -12,8 +12,6 @@ from dali_cutmix.fault import find_faults
 from dali_cutmix.source import READER, Source
 
 _OPERATORS = ("decoders", "peek_image_shape", "reshape", "readers")
-
-
 _AHEAD = 6  # batches
 
 
@@ -36,7 +34,7 @@ def bad_samples(
         max_pixels: of the largest image.
         checkpoint: the pipeline's state before the failed batch.
         substitutes: samples that are read in the place of others.
-        pipeline: the graph, for its batch size, device and prefetch.
+        pipeline: the graph, for its batch size, threads and device.
     """
     reader = rebuild.build_reader(source.numbers(pipeline.max_batch_size), checkpoint, READER)
     for _ in range(_AHEAD):  # an error may come from what is read ahead

@@ -63,8 +63,8 @@ def read_tfrecord(
     """Read TFRecord files of ``tf.train.Example``; all samples are reshuffled in every epoch, as those of a folder.
 
     Args:
-        paths: files, or patterns. DALI's index (``tfrecord2idx``) is used where it lies beside a file with its ending
-            replaced by .idx.
+        paths: files, or patterns. DALI's index (``tfrecord2idx``) is used where it lies beside a file, with the ending
+            .idx added or in place of the file's own.
         image, label: names of the features: encoded bytes, and an int64.
         first_label: label of the first class, which becomes 0 (1 in TensorFlow's ImageNet).
         shard, shuffle, seed, num_classes: see :func:`read_folder`.
@@ -116,12 +116,12 @@ def _read_records(
 
 
 def files_of(paths: Paths, verb: str) -> list[Path]:
-    """Whole paths of files; patterns are sorted."""
+    """Whole paths of files; patterns are sorted, and indexes are not meant by them."""
     found: list[Path] = []
     for path in local_paths(paths, verb):
         if not glob.has_magic(path) or Path(path).exists():
             found.append(Path(path).absolute())
-        elif matching := sorted(glob.glob(path)):  # noqa: PTH207  (a whole pattern, from anywhere)
+        elif matching := [match for match in sorted(glob.glob(path)) if not match.endswith(".idx")]:  # noqa: PTH207
             found += [Path(match).absolute() for match in matching]
         else:
             raise FileNotFoundError(f"{verb}: no file matches {path!r}.")

@@ -103,7 +103,7 @@ def index_lines(path: Path, maker: str) -> np.ndarray | None:
     """n×2 int64 from the index beside a file; None where there is none.
 
     Args:
-        path: of the file; its index has the same name with the ending .idx.
+        path: of the file; its index has the same name and the ending .idx, added or in place of its own.
         maker: the tool that writes such an index.
 
     Raises:
@@ -112,8 +112,8 @@ def index_lines(path: Path, maker: str) -> np.ndarray | None:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file.")
-    index = path.with_suffix(".idx")
-    if not index.is_file():
+    index = next(filter(Path.is_file, (path.with_name(f"{path.name}.idx"), path.with_suffix(".idx"))), None)
+    if index is None:
         return None
     try:
         lines = np.array(index.read_bytes().split(), np.int64).reshape(-1, 2)

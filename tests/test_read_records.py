@@ -227,6 +227,16 @@ def test_a_label_above_the_classes_is_named(kind, tmp_path, samples):
         list(loader_of(written(kind, tmp_path, samples), num_classes=3, fused=False))
 
 
+@pytest.mark.parametrize("kind", ["tfrecord", "recordio"])
+def test_patterns_do_not_mean_indexes_and_an_index_may_have_either_name(kind, tmp_path, samples):
+    written(kind, tmp_path, samples)
+    for index in tmp_path.glob("*.idx"):
+        file = next(path for path in tmp_path.iterdir() if path.with_suffix(".idx") == index and path != index)
+        index.rename(file.with_name(f"{file.name}.idx"))
+    verb = {"tfrecord": partial(dc.read_tfrecord, first_label=1), "recordio": dc.read_recordio}[kind]
+    assert delivered(partial(verb, str(tmp_path / "train*"))) == samples
+
+
 def test_more_files_than_are_kept_open(tmp_path, samples, monkeypatch):
     monkeypatch.setattr(records, "_OPEN_FILES", 1)
     assert delivered(written("tfrecord", tmp_path, samples)) == samples
