@@ -48,5 +48,5 @@ def culprits(source: Source, template: Pipeline, checkpoint: bytes, substitutes:
 
 def short(error: RuntimeError) -> str:
     """The line of DALI's message that says most."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if "ailed" in line or "failure" in line), lines[0])
+    _, _, encountered = str(error).rpartition("encountered:")
+    return next((line.strip() for line in encountered.splitlines() if line.strip()), str(error))
