@@ -75,7 +75,7 @@ def test_stopped_by_a_signal_to_one_of_them_all_save_after_the_same_step(pair, o
     folder = tmp_path / "run"
     done = command(tmp_path / "signalled.py", *options, "--epochs", 2, "--output-dir", folder, processes=2)
     assert done.returncode == 1
-    assert done.stderr.count("exitcode  : 143") == 2
+    assert "exitcode  : 143" in done.stderr  # of the first to end; torchrun may end the other on its way out
     assert done.stderr.count("stopped by SIGTERM after step 9; continue with: ") == 1
     assert Checkpoint.load(folder).step == 9
 

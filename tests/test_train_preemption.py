@@ -49,7 +49,10 @@ def signal_in(monkeypatch):
 
         monkeypatch.setattr(owner, name, send)
 
-    return signal_in
+    # A shell's background jobs, and so the tests in them, ignore Ctrl-C; a user's command does not.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal_in
+    signal.signal(signal.SIGINT, before)
 
 
 def train(config):
