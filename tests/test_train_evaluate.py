@@ -12,9 +12,10 @@ from train_fixtures import ALONE, command, make_folder, quick
 from train import classification, models
 from train.checkpoint import Checkpoint
 from train.distributed import Ranks
-from train.evaluate import Options, evaluate, load_model, table
+from train.evaluate import Options, evaluate, table
 from train.loop import fit
 from train.run import start
+from train.trained import load_model
 
 
 @pytest.fixture(scope="module")

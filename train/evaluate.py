@@ -1,8 +1,7 @@
-"""The command ``python -m train.evaluate CHECKPOINT [--data DIR]``: top-1, top-5 and loss of a checkpoint."""
+"""The command ``python -m train.evaluate [uncertainty] CHECKPOINT [--data DIR]``; without a name top-1, top-5, loss."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from contextlib import ExitStack
@@ -10,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import tyro
-from torch import nn
 
 from dali_cutmix.files import write_atomically
-from train import classification, models
-from train.checkpoint import Checkpoint, find
-from train.config import Config
+from train import classification, uncertainty
+from train.checkpoint import find
 from train.distributed import Ranks, join
+from train.trained import open_trained, val_folder
 
 
 @dataclass(frozen=True)
@@ -55,54 +52,26 @@ def evaluate(options: Options, ranks: Ranks) -> Results:
         FileNotFoundError: no such checkpoint or data.
         ValueError: the checkpoint is none, or does not fit the data or this version's models.
     """
-    path = find(options.checkpoint)
-    checkpoint = Checkpoint.load(path)
-    config = Config.from_dict(checkpoint.config)
-    batch_size = config.batch_size if options.batch_size is None else options.batch_size
-    config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
-    folder = val_folder(config, options.data)
-    loader = classification.val_loader(config, ranks, folder)
-    classification.check_classes(checkpoint.classes, loader.classes, folder)
-    model, weights = load_model(checkpoint, path, options.weights)
-    if config.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    metrics = classification.evaluate(model.to(ranks.device), loader, ranks, config.amp)
+    trained = open_trained(
+        options.checkpoint,
+        ranks,
+        weights=options.weights,
+        batch_size=options.batch_size,
+        num_threads=options.num_threads,
+    )
+    folder = val_folder(trained.config, options.data)
+    loader = classification.val_loader(trained.config, ranks, folder)
+    classification.check_classes(trained.checkpoint.classes, loader.classes, folder)
+    metrics = classification.evaluate(trained.model, loader, ranks, trained.config.amp)
     return {
-        "checkpoint": str(path),
-        "epoch": checkpoint.epoch,
-        "weights": weights,
+        "checkpoint": str(trained.path),
+        "epoch": trained.checkpoint.epoch,
+        "weights": trained.weights,
         "data": str(folder),
         "images": sum(ranks.gather(loader.num_samples)),
-        "classes": len(checkpoint.classes),
+        "classes": len(trained.checkpoint.classes),
         **{name.removeprefix("val_"): value for name, value in metrics.items()},
     }
-
-
-def val_folder(config: Config, data: Path | None) -> Path:
-    """The folder of classes that ``--data`` means."""
-    if data is None:
-        return classification.data_folder(config) / "val"
-    return data / "val" if (data / "val").is_dir() else data
-
-
-def load_model(checkpoint: Checkpoint, path: Path, weights: str) -> tuple[nn.Module, str]:
-    """The checkpoint's model, on the CPU, and which of its weights it carries, "model" or "ema".
-
-    Raises:
-        ValueError: it has no such weights, or they do not fit the model that this version builds.
-    """
-    if weights == "auto":
-        weights = "ema" if checkpoint.ema else "model"
-    state = checkpoint.ema if weights == "ema" else checkpoint.model
-    if state is None:
-        raise ValueError(f"{path} has no averaged weights (it was trained without --ema); give --weights model.")
-    name = checkpoint.config["model"]
-    model = models.build(name, len(checkpoint.classes))
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: its weights do not fit the model {name!r}: {error}") from error
-    return model, weights
 
 
 def table(results: Results) -> str:
@@ -111,9 +80,9 @@ def table(results: Results) -> str:
     return "\n".join(f"{name:12}{value}" for name, value in shown.items())
 
 
-def main() -> None:
+def accuracy(arguments: list[str]) -> None:
     """Evaluate, print the table and write the JSON; whatever cannot be is told in a plain sentence."""
-    options = tyro.cli(Options, prog="python -m train.evaluate")
+    options = tyro.cli(Options, prog="python -m train.evaluate", args=arguments)
     with ExitStack() as stack:
         try:
             ranks = stack.enter_context(join(options.device))
@@ -125,6 +94,15 @@ def main() -> None:
                 print(f"written to {output}")
         except (ValueError, OSError) as error:
             sys.exit(f"error: {error}")
+
+
+def main() -> None:
+    """The command that the first argument names, or accuracy."""
+    name, *rest = sys.argv[1:] or [""]
+    if name == "uncertainty":
+        uncertainty.main(rest)
+    else:
+        accuracy(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,112 @@
+"""Small out-of-distribution sets from folders of larger images, as the paper's E.2 has them of TinyImageNet and LSUN.
+
+python -m pipelines.ood /data/tiny-imagenet/test /data/tiny-imagenet-crop --how crop
+python -m pipelines.ood /data/tiny-imagenet/test /data/tiny-imagenet-resize --how resize
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from nvidia.dali import fn, pipeline_def, types
+
+import dali_cutmix as dc
+from dali_cutmix.decode import bounded
+from dali_cutmix.folder import EXTENSIONS
+
+
+def small(
+    paths: Sequence[Path], *, how: Literal["crop", "resize"], size: int = 32, batch_size: int = 64, seed: int = 0
+) -> dc.Loader:
+    """Images of size×size pixels, uint8, in the order of ``paths``.
+
+    Args:
+        how: ``"crop"`` cuts a square of the size at random, ``"resize"`` scales the whole image to it.
+
+    Returns:
+        A loader of N×3×size×size uint8 and the images' numbers.
+    """
+
+    @pipeline_def(**dc.pipeline_options(batch_size, device="cpu", seed=seed))
+    def graph() -> Any:
+        encoded, numbers = dc.read_files([(path, number) for number, path in enumerate(paths)], shuffle=False)
+        images = fn.decoders.image(bounded(encoded, dc.MAX_PIXELS)[0], output_type=types.RGB)
+        if how == "crop":
+            x, y = (fn.random.uniform(range=(0.0, 1.0)) for _ in range(2))
+            return fn.crop(images, crop=(size, size), crop_pos_x=x, crop_pos_y=y), numbers
+        return fn.resize(images, size=(size, size), interp_type=types.INTERP_LINEAR, antialias=True), numbers
+
+    return dc.Loader(graph())
+
+
+def choose(source: Path, images: int, seed: int) -> list[Path]:
+    """So many images below a folder, by chance where there are more; sorted.
+
+    Raises:
+        FileNotFoundError, ValueError: no such folder, or no images in it.
+    """
+    if not source.is_dir():
+        raise FileNotFoundError(f"{source}: no such folder; wanted is one with images.")
+    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in EXTENSIONS)
+    if not found:
+        raise ValueError(f"{source}: no image in it; give a folder with images.")
+    return sorted(random.Random(seed).sample(found, min(images, len(found))))
+
+
+def write(source: Path, out: Path, how: Literal["crop", "resize"], size: int, images: int, seed: int) -> int:
+    """Write PNG files, which lose nothing; their number.
+
+    Raises:
+        FileNotFoundError, ValueError: a wrong folder or number.
+        DecodeError: an image cannot be decoded.
+    """
+    from PIL import Image
+    from tqdm import tqdm
+
+    for name, value in {"--size": size, "--images": images}.items():
+        if value < 1:
+            raise ValueError(f"{name} {value} given; allowed is a whole number of at least 1.")
+    paths = choose(source, images, seed)
+    if out.exists() and any(out.iterdir()):
+        raise ValueError(f"OUT {out} given; it is not empty. Give a new folder.")
+    for path in paths if how == "crop" else ():
+        with Image.open(path) as image:
+            if min(image.size) < size:
+                raise ValueError(f"{path}: {image.width}×{image.height} pixels, too small to crop {size}×{size} from.")
+    out.mkdir(parents=True, exist_ok=True)
+    with tqdm(total=len(paths), unit=" images", desc=str(out)) as bar:
+        for pixels, numbers in small(paths, how=how, size=size, seed=seed):
+            for image, number in zip(pixels.permute(0, 2, 3, 1).numpy(), numbers.tolist(), strict=True):
+                Image.fromarray(image).save(out / f"{number:05d}.png")
+            bar.update(len(numbers))
+    return len(paths)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.ood",
+        description="Make a set of small images from a folder of larger ones, by cropping or resizing.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("source", metavar="SRC", type=Path, help="folder of images, in whatever folders below")
+    parser.add_argument("out", metavar="OUT", type=Path, help="new folder")
+    parser.add_argument("--how", choices=("crop", "resize"), required=True, help="a random square, or the whole image")
+    parser.add_argument("--size", type=int, default=32, help="side in pixels")
+    parser.add_argument("--images", type=int, default=10_000, help="by chance where there are more")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice and of the crops")
+    given = parser.parse_args(arguments)
+    try:
+        count = write(given.source, given.out, given.how, given.size, given.images, given.seed)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{given.out}: {count} images of {given.size}×{given.size} pixels")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

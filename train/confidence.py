@@ -1,0 +1,58 @@
+"""Confidence: the maximum softmax probability of a model (paper, E.2; Hendrycks and Gimpel 2017), and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+import dali_cutmix as dc
+from train.distributed import Ranks
+
+NOISES = ("uniform", "gaussian")
+
+
+@torch.inference_mode()
+def confidences(model: nn.Module, batches: Iterable[Tensor], ranks: Ranks, amp: bool = False) -> Tensor:
+    """Maximum softmax probability of every image over all processes; N float64, on the CPU.
+
+    Args:
+        model: in evaluation mode.
+        batches: N×3×H×W each, of this process; empty ones are passed over.
+        amp: compute in bfloat16 where that is safe; the softmax is in float64 all the same.
+    """
+    found = []
+    for images in batches:
+        if len(images):
+            with torch.autocast(ranks.device.type, torch.bfloat16, enabled=amp):
+                logits = model(images)
+            found.append(logits.double().softmax(dim=1).amax(dim=1))
+    mine = torch.cat(found).cpu() if found else torch.empty(0, dtype=torch.float64)
+    return torch.cat(ranks.gather(mine))
+
+
+def noise(kind: str, count: int, size: int, batch_size: int, ranks: Ranks, seed: int = 0) -> Iterator[Tensor]:
+    """Images of noise, normalized as photographs are: uniform, rand; gaussian, clamp(randn + 0.5, 0, 1).
+
+    The same images for any batch size and any number of processes, each of which gets every so many-th batch.
+
+    Args:
+        kind: one of ``NOISES``.
+        count: images over all processes.
+        size: side in pixels.
+        batch_size: of this process.
+    """
+    mean, std = (torch.tensor(levels).view(3, 1, 1) / 255 for levels in (dc.IMAGENET_MEAN, dc.IMAGENET_STD))
+    for number, first in enumerate(range(0, count, batch_size)):
+        if number % ranks.world_size == ranks.rank:
+            images = range(first, min(first + batch_size, count))
+            pixels = torch.stack([_pixels(kind, size, 1_000_003 * seed + image) for image in images])
+            yield ((pixels - mean) / std).to(ranks.device)
+
+
+def _pixels(kind: str, size: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "uniform":
+        return torch.rand(3, size, size, generator=generator)
+    return (torch.randn(3, size, size, generator=generator) + 0.5).clamp_(0, 1)

@@ -1,0 +1,77 @@
+"""A trained model: a checkpoint opened for an evaluator."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from train import classification, models
+from train.checkpoint import Checkpoint, find
+from train.config import Config
+from train.distributed import Ranks
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What an evaluator needs of a run."""
+
+    path: Path
+    """The checkpoint's file."""
+    checkpoint: Checkpoint
+    config: Config
+    """Of the training, with the evaluator's batch size and threads."""
+    model: nn.Module
+    """In evaluation mode, on the process's device."""
+    weights: str
+    """Which ones: "model" or "ema"."""
+
+
+def open_trained(
+    path: Path, ranks: Ranks, *, weights: str = "auto", batch_size: int | None = None, num_threads: int | None = None
+) -> Trained:
+    """Load a checkpoint, or a run folder's last one.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is none, or does not fit this version's models.
+    """
+    path = find(path)
+    checkpoint = Checkpoint.load(path)
+    config = Config.from_dict(checkpoint.config)
+    batch_size = config.batch_size if batch_size is None else batch_size
+    config = dataclasses.replace(config, num_threads=num_threads, batch_size=batch_size)
+    model, weights = load_model(checkpoint, path, weights)
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    return Trained(path, checkpoint, config, model.to(ranks.device).eval(), weights)
+
+
+def load_model(checkpoint: Checkpoint, path: Path, weights: str) -> tuple[nn.Module, str]:
+    """The checkpoint's model, on the CPU, and which of its weights it carries, "model" or "ema".
+
+    Raises:
+        ValueError: it has no such weights, or they do not fit the model that this version builds.
+    """
+    if weights == "auto":
+        weights = "ema" if checkpoint.ema else "model"
+    state = checkpoint.ema if weights == "ema" else checkpoint.model
+    if state is None:
+        raise ValueError(f"{path} has no averaged weights (it was trained without --ema); give --weights model.")
+    name = checkpoint.config["model"]
+    model = models.build(name, len(checkpoint.classes))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: its weights do not fit the model {name!r}: {error}") from error
+    return model, weights
+
+
+def val_folder(config: Config, data: Path | None) -> Path:
+    """The folder of classes that ``--data`` means."""
+    if data is None:
+        return classification.data_folder(config) / "val"
+    return data / "val" if (data / "val").is_dir() else data
