@@ -1,4 +1,4 @@
-"""The command ``python -m train.evaluate [uncertainty] CHECKPOINT [--data DIR]``; without a name top-1, top-5, loss."""
+"""The command ``python -m train.evaluate [robustness|uncertainty] CHECKPOINT``; without a name top-1, top-5, loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import tyro
 
 from dali_cutmix.files import write_atomically
-from train import classification, uncertainty
+from train import classification, robustness, uncertainty
 from train.checkpoint import find
 from train.distributed import Ranks, join
 from train.trained import open_trained, val_folder
@@ -99,10 +99,13 @@ def accuracy(arguments: list[str]) -> None:
 def main() -> None:
     """The command that the first argument names, or accuracy."""
     name, *rest = sys.argv[1:] or [""]
-    if name == "uncertainty":
-        uncertainty.main(rest)
-    else:
-        accuracy(sys.argv[1:])
+    match name:
+        case "robustness":
+            robustness.main(rest)
+        case "uncertainty":
+            uncertainty.main(rest)
+        case _:
+            accuracy(sys.argv[1:])
 
 
 if __name__ == "__main__":

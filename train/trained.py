@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
+import dali_cutmix as dc
+from pipelines import imagenet
 from train import classification, models
 from train.checkpoint import Checkpoint, find
 from train.config import Config
@@ -75,3 +79,24 @@ def val_folder(config: Config, data: Path | None) -> Path:
     if data is None:
         return classification.data_folder(config) / "val"
     return data / "val" if (data / "val").is_dir() else data
+
+
+def val_images(trained: Trained, samples: Sequence[tuple[Path, int]], ranks: Ranks) -> dc.Loader:
+    """Listed images and labels as validation sees them, in the list's order, every one once over all processes.
+
+    Raises:
+        ValueError: there are fewer images than processes.
+    """
+    if len(samples) < ranks.world_size:
+        where = samples[0][0].parent
+        raise ValueError(f"{where}: {len(samples)} images for {ranks.world_size} processes; start fewer.")
+    return imagenet.val(
+        partial(dc.read_files, samples),
+        batch_size=classification.share_of_batch(trained.config.batch_size, ranks),
+        size=trained.config.crop,
+        resize=trained.config.val_resize,
+        device=str(ranks.device),
+        shard=ranks.shard,
+        num_threads=trained.config.num_threads,
+        channels_last=trained.config.channels_last,
+    )

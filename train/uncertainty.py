@@ -6,7 +6,6 @@ import json
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,14 +15,13 @@ import tyro
 import dali_cutmix as dc
 from dali_cutmix.files import write_atomically
 from dali_cutmix.folder import EXTENSIONS
-from pipelines import imagenet
 from train import classification
 from train.checkpoint import find
 from train.confidence import NOISES, confidences, noise
 from train.distributed import Ranks, join
 from train.figures import histogram
 from train.out_of_distribution import detection
-from train.trained import Trained, open_trained, val_folder
+from train.trained import open_trained, val_folder, val_images
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def evaluate(options: Options, ranks: Ranks) -> tuple[dict[str, Any], dict[str, 
     classification.check_classes(trained.checkpoint.classes, inside.classes, folder)
     sets: dict[str, Any] = {"in-distribution": (images for images, _ in inside)}
     for name, paths in listings.items():
-        sets[name] = (images for images, _ in image_loader(trained, paths, ranks))
+        sets[name] = (images for images, _ in val_images(trained, [(path, 0) for path in paths], ranks))
     for kind in NOISES if options.noise_images else ():
         batch_size = classification.share_of_batch(trained.config.batch_size, ranks)
         sets[kind] = noise(kind, options.noise_images, trained.config.crop, batch_size, ranks, options.seed)
@@ -130,22 +128,6 @@ def list_images(folder: Path) -> list[Path]:
     if not found:
         raise ValueError(f"{folder}: no image in it ({', '.join(EXTENSIONS)} are read); give a folder with images.")
     return found
-
-
-def image_loader(trained: Trained, paths: list[Path], ranks: Ranks) -> dc.Loader:
-    """Images as validation sees them, every one once over all processes."""
-    if len(paths) < ranks.world_size:
-        raise ValueError(f"{paths[0].parent}: {len(paths)} images for {ranks.world_size} processes; use fewer.")
-    return imagenet.val(
-        partial(dc.read_files, [(path, 0) for path in paths]),
-        batch_size=classification.share_of_batch(trained.config.batch_size, ranks),
-        size=trained.config.crop,
-        resize=trained.config.val_resize,
-        device=str(ranks.device),
-        shard=ranks.shard,
-        num_threads=trained.config.num_threads,
-        channels_last=trained.config.channels_last,
-    )
 
 
 def table(results: dict[str, Any]) -> str:

@@ -1,0 +1,206 @@
+"""The command ``python -m train.evaluate robustness CHECKPOINT --data DIR`` (paper, E.1)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+
+import dali_cutmix as dc
+from dali_cutmix.files import write_atomically
+from dali_cutmix.folder import scan_folder
+from train import classification
+from train import perturbations as p
+from train.checkpoint import find
+from train.distributed import Ranks, join
+from train.figures import curves
+from train.trained import Trained, open_trained, val_folder, val_images
+
+RULE = "right: the prediction is the label with the larger share, either label where both have half"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure a checkpoint on adversarial, occluded and in-between images: curves as PNG, numbers as CSV and JSON."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """Checkpoint (.pt), or a run folder, of which last.pt is taken."""
+    data: Path | None = None
+    """Folder with one folder for each class, or one that has it as val/; what it was trained on if not given."""
+    epsilons: tuple[float, ...] = (8,)
+    """FGSM: sizes of the perturbation, in levels of 255."""
+    steps: int = 15
+    """Hole sizes from 0 to the image's side, evenly."""
+    lambdas: int = 11
+    """Mixup's λ from 0 to 1, evenly."""
+    weights: Literal["auto", "model", "ema"] = "auto"
+    """Which weights: auto takes the averaged ones (ema) where the checkpoint has them."""
+    output: Path | None = None
+    """Where to write, with the endings .json, .csv and .png; CHECKPOINT with .robustness if not given."""
+    batch_size: int | None = None
+    """Images in one step over all processes; that of the training if not given."""
+    seed: int = 0
+    """Of the pairs."""
+    device: str = "auto"
+    """cpu, cuda, cuda:N, or auto: the GPU if there is one."""
+    num_threads: int | None = None
+    """Threads that decode, for each process; chosen by the loader if not given."""
+
+
+class Experiments:
+    """What is done to images, and how many predictions were right."""
+
+    def __init__(self, options: Options, size: int) -> None:
+        for name, value, least in (("steps", options.steps, 2), ("lambdas", options.lambdas, 2)):
+            if value < least:
+                raise ValueError(f"--{name} {value} given; it must be at least {least}.")
+        if not options.epsilons or not all(0 < epsilon <= 255 for epsilon in options.epsilons):
+            raise ValueError(f"--epsilons {options.epsilons} given; they are levels above 0, 255 at most.")
+        holes = [float(side) for side in np.unique(np.linspace(0, size, options.steps).round())]
+        self.size = size
+        self.parameters: dict[str, list[float]] = {
+            "fgsm": [0.0, *options.epsilons],
+            "occlusion-centre": holes,
+            "occlusion-boundary": holes,
+            "between-mixup": np.linspace(0, 1, options.lambdas).tolist(),
+            "between-cutmix": holes,
+        }
+
+    def share(self, name: str, parameter: float) -> float:
+        """Of the own label."""
+        if name == "between-mixup":
+            return parameter
+        return 1 - (parameter / self.size) ** 2 if name == "between-cutmix" else 1.0
+
+    def images(self, name: str, parameter: float, images: Tensor, partners: Tensor, signs: Tensor) -> Tensor:
+        """The perturbed batch."""
+        match name:
+            case "fgsm":
+                return p.fgsm(images, signs, parameter / 255)
+            case "occlusion-centre":
+                return p.occlude_centre(images, round(parameter))
+            case "occlusion-boundary":
+                return p.occlude_boundary(images, round(parameter))
+            case "between-mixup":
+                return p.between_mixup(images, partners, parameter)
+        return p.between_cutmix(images, partners, round(parameter))
+
+
+def right(predicted: Tensor, own: Tensor, other: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """How many predictions are the label with the larger share (either, where both have half), and how many either."""
+    is_own, either = predicted == own, (predicted == own) | (predicted == other)
+    larger = is_own if share > 0.5 else predicted == other if share < 0.5 else either
+    return larger.sum(), either.sum()
+
+
+def evaluate(options: Options, ranks: Ranks) -> dict[str, Any]:
+    """Measure a checkpoint.
+
+    Returns:
+        ``curves``: for each experiment a list of ``parameter``, ``top1`` and, of in-between samples, ``either`` in
+        percent; and what they belong to.
+
+    Raises:
+        FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; a wrong option.
+    """
+    trained = open_trained(
+        options.checkpoint,
+        ranks,
+        weights=options.weights,
+        batch_size=options.batch_size,
+        num_threads=options.num_threads,
+    )
+    experiments = Experiments(options, trained.config.crop)
+    folder = val_folder(trained.config, options.data)
+    files, labels, classes = scan_folder(folder)
+    classification.check_classes(trained.checkpoint.classes, classes, folder)
+    samples = [(folder / file, label) for file, label in zip(files, labels, strict=True)]
+    order = np.random.default_rng(options.seed).permutation(len(samples)).tolist()
+    images = val_images(trained, samples, ranks)
+    partners = val_images(trained, [samples[number] for number in order], ranks)
+    counts = count(trained, experiments, images, partners, ranks)
+    total = len(samples)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in experiments.parameters}
+    for (name, parameter), (larger, either) in counts.items():
+        row = {"parameter": parameter, "top1": 100 * larger / total}
+        found[name].append(row | ({"either": 100 * either / total} if name.startswith("between") else {}))
+    return {
+        "checkpoint": str(trained.path),
+        "weights": trained.weights,
+        "data": str(folder),
+        "images": total,
+        "pairs": f"{total}, each image with one of a random permutation, seed {options.seed}",
+        "between": RULE,
+        "curves": found,
+    }
+
+
+def count(
+    trained: Trained, experiments: Experiments, images: dc.Loader, partners: dc.Loader, ranks: Ranks
+) -> dict[tuple[str, float], tuple[float, float]]:
+    """Right predictions over all processes, by experiment and parameter: by the larger share, and by either label."""
+    keys = [(name, parameter) for name, values in experiments.parameters.items() for parameter in values]
+    sums = torch.zeros(len(keys), 2, dtype=torch.float64, device=ranks.device)
+    for (batch, own), (others, other) in zip(images, partners, strict=True):
+        if len(own) == 0:  # a process whose shard ended before the others'
+            continue
+        signs = p.gradient_sign(trained.model, batch, own)
+        for row, (name, parameter) in zip(sums, keys, strict=True):
+            perturbed = experiments.images(name, parameter, batch, others, signs)
+            with torch.inference_mode(), torch.autocast(ranks.device.type, torch.bfloat16, enabled=trained.config.amp):
+                predicted = trained.model(perturbed).argmax(dim=1)
+            row += torch.stack(right(predicted, own, other, experiments.share(name, parameter)))
+    found = ranks.sum(sums).tolist()
+    return {key: (larger, either) for key, (larger, either) in zip(keys, found, strict=True)}
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results for reading, a line for each experiment."""
+    lines = [f"top-1 accuracy in %, {results['images']} images; in-between samples: {results['between']}"]
+    for name, rows in results["curves"].items():
+        shown = "  ".join(f"{row['parameter']:g}: {row['top1']:.1f}" for row in rows)
+        lines.append(f"{name:20}{shown}")
+    return "\n".join(lines)
+
+
+def as_csv(results: dict[str, Any]) -> str:
+    """A row for each measurement."""
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, ["experiment", "parameter", "top1", "either"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"experiment": name, **row} for name, rows in results["curves"].items() for row in rows)
+    return stream.getvalue()
+
+
+def main(arguments: list[str]) -> None:
+    """Measure, print the table, write JSON, CSV and curves; whatever cannot be is told in a plain sentence."""
+    options = tyro.cli(Options, prog="python -m train.evaluate robustness", args=arguments)
+    with ExitStack() as stack:
+        try:
+            ranks = stack.enter_context(join(options.device))
+            results = evaluate(options, ranks)
+            if ranks.is_first:
+                output = options.output or find(options.checkpoint).with_suffix(".robustness")
+                write = partial(_write, output)
+                print(table(results))
+                write("json", json.dumps(results, indent=2).encode())
+                write("csv", as_csv(results).encode())
+                write("png", curves({Path(results["checkpoint"]).parent.name: results["curves"]}))
+                print(f"written to {output}.json, .csv and .png")
+        except (ValueError, OSError, dc.DecodeError) as error:
+            sys.exit(f"error: {error}")
+
+
+def _write(output: Path, ending: str, content: bytes) -> None:
+    write_atomically(output.with_name(f"{output.name}.{ending}"), content)
