@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 
 from dali_cutmix.decode import MAX_PIXELS
-from dali_cutmix.fault import find_faults
+from dali_cutmix.fault import CHUNK_IMAGES, chunks, find_faults
 from dali_cutmix.files import write_atomically
 from dali_cutmix.folder import list_folders
 from dali_cutmix.manifest import is_packed
@@ -32,7 +32,6 @@ from dali_cutmix.tfrecord import TFRecords
 from dali_cutmix.webdataset import Tars
 
 KINDS = ("folder", "webdataset", "tfrecord", "recordio")
-_CHUNK_IMAGES, _CHUNK_BYTES = 64, 16 * 2**20  # decoded at once, hundreds of megabytes at most
 
 
 def kind_of(path: Path) -> str:
@@ -75,8 +74,8 @@ def check(source: Source, max_pixels: int, workers: int) -> Iterator[tuple[int, 
         How many samples were checked since the last time, and the bad ones among them by number, with the reason.
     """
     with ThreadPoolExecutor(workers) as pool:
-        read = in_order(pool, partial(_read, source), range(len(source)), ahead=2 * _CHUNK_IMAGES)
-        for chunk in _chunks(read):
+        read = in_order(pool, partial(_read, source), range(len(source)), ahead=2 * CHUNK_IMAGES)
+        for chunk in chunks(read, lambda result: len(result[1])):
             bad = {number: found for number, found in chunk if isinstance(found, str)}
             good = [(number, found) for number, found in chunk if not isinstance(found, str)]
             faults = find_faults([found for _, found in good], max_pixels, num_threads=workers)
@@ -88,18 +87,6 @@ def _read(source: Source, number: int) -> tuple[int, np.ndarray | str]:
         return number, source.encoded(number)
     except OSError as error:
         return number, f"cannot be read: {error.strerror or error}"
-
-
-def _chunks(read: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
-    chunk, size = [], 0
-    for number, found in read:
-        chunk.append((number, found))
-        size += len(found)
-        if len(chunk) == _CHUNK_IMAGES or size >= _CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Fault: what is wrong with encoded images, found by decoding them as a pipeline does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,8 @@ from nvidia.dali import fn, pipeline_def, types
 
 from dali_cutmix.decode import bounded
 
+CHUNK_IMAGES, CHUNK_BYTES = 64, 16 * 2**20
+"""Decoded at once: hundreds of megabytes of pixels at most."""
 _STARTS = {b"GIF8": "a GIF, which is not read", b"%PDF": "a PDF", b"RIFF": "a RIFF file", b"<": "a page of text"}
 _IMAGES = (b"\xff\xd8", b"\x89PNG", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P5", b"P6")
 
@@ -36,8 +38,22 @@ def find_faults(
         search(numbers[:half])
         search(numbers[half:])
 
-    search(rest)
+    for chunk in chunks(rest, lambda number: len(images[number])):
+        search(chunk)
     return dict(sorted(faults.items()))
+
+
+def chunks(items: Iterable[Any], size: Callable[[Any], int]) -> Iterator[list[Any]]:
+    """As many items as may be decoded at once, again and again; ``size`` is that of one, in bytes."""
+    chunk, total = [], 0
+    for item in items:
+        chunk.append(item)
+        total += size(item)
+        if len(chunk) == CHUNK_IMAGES or total >= CHUNK_BYTES:
+            yield chunk
+            chunk, total = [], 0
+    if chunk:
+        yield chunk
 
 
 def _decodes(images: list[np.ndarray], max_pixels: int, device_id: int | None, num_threads: int) -> bool:
