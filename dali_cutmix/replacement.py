@@ -51,12 +51,13 @@ class Replacement:
         It is the next good one in the list, and so mostly one of the same class.
         """
         own = self._source.own
+        first_good = next((number for number in own if number not in self._bad), None)
         found: dict[int, int] = {}
-        for number in (bad for bad in self.bad if bad in own):
-            following = (own[(number - own.start + step) % len(own)] for step in range(1, len(own)))
-            other = next((candidate for candidate in following if candidate not in self._bad), None)
-            if other is not None:
-                found[number] = other
+        if first_good is None:
+            return found
+        for number in (bad for bad in reversed(self.bad) if bad in own):
+            following = number + 1
+            found[number] = first_good if following == own.stop else found.get(following, following)
         return found
 
     def add(self, faults: Mapping[int, str], error: RuntimeError) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,16 @@ import pytest
 import tally
 from bad_files import BAD, GOOD
 from conftest import save
+from hypothesis import given
+from hypothesis import strategies as st
 from nvidia.dali import fn, pipeline_def
 from test_shards import overwrite, packed  # noqa: F401  (a fixture)
 
 import dali_cutmix as dc
 from dali_cutmix import running
+from dali_cutmix.listing import Listing
+from dali_cutmix.replacement import Replacement
+from dali_cutmix.source import Source
 from pipelines import imagenet
 
 
@@ -247,6 +253,32 @@ def test_a_row_of_bad_files_costs_one_failed_batch(folder, kind, tmp_path, monke
     tally.assert_none_lost(set(range(40)) - bad, found)
     assert len(looks) <= 2
     assert len(entries(tmp_path / "bad.jsonl")) == 24
+
+
+@given(st.integers(1, 12), st.sets(st.integers(0, 11)), st.integers(1, 3), st.integers(0, 2), st.booleans())
+def test_each_bad_sample_is_replaced_by_the_next_good_one_of_its_shard(total, bad, world_size, rank, shuffled):
+    if rank >= world_size or world_size > total:
+        return
+    seed = 0 if shuffled else None
+    source = Source(Listing.numbers(total), shard=(rank, world_size), seed=seed, digest="")
+    replacement = Replacement(source, 1.0, "bad.jsonl")
+    replacement.set(number for number in bad if number < total)
+    own = list(source.own)
+    expected = {}
+    for i, number in enumerate(own):
+        following = [*own[i + 1 :], *own[:i]]
+        good = [other for other in following if other not in bad]
+        if number in bad and good:
+            expected[number] = good[0]
+    assert replacement.substitutes == expected
+
+
+def test_a_hundred_thousand_bad_samples_are_replaced_in_no_time():
+    replacement = Replacement(Source(Listing.numbers(200_000), digest=""), 1.0, "bad.jsonl")
+    began = time.perf_counter()
+    replacement.set(range(50_000, 150_000))
+    assert set(replacement.substitutes.values()) == {150_000}
+    assert time.perf_counter() - began < 5
 
 
 # Giving up
