@@ -8,7 +8,7 @@ import torch
 
 from bench.contenders import Settings
 from bench.photos import Photos, long_epoch, open_photos
-from train.files import cache_folder
+from dali_cutmix.cache import cache_folder
 
 
 def check_least(least: int, **given: int) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from nvidia.dali import Pipeline
 
+from dali_cutmix.varint import varint
+
 _OPERATOR = 1 << 3 | 2  # protobuf: field 1, with a length
 
 
@@ -49,16 +51,6 @@ def build_reader(pipeline: Pipeline, checkpoint: bytes, reader: str) -> Pipeline
     return build(template, b"".join(entries))
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
-
-
 def _entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
     """Split a checkpoint (a protobuf message, operators in field 1, each with its name in field 1) into its entries.
 
@@ -68,13 +60,13 @@ def _entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
     at = 0
     while at < len(checkpoint):
         start = at
-        key, at = _varint(checkpoint, at)
-        value, at = _varint(checkpoint, at)
+        key, at = varint(checkpoint, at)
+        value, at = varint(checkpoint, at)
         inside = at
         if key & 7 == 2:
             at += value
         name = None
         if key == _OPERATOR:
-            length, inside = _varint(checkpoint, inside + 1)
+            length, inside = varint(checkpoint, inside + 1)
             name = checkpoint[inside : inside + length].decode()
         yield name, checkpoint[start:at]

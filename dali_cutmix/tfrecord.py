@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dali_cutmix.records import InFiles, index_lines
+from dali_cutmix.varint import varint
 
 _HEADER, _FOOTER = 12, 4  # bytes: length and its checksum, checksum of the content
 
@@ -37,7 +38,7 @@ class TFRecords(InFiles):
         kind, label = found[self._label]
         if kind != _INT64:
             raise ValueError(f"its feature {self._label!r} is no int64")
-        number = _varint(label, 0)[0] - self._first_label
+        number = varint(label, 0)[0] - self._first_label
         if number < 0:
             raise ValueError(f"its label is {number + self._first_label}, below first_label={self._first_label}")
         return np.frombuffer(found[self._image][1], np.uint8), number
@@ -62,30 +63,20 @@ def _places(path: Path) -> np.ndarray:
 _INT64, _VARINT, _DELIMITED = 3, 0, 2
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
-
-
 def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Number and content of every field that has a length."""
     at = 0
     try:
         while at < len(data):
-            key, at = _varint(data, at)
+            key, at = varint(data, at)
             if key & 7 == _VARINT:
                 start = at
-                _, at = _varint(data, at)
+                _, at = varint(data, at)
                 yield key >> 3, data[start:at]
                 continue
             if key & 7 != _DELIMITED:
                 raise ValueError("it is no tf.train.Example")
-            size, at = _varint(data, at)
+            size, at = varint(data, at)
             if at + size > len(data):
                 raise ValueError("it is no tf.train.Example, or a damaged one")
             yield key >> 3, data[at : at + size]

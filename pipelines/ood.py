@@ -42,17 +42,28 @@ def small(
     return dc.Loader(graph())
 
 
+def list_images(folder: Path) -> list[Path]:
+    """All images below a folder, sorted.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no image.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder; wanted is one with images.")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    if not found:
+        raise ValueError(f"{folder}: no image in it; give a folder with images ({', '.join(EXTENSIONS)} are read).")
+    return found
+
+
 def choose(source: Path, images: int, seed: int) -> list[Path]:
     """So many images below a folder, by chance where there are more; sorted.
 
     Raises:
         FileNotFoundError, ValueError: no such folder, or no images in it.
     """
-    if not source.is_dir():
-        raise FileNotFoundError(f"{source}: no such folder; wanted is one with images.")
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in EXTENSIONS)
-    if not found:
-        raise ValueError(f"{source}: no image in it; give a folder with images.")
+    found = list_images(source)
     return sorted(random.Random(seed).sample(found, min(images, len(found))))
 
 

@@ -15,8 +15,8 @@ from bench.__main__ import main
 from bench.contenders import CONTENDERS, Contender
 from bench.packed import as_files
 from bench.report import print_table
+from dali_cutmix.cache import cache_folder
 from dali_cutmix.shards import Shards
-from train.files import cache_folder
 
 SIZE, BATCH = 32, 4
 SMALL = ["--size", str(SIZE), "--batch-size", str(BATCH), "--seconds", "0.2", "--rounds", "1", "--threads", "1"]

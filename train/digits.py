@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from train.files import cache_folder, make_atomically
+from dali_cutmix.cache import cache_folder
+from train.files import make_atomically
 
 COLUMNS = ("split", "path", "label", "x1", "y1", "x2", "y2", "width", "height", "digit")
 

@@ -52,13 +52,7 @@ def evaluate(options: Options, ranks: Ranks) -> Results:
         FileNotFoundError: no such checkpoint or data.
         ValueError: the checkpoint is none, or does not fit the data or this version's models.
     """
-    trained = open_trained(
-        options.checkpoint,
-        ranks,
-        weights=options.weights,
-        batch_size=options.batch_size,
-        num_threads=options.num_threads,
-    )
+    trained = open_trained(options, ranks)
     folder = val_folder(trained.config, options.data)
     loader = classification.val_loader(trained.config, ranks, folder)
     classification.check_classes(trained.checkpoint.classes, loader.classes, folder)

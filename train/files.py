@@ -1,17 +1,11 @@
-"""Files and folders that are made once and kept; the cache folder."""
+"""Files and folders that are made once and kept."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-
-
-def cache_folder() -> Path:
-    """Where made files are kept between runs: ``$XDG_CACHE_HOME/dali_cutmix``, or below ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dali_cutmix"
 
 
 def make_atomically(path: Path, make: Callable[[Path], None]) -> None:

@@ -114,13 +114,7 @@ def evaluate(options: Options, ranks: Ranks) -> dict[str, Any]:
     Raises:
         FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; a wrong option.
     """
-    trained = open_trained(
-        options.checkpoint,
-        ranks,
-        weights=options.weights,
-        batch_size=options.batch_size,
-        num_threads=options.num_threads,
-    )
+    trained = open_trained(options, ranks)
     experiments = Experiments(options, trained.config.crop)
     folder = val_folder(trained.config, options.data)
     files, labels, classes = scan_folder(folder)

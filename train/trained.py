@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -34,21 +35,32 @@ class Trained:
     """Which ones: "model" or "ema"."""
 
 
-def open_trained(
-    path: Path, ranks: Ranks, *, weights: str = "auto", batch_size: int | None = None, num_threads: int | None = None
-) -> Trained:
+class Asked(Protocol):
+    """What all evaluators' options say of the checkpoint."""
+
+    @property
+    def checkpoint(self) -> Path: ...  # noqa: D102
+    @property
+    def weights(self) -> str: ...  # noqa: D102
+    @property
+    def batch_size(self) -> int | None: ...  # noqa: D102
+    @property
+    def num_threads(self) -> int | None: ...  # noqa: D102
+
+
+def open_trained(asked: Asked, ranks: Ranks) -> Trained:
     """Load a checkpoint, or a run folder's last one.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: it is none, or does not fit this version's models.
     """
-    path = find(path)
+    path = find(asked.checkpoint)
     checkpoint = Checkpoint.load(path)
     config = Config.from_dict(checkpoint.config)
-    batch_size = config.batch_size if batch_size is None else batch_size
-    config = dataclasses.replace(config, num_threads=num_threads, batch_size=batch_size)
-    model, weights = load_model(checkpoint, path, weights)
+    batch_size = config.batch_size if asked.batch_size is None else asked.batch_size
+    config = dataclasses.replace(config, num_threads=asked.num_threads, batch_size=batch_size)
+    model, weights = load_model(checkpoint, path, asked.weights)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     return Trained(path, checkpoint, config, model.to(ranks.device).eval(), weights)

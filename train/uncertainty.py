@@ -14,7 +14,7 @@ import tyro
 
 import dali_cutmix as dc
 from dali_cutmix.files import write_atomically
-from dali_cutmix.folder import EXTENSIONS
+from pipelines.ood import list_images
 from train import classification
 from train.checkpoint import find
 from train.confidence import NOISES, confidences, noise
@@ -68,13 +68,7 @@ def evaluate(options: Options, ranks: Ranks) -> tuple[dict[str, Any], dict[str, 
     if not folders and not options.noise_images:
         raise ValueError("no --ood NAME=DIR given and --noise-images 0; there is nothing to tell apart.")
     listings = {name: list_images(folder) for name, folder in folders.items()}
-    trained = open_trained(
-        options.checkpoint,
-        ranks,
-        weights=options.weights,
-        batch_size=options.batch_size,
-        num_threads=options.num_threads,
-    )
+    trained = open_trained(options, ranks)
     folder = val_folder(trained.config, options.data)
     inside = classification.val_loader(trained.config, ranks, folder)
     classification.check_classes(trained.checkpoint.classes, inside.classes, folder)
@@ -112,21 +106,6 @@ def parse_sets(given: tuple[str, ...]) -> dict[str, Path]:
         if name in found or name in ("in-distribution", *NOISES):
             raise ValueError(f"--ood {text} given; another set has the name {name!r}.")
         found[name] = Path(folder)
-    return found
-
-
-def list_images(folder: Path) -> list[Path]:
-    """All images below a folder, sorted.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it holds no image.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; wanted is one with images.")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-    if not found:
-        raise ValueError(f"{folder}: no image in it ({', '.join(EXTENSIONS)} are read); give a folder with images.")
     return found
 
 
