@@ -5,9 +5,9 @@ from pathlib import Path
 from bench.photos import Photos, digest, long_epoch, repeats
 from dali_cutmix import pack
 from dali_cutmix.cache import cache_folder
+from dali_cutmix.files import make_atomically
 from dali_cutmix.folder import scan_folder
 from dali_cutmix.shards import Shards
-from train.files import make_atomically
 
 QUALITY = 90
 EPOCH = 8_000

@@ -1,6 +1,9 @@
 """Writing so that a killed process or a full disk leaves what was there or what is new, never a part."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,3 +42,18 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
         kept = "; the previous one is intact" if path.exists() else ""
         raise OSError(error.errno, f"could not be saved ({error.strerror}){kept}", str(path)) from error
+
+
+def make_atomically(path: Path, make: Callable[[Path], None]) -> None:
+    """Let ``make`` write a file or folder beside ``path`` and move it there whole; the first of several wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        make(scratch / path.name)
+        try:
+            (scratch / path.name).rename(path)
+        except OSError:
+            if not path.exists():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from bench import photos
-from train.files import make_atomically
+from dali_cutmix.files import make_atomically
 
 
 def digest(folder):

@@ -6,6 +6,8 @@ Real JPEGs from what pip installs, laid out as users lay out theirs::
     ROOT/val/…
     ROOT/boxes.csv               where the digit lies in each scene
 
+And, apart, scenes without a digit (`backgrounds`), to tell from those.
+
 Nothing else in this project knows about it: to every command it is one more folder of classes.
 """
 
@@ -21,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from dali_cutmix.cache import cache_folder
-from train.files import make_atomically
+from dali_cutmix.files import make_atomically
 
 COLUMNS = ("split", "path", "label", "x1", "y1", "x2", "y2", "width", "height", "digit")
 
@@ -71,6 +73,38 @@ def digits(parent: Path | None = None, parameters: Digits = Digits()) -> Path:
     return root
 
 
+def backgrounds(parent: Path | None = None, images: int = 500, parameters: Digits = Digits()) -> Path:
+    """Return a folder with scenes that show no digit, an out-of-distribution set, building it on the first call.
+
+    Args:
+        parent, parameters: see `digits`.
+        images: how many.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    parent = cache_folder() if parent is None else parent
+    root = parent / f"backgrounds-{images}-{parameters.digest}"
+
+    def build(target: Path) -> None:
+        photos = _photos()
+        target.mkdir()
+        for number in range(images):
+            rng = np.random.default_rng([parameters.seed, 1_000_000, number])  # no digit has this number
+            scene = Image.fromarray(np.floor(_background(photos, rng, parameters) + 0.5).astype(np.uint8))
+            scene.save(target / f"{number:04d}.jpg", quality=parameters.quality)
+
+    if not root.is_dir():
+        make_atomically(root, build)
+    return root
+
+
+def _photos() -> list[Image.Image]:
+    from sklearn.datasets import load_sample_images  # a second's import that only the first run needs
+
+    return [Image.fromarray(photo) for photo in load_sample_images().images]
+
+
 def split(labels: np.ndarray, parameters: Digits) -> dict[str, np.ndarray]:
     """Divide the digits, class by class, into ``train`` and ``val`` index arrays that share none."""
     rng = np.random.default_rng(parameters.seed)
@@ -85,11 +119,11 @@ def split(labels: np.ndarray, parameters: Digits) -> dict[str, np.ndarray]:
 
 def _build(root: Path, parameters: Digits) -> None:
     # Imported here: a second's import that only the first run needs.
-    from sklearn.datasets import load_digits, load_sample_images
+    from sklearn.datasets import load_digits
 
     glyphs, labels = load_digits(return_X_y=True)
     glyphs = (glyphs.reshape(-1, 8, 8) / 16).astype(np.float32)
-    photos = [Image.fromarray(photo) for photo in load_sample_images().images]
+    photos = _photos()
     scenes = {"train": parameters.train_scenes, "val": parameters.val_scenes}
     with (root / "boxes.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")

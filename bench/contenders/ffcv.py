@@ -20,8 +20,8 @@ from tqdm import tqdm
 from bench.contenders import Batch, Settings
 from bench.packed import as_files
 from bench.photos import digest
+from dali_cutmix.files import make_atomically
 from dali_cutmix.folder import scan_folder
-from train.files import make_atomically
 
 MEAN = np.array([123.675, 116.28, 103.53])
 STD = np.array([58.395, 57.12, 57.375])
