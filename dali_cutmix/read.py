@@ -94,7 +94,7 @@ def read_folder(
         source = Source(packed, classes=classes, num_classes=len(classes), digest=packed.digest, **order)
         return nodes_of(source, num_classes)
     listing, classes = list_folders(roots, cache)
-    digest = _digest(listing, classes)
+    digest = digest_of(listing.digest, classes)
     below = os.path.commonpath(roots)
     source = Source(listing, root=below, classes=classes, num_classes=len(classes), digest=digest, **order)
     return nodes_of(source, num_classes)
@@ -137,7 +137,7 @@ def read_files(
         seed=seed if shuffle else None,
         classes=names,
         num_classes=len(names) or largest + 1,
-        digest=_digest(listing, names),
+        digest=digest_of(listing.digest, names),
     )
     return nodes_of(source, num_classes)
 
@@ -180,5 +180,6 @@ def local_paths(paths: Paths, verb: str) -> list[str]:
     return found
 
 
-def _digest(listing: Listing, classes: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join([listing.digest, *classes]).encode(errors="surrogateescape")).hexdigest()
+def digest_of(samples: str, classes: Sequence[str]) -> str:
+    """Of what is read: the samples' own digest with the classes' names."""
+    return hashlib.sha256("\0".join([samples, *classes]).encode(errors="surrogateescape")).hexdigest()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dali_cutmix.graph import notes
-from dali_cutmix.read import Paths, check_shard, local_paths, nodes_of
+from dali_cutmix.read import Paths, check_shard, digest_of, local_paths, nodes_of
 from dali_cutmix.recordio import RecordIO
 from dali_cutmix.records import InFiles
 from dali_cutmix.source import Source
@@ -87,11 +87,14 @@ def read_recordio(
     shuffle: bool = True,
     seed: int = 0,
     num_classes: int | None = None,
+    classes: Sequence[str] = (),
 ) -> tuple[Any, Any]:
     """Read MXNet's RecordIO files; all samples are reshuffled in every epoch, as those of a folder.
 
     Args:
         paths: .rec files, or patterns. An index (.idx, by ``im2rec`` or ``rec2idx``) beside a file is used.
+        classes: their names, for ``Loader.classes``, all of them: which labels there are is not known before they are
+            read, so that one without a name is noticed no earlier than in the batch that mixes it.
         shard, shuffle, seed, num_classes: see :func:`read_folder`.
 
     Returns:
@@ -101,17 +104,25 @@ def read_recordio(
         FileNotFoundError: no such file.
         ValueError: a file is cut off or none of RecordIO, or its index is damaged.
     """
-    return _read_records(RecordIO(files_of(paths, "read_recordio")), shard, shuffle, seed, num_classes)
+    records = RecordIO(files_of(paths, "read_recordio"))
+    return _read_records(records, shard, shuffle, seed, num_classes, tuple(classes))
 
 
 def _read_records(
-    records: InFiles, shard: tuple[int, int], shuffle: bool, seed: int, num_classes: int | None
+    records: InFiles,
+    shard: tuple[int, int],
+    shuffle: bool,
+    seed: int,
+    num_classes: int | None,
+    classes: tuple[str, ...] = (),
 ) -> tuple[Any, Any]:
     notes()
     check_shard(shard)
     if not len(records):
         raise ValueError(f"{records.paths[0]}: no samples in {len(records.paths)} files; give files that have some.")
-    source = Source(records, shard=shard, seed=seed if shuffle else None, digest=records.digest)
+    order: Any = {"shard": shard, "seed": seed if shuffle else None}
+    digest = digest_of(records.digest, classes) if classes else records.digest
+    source = Source(records, classes=classes, num_classes=len(classes), digest=digest, **order)
     return nodes_of(source, num_classes)
 
 

@@ -1,7 +1,9 @@
-"""RecordIO: files of MXNet, written by ``im2rec``: a header with the label before each encoded image."""
+"""RecordIO: files of MXNet, as ``im2rec`` writes them: a header with the label before each encoded image."""
 
+import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ _MAGIC = struct.pack("<I", 0xCED7230A)
 _PART = struct.Struct("<4sI")  # magic number; 3 bits: which part of a record, 29 bits: its length
 _IMAGE = struct.Struct("<IfQQ")  # number of labels (0: the one that follows), label, two identifiers
 _LENGTH = (1 << 29) - 1
+_LABEL = 1 << 24  # the last whole number up to which float32 holds all
 
 
 class RecordIO(InFiles):
@@ -77,3 +80,36 @@ def _scan(path: Path) -> Iterator[int]:
             at += _PART.size + -(-(field & _LENGTH) // 4) * 4
     if at > length:
         raise ValueError(f"{path}: cut off at byte {length}, its last record ends at {at}; copy it again.")
+
+
+def write_recordio(path: Path, samples: Iterable[tuple[bytes, int]]) -> None:
+    """Write samples to a RecordIO file, and its index beside it with the ending .idx, byte for byte as ``im2rec`` does.
+
+    Args:
+        samples: encoded image and label of each, in the order in which they are read again.
+
+    Raises:
+        ValueError: the format cannot hold a label or an image.
+        OSError: the files cannot be written; a part of them may be left.
+    """
+    with path.open("wb") as file, path.with_suffix(".idx").open("w") as index:
+        for number, (encoded, label) in enumerate(samples):
+            if not (isinstance(label, Integral) and 0 <= label <= _LABEL and len(encoded) <= _LENGTH - _IMAGE.size):
+                raise ValueError(
+                    f"{path}, record {number}: label {label!r} with {len(encoded)} bytes given; allowed are whole "
+                    f"numbers from 0 to {_LABEL}, exact in float32, and {_LENGTH - _IMAGE.size} bytes at most."
+                )
+            content = _IMAGE.pack(0, label, number, 0) + encoded
+            index.write(f"{number}\t{file.tell()}\n")
+            file.write(_cut(content))
+
+
+def _cut(content: bytes) -> bytes:
+    """A record with its parts: a magic number at a multiple of four, where one could begin, is where it is cut."""
+    cuts = [found.start() for found in re.finditer(re.escape(_MAGIC), content) if found.start() % 4 == 0]
+    parts = [content[a:b] for a, b in zip([0, *(cut + 4 for cut in cuts)], [*cuts, len(content)], strict=True)]
+    kinds = [1, *[2] * (len(parts) - 2), 3] if cuts else [0]
+    return b"".join(
+        _PART.pack(_MAGIC, kind << 29 | len(part)) + part + bytes(-len(part) % 4)
+        for kind, part in zip(kinds, parts, strict=True)
+    )

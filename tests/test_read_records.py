@@ -12,7 +12,7 @@ from nvidia.dali import fn, pipeline_def, tfrecord
 from record_fixtures import MAGIC, by_dali, record, write_recordio, write_tfrecord, write_webdataset
 
 import dali_cutmix as dc
-from dali_cutmix import records
+from dali_cutmix import recordio, records
 from pipelines import imagenet
 
 KINDS = ["webdataset", "tfrecord", "recordio"]
@@ -366,3 +366,67 @@ def test_a_label_that_is_no_whole_number_is_named(tmp_path, samples):
     ):
         list(loader_of(partial(dc.read_recordio, path), "val", batch_size=1))
     tally.count("bad")
+
+
+@pytest.fixture
+def awkward():
+    """Samples whose records hold the magic number where it must be cut out, and where it must not."""
+    content = [b"", b"x", b"abc" * 50, MAGIC, MAGIC * 3, b"12" + MAGIC, b"1234" + MAGIC + b"56" + MAGIC + b"78" + MAGIC]
+    return [(encoded, label) for label, encoded in enumerate(content)]
+
+
+def test_what_is_written_is_read_again(tmp_path, samples, awkward):
+    recordio.write_recordio(tmp_path / "a.rec", [*samples, *awkward])
+    read = partial(dc.read_recordio, tmp_path / "a.rec")
+    assert delivered(read) == [*samples, *awkward]
+    (tmp_path / "a.idx").unlink()
+    assert delivered(read) == [*samples, *awkward]
+
+
+def test_what_is_written_is_what_dalis_own_reader_and_mxnets_layout_have(tmp_path, samples, awkward):
+    recordio.write_recordio(tmp_path / "ours.rec", [*samples, *awkward])
+    theirs = write_recordio(tmp_path, [*samples, *awkward], index=True)
+    for ending in (".rec", ".idx"):
+        assert (tmp_path / "ours").with_suffix(ending).read_bytes() == theirs.with_suffix(ending).read_bytes()
+
+    @pipeline_def(batch_size=len(samples), num_threads=1, device_id=None)
+    def graph():
+        return tuple(fn.readers.mxnet(path=[str(tmp_path / "ours.rec")], index_path=[str(tmp_path / "ours.idx")]))
+
+    assert by_dali(graph()) == samples
+
+
+@pytest.mark.parametrize("label", [-1, 2**24 + 1, 0.5, "cat", None])
+def test_a_label_that_float32_does_not_hold_is_not_written(tmp_path, label):
+    with pytest.raises(ValueError, match=rf"a\.rec, record 1: label {label!r} with 1 bytes given; .*0 to 16777216"):
+        recordio.write_recordio(tmp_path / "a.rec", [(b"x", 0), (b"x", label)])
+
+
+def test_a_sample_too_large_for_a_record_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(recordio, "_LENGTH", 1000)
+    with pytest.raises(ValueError, match=r"record 0: label 0 with 1001 bytes given; .*976 bytes at most"):
+        recordio.write_recordio(tmp_path / "a.rec", [(b"x" * 1001, 0)])
+
+
+def test_classes_of_records_may_be_named(tmp_path, samples):
+    path = write_recordio(tmp_path, samples, True)
+    names = ["ant", "bee", "cat", "dog"]
+    loader = loader_of(partial(dc.read_recordio, path, classes=names), num_classes=None)
+    assert loader.classes == tuple(names)
+    assert loader.num_classes == 4
+    assert next(iter(loader))[1].shape == (7, 4)
+    assert loader_of(partial(dc.read_recordio, path)).classes == ()
+
+
+def test_a_state_of_other_class_names_is_refused(tmp_path, samples):
+    path = write_recordio(tmp_path, samples, True)
+    one, two = (loader_of(partial(dc.read_recordio, path, classes=names)) for names in ("abcd", "abdc"))
+    with pytest.raises(ValueError, match=r"files: '[0-9a-f]+' saved, '[0-9a-f]+' here"):
+        two.load_state_dict(one.state_dict())
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_fewer_names_than_labels_are_noticed_at_the_label_that_has_none(tmp_path, samples, fused):
+    read = partial(dc.read_recordio, write_recordio(tmp_path, samples, True), classes="abc")
+    with pytest.raises((ValueError, RuntimeError), match=r"label 3 read with num_classes=3; labels are 0 to 2"):
+        list(loader_of(read, num_classes=None, fused=fused))

@@ -1,0 +1,199 @@
+"""CIFAR-10 and CIFAR-100 as they are handed out: four archives, and the folders that these unpack to."""
+
+import gzip
+import os
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+
+from pipelines.cifar_pickle import PIXELS, pickled_images, pickled_names
+
+SITE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+
+
+def _listed_names(content: bytes) -> list[str]:
+    return content.decode().split("\n")
+
+
+def _binary_images(label_bytes: int, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    if len(content) % (label_bytes + PIXELS):
+        raise ValueError(f"{len(content)} bytes, no multiple of {label_bytes + PIXELS}")
+    rows = np.frombuffer(content, np.uint8).reshape(-1, label_bytes + PIXELS)
+    return rows[:, label_bytes:], rows[:, label_bytes - 1]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One of the four forms."""
+
+    archive: str
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    names: str
+    """File with the names of the classes."""
+    read_names: Callable[[bytes], list[str]]
+    read_images: Callable[[bytes], tuple[np.ndarray, Any]]
+    """Rows of N×3072 uint8, red before green before blue, and N labels."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All that is read."""
+        return (self.names, *self.train, *self.val)
+
+
+_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+LAYOUTS = {
+    "cifar-10-batches-py": Layout(
+        "cifar-10-python.tar.gz",
+        _BATCHES,
+        ("test_batch",),
+        "batches.meta",
+        partial(pickled_names, "label_names"),
+        partial(pickled_images, "labels"),
+    ),
+    "cifar-100-python": Layout(
+        "cifar-100-python.tar.gz",
+        ("train",),
+        ("test",),
+        "meta",
+        partial(pickled_names, "fine_label_names"),
+        partial(pickled_images, "fine_labels"),
+    ),
+    "cifar-10-batches-bin": Layout(
+        "cifar-10-binary.tar.gz",
+        tuple(f"{name}.bin" for name in _BATCHES),
+        ("test_batch.bin",),
+        "batches.meta.txt",
+        _listed_names,
+        partial(_binary_images, 1),
+    ),
+    "cifar-100-binary": Layout(
+        "cifar-100-binary.tar.gz",
+        ("train.bin",),
+        ("test.bin",),
+        "fine_label_names.txt",
+        _listed_names,
+        partial(_binary_images, 2),  # the coarse label, then the fine one
+    ),
+}
+"""By the folder in the archive."""
+_ARCHIVES = [layout.archive for layout in LAYOUTS.values()]
+_WANTED = f"{', '.join(_ARCHIVES[:-1])} or {_ARCHIVES[-1]} from {SITE}, or the folder that one unpacks to"
+
+
+def is_cifar(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is an archive of CIFAR, by its name or its first entry, or a folder with the files of one."""
+    path = Path(path)
+    if path.is_dir():
+        return _layout_of(path) is not None
+    if path.name in _ARCHIVES or not path.is_file():
+        return path.name in _ARCHIVES
+    try:
+        with tarfile.open(path) as archive:
+            first = archive.next()
+    except (tarfile.TarError, zlib.error, EOFError, OSError):
+        return False
+    return first is not None and PurePosixPath(first.name).parts[:1] in [(folder,) for folder in LAYOUTS]
+
+
+def _layout_of(folder: Path) -> Layout | None:
+    for layout in LAYOUTS.values():
+        if (folder / layout.names).is_file() and any((folder / name).is_file() for name in layout.train + layout.val):
+            return layout
+    return None
+
+
+class Cifar:
+    """An archive or its folder, in memory.
+
+    Args:
+        path: of it.
+
+    Raises:
+        FileNotFoundError: it, or a file in it, is missing.
+        ValueError: it is damaged, or none of CIFAR.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._layout, self._contents = _contents(path)
+        for name in self._layout.files:
+            if name not in self._contents:
+                raise FileNotFoundError(f"{path}: it has no {name}; download it again from {SITE}.")
+        self.classes: tuple[str, ...] = self._parsed(self._layout.names, self._names)
+
+    def images(self, split: Literal["train", "val"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Images, N×32×32×3 uint8 RGB, and labels, N int64, of one file after the other.
+
+        Raises:
+            ValueError: a file is damaged.
+        """
+        for name in {"train": self._layout.train, "val": self._layout.val}[split]:
+            yield self._parsed(name, self._images)
+
+    def _parsed(self, name: str, parse: Callable[[bytes], Any]) -> Any:
+        try:
+            return parse(self._contents[name])
+        except Exception as error:  # there is hardly one that damaged bytes do not make pickle raise
+            reason = str(error) or type(error).__name__
+            raise ValueError(
+                f"{self._path}: {name} is damaged or no file of CIFAR ({reason}); download it again from {SITE}."
+            ) from error
+
+    def _names(self, content: bytes) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in self._layout.read_names(content) if name.strip())
+        if not names:
+            raise ValueError("it has no names")
+        return names
+
+    def _images(self, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+        rows, given = self._layout.read_images(content)
+        labels = np.array(given)
+        if not len(rows):
+            raise ValueError("it has no images")
+        if labels.shape != (len(rows),):
+            raise ValueError(f"{len(rows)} images, {labels.size} labels")
+        if labels.dtype.kind not in "iu":
+            raise ValueError("its labels are no whole numbers")
+        wrong = labels[(labels < 0) | (labels >= len(self.classes))]
+        if wrong.size:
+            raise ValueError(f"a label is {wrong[0]}; they are 0 to {len(self.classes) - 1}")
+        return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels.astype(np.int64)
+
+
+def _contents(path: Path) -> tuple[Layout, dict[str, bytes]]:
+    """The layout, and what its files hold, by their names."""
+    if path.is_dir():
+        layout = _layout_of(path)
+        if layout is not None:
+            return layout, {name: (path / name).read_bytes() for name in layout.files if (path / name).is_file()}
+    elif path.exists():
+        for folder, contents in _members(path).items():
+            return LAYOUTS[folder], contents
+    else:
+        raise FileNotFoundError(f"{path}: no such file or folder; wanted is {_WANTED}.")
+    raise ValueError(f"{path}: no CIFAR in it; wanted is {_WANTED}.")
+
+
+def _members(path: Path) -> dict[str, dict[str, bytes]]:
+    """What is in an archive: folder, file, content."""
+    found: dict[str, dict[str, bytes]] = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                folder, name = ("", "", *PurePosixPath(member.name).parts)[-2:]
+                is_ours = member.isfile() and folder in LAYOUTS and name in LAYOUTS[folder].files
+                if is_ours and (file := archive.extractfile(member)):
+                    found.setdefault(folder, {})[name] = file.read()
+            while archive.fileobj and archive.fileobj.read(1 << 20):  # gzip's checksum is at the very end
+                pass
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path}: damaged or cut off ({reason}); download it again from {SITE}.") from error
+    return found
