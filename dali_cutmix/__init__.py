@@ -20,10 +20,12 @@ from dali_cutmix.losses import pair_cross_entropy, soft_cross_entropy
 from dali_cutmix.mixing import mix
 from dali_cutmix.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize
 from dali_cutmix.options import pipeline_options
+from dali_cutmix.padded import padded_crop
 from dali_cutmix.policies import CutMix, Cutout, Mixup, OneOf, Policy
 from dali_cutmix.read import read_files, read_folder
 from dali_cutmix.read_records import read_recordio, read_tfrecord, read_webdataset
 from dali_cutmix.resample import Resample
+from dali_cutmix.stretch import stretch_random_crop
 from dali_cutmix.targets import Targets
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "can_fuse",
     "mix",
     "normalize",
+    "padded_crop",
     "pair_cross_entropy",
     "pipeline_options",
     "random_crop",
@@ -56,4 +59,5 @@ __all__ = [
     "read_webdataset",
     "resize_center_crop",
     "soft_cross_entropy",
+    "stretch_random_crop",
 ]

@@ -21,7 +21,7 @@ def bounded(jpegs: Any, max_pixels: int) -> tuple[Any, Any]:
     return fn.reshape(jpegs, rel_shape=(shape[0:1] * shape[1:2] <= float(max_pixels)) * 1.0), shape
 
 
-def _noted(jpegs: Any, max_pixels: int, **crop: Any) -> tuple[Any, Any]:
+def noted(jpegs: Any, max_pixels: int, **crop: Any) -> tuple[Any, Any]:
     """Note down how a graph decodes, and bound its images."""
     if not (isinstance(max_pixels, int) and max_pixels >= 1):
         raise ValueError(f"max_pixels={max_pixels!r} given; it is width × height, a whole number of at least 1.")
@@ -47,7 +47,7 @@ def _is_range(value: Any) -> bool:
     return False
 
 
-def _decoder_options(hw_decoder_load: float, preallocate: tuple[int, int]) -> dict[str, Any]:
+def decoder_options(hw_decoder_load: float, preallocate: tuple[int, int]) -> dict[str, Any]:
     """Arguments for DALI's decoders; those for nvJPEG only where it decodes."""
     if not (isinstance(hw_decoder_load, (int, float)) and 0 <= hw_decoder_load <= 1):
         raise ValueError(f"hw_decoder_load={hw_decoder_load!r} given; it is a share of the batch, 0 to 1.")
@@ -95,13 +95,13 @@ def random_crop(
         raise ValueError(f"scale={scale!r} given; it is (smallest, largest) share of the area, above 0 and at most 1.")
     if not _is_range(ratio):
         raise ValueError(f"ratio={ratio!r} given; it is (smallest, largest) width:height, both above 0.")
-    encoded, _ = _noted(jpegs, max_pixels, scale=tuple(map(float, scale)), ratio=tuple(map(float, ratio)))
+    encoded, _ = noted(jpegs, max_pixels, scale=tuple(map(float, scale)), ratio=tuple(map(float, ratio)))
     return fn.decoders.image_random_crop(
         encoded,
         random_area=list(scale),
         random_aspect_ratio=list(ratio),
         num_attempts=10,
-        **_decoder_options(hw_decoder_load, preallocate),
+        **decoder_options(hw_decoder_load, preallocate),
     )
 
 
@@ -138,6 +138,7 @@ def resize_center_crop(
     size: int = 224,
     *,
     resize: int = 256,
+    stretch: bool = False,
     antialias: bool = True,
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
@@ -154,6 +155,7 @@ def resize_center_crop(
         jpegs: encoded bytes on the CPU, from a reader.
         size: side of the result in pixels, at most ``resize``.
         resize: shorter side before the crop, in pixels.
+        stretch: bring both sides to ``resize`` pixels instead, whatever the image's shape (paper, B).
         antialias: widen the bilinear filter on downscale, as torchvision does.
         hw_decoder_load, preallocate, max_pixels: see :func:`random_crop`.
 
@@ -164,10 +166,10 @@ def resize_center_crop(
     check_size("resize", resize)
     if resize < size:
         raise ValueError(f"resize={resize} given with size={size}; the shorter side must be at least the crop's.")
-    options = _decoder_options(hw_decoder_load, preallocate)
-    encoded, shape = _noted(jpegs, max_pixels, size=size, resize=resize, antialias=antialias)
+    options = decoder_options(hw_decoder_load, preallocate)
+    encoded, shape = noted(jpegs, max_pixels, size=size, resize=resize, stretch=stretch, antialias=antialias)
     shape = fn.cast(shape[:2], dtype=types.INT64)
-    sides = shape * resize // fn.reductions.min(shape)
+    sides = shape * 0 + resize if stretch else shape * resize // fn.reductions.min(shape)
     images = fn.decoders.image(encoded, **options)
     images = fn.resize(
         images, size=fn.cast(sides, dtype=types.FLOAT), interp_type=types.INTERP_LINEAR, antialias=antialias

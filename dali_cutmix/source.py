@@ -1,5 +1,6 @@
 """Source: where the samples of a graph come from, and how its reader gets at them."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -65,7 +66,9 @@ class Source:
 
     def name(self, number: int) -> str:
         """Path of a sample, or file and record."""
-        return self._records.name(number) if self._records else os.path.join(self._root, self._listing.name(number))
+        if self._records:
+            return self._records.name(self._listing.label(number))
+        return os.path.join(self._root, self._listing.name(number))
 
     def find(self, name: str) -> list[int]:
         """Samples that are read from a file, by its path or its name below the root."""
@@ -124,6 +127,18 @@ class Source:
         """Let pipelines that are built from now on read other samples in the place of some, by number."""
         self._file.write(self._listing.replaced(others))
 
+    def reorder(self, order: Sequence[int]) -> None:
+        """Read the samples in another order, from now on: a permutation of their numbers.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if sorted(order) != list(range(len(self))):
+            raise ValueError(f"an order of {len(order)} numbers given; wanted is a permutation of {len(self)} samples.")
+        self._listing = self._listing.replaced(dict(enumerate(order)))
+        self._file.write(self._listing)
+        self.digest = hashlib.sha256(f"{self.digest} {list(order)}".encode()).hexdigest()
+
     def encoded(self, number: int) -> np.ndarray:
         """The bytes of one sample, 1-D uint8.
 
@@ -131,7 +146,7 @@ class Source:
             OSError, RuntimeError: it cannot be read.
         """
         if self._records:
-            return self._records.read(number)[0]
+            return self._records.read(self._listing.label(number))[0]
         if "://" not in self._root:
             return np.fromfile(self.name(number), np.uint8)
         return read_by_dali(self.name(number))

@@ -29,6 +29,8 @@ def train(
     prefetch: int = 2,
     dtype: torch.dtype | str = torch.float32,
     channels_last: bool = False,
+    mean: tuple[float, ...] = dc.IMAGENET_MEAN,
+    std: tuple[float, ...] = dc.IMAGENET_STD,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     flip: float = 0.5,
@@ -57,6 +59,7 @@ def train(
         prefetch: batches that are prepared ahead.
         dtype: of the images: float32, float16 or bfloat16.
         channels_last: images in torch's channels_last memory format.
+        mean, std: of the pixels for each channel, in levels of 0 to 255.
         scale, ratio: the random crop's share of the area and width:height.
         flip: chance of a horizontal flip.
         fused: resample, flip, paste, normalize and cast in one compiled pass instead of DALI's operators: the same
@@ -77,7 +80,7 @@ def train(
         batch_size, device=device, num_threads=num_threads, prefetch=prefetch, seed=seed, shard=shard
     )
     sharing: Any = {"num_classes": num_classes, "targets": targets, "flip": flip}
-    output: Any = {"dtype": dtype, "channels_last": channels_last}
+    output: Any = {"mean": mean, "std": std, "dtype": dtype, "channels_last": channels_last}
     crop: Any = {"scale": scale, "ratio": ratio, "max_pixels": max_pixels}
     crop |= {"hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
     bad: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log}
@@ -110,6 +113,7 @@ def val(
     batch_size: int = 256,
     size: int = 224,
     resize: int = 256,
+    stretch: bool = False,
     num_classes: int | None = None,
     device: str | torch.device = "auto",
     shard: tuple[int, int] = (0, 1),
@@ -117,6 +121,8 @@ def val(
     prefetch: int = 2,
     dtype: torch.dtype | str = torch.float32,
     channels_last: bool = False,
+    mean: tuple[float, ...] = dc.IMAGENET_MEAN,
+    std: tuple[float, ...] = dc.IMAGENET_STD,
     max_pixels: int = dc.MAX_PIXELS,
     on_error: Literal["raise", "replace"] = "raise",
     max_bad: float = 0.01,
@@ -125,7 +131,8 @@ def val(
     """Every image exactly once, in sorted order: short side to ``resize``, centre crop, normalized.
 
     Pixels are torchvision's to 0.13 of 255 levels, as a mean over photographs (see ``dc.resize_center_crop``).
-    Arguments and errors are those of :func:`train`.
+    With ``stretch`` both sides are brought to ``resize`` (paper, B). Other arguments and errors are those of
+    :func:`train`.
 
     Returns:
         A loader of N×3×``size``×``size`` images and N int64 labels; the last batch is smaller.
@@ -136,8 +143,8 @@ def val(
     @pipeline_def
     def graph() -> Any:
         jpegs, labels = read(shard=shard, shuffle=False, num_classes=num_classes)
-        images = dc.resize_center_crop(jpegs, size, resize=resize, max_pixels=max_pixels)
-        return dc.normalize(images, dtype=dtype, channels_last=channels_last), labels
+        images = dc.resize_center_crop(jpegs, size, resize=resize, stretch=stretch, max_pixels=max_pixels)
+        return dc.normalize(images, mean=mean, std=std, dtype=dtype, channels_last=channels_last), labels
 
     options = dc.pipeline_options(batch_size, device=device, num_threads=num_threads, prefetch=prefetch, shard=shard)
     return dc.Loader(graph(**options), on_error=on_error, max_bad=max_bad, bad_log=bad_log)
