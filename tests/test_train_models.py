@@ -37,7 +37,7 @@ def test_torchvisions_models_come_untrained_with_the_wanted_classes():
     assert model.fc.out_features == 5
 
 
-@pytest.mark.parametrize(("name", "hint"), [("resnet5O", "did you mean resnet50"), ("?", "for example resnet10")])
+@pytest.mark.parametrize(("name", "hint"), [("resnet5O", "did you mean resnet50"), ("?", "for example resnet18")])
 def test_an_unknown_name_is_refused_with_a_near_one(name, hint):
     with pytest.raises(ValueError, match=f"no model '{name}'.*{hint}".replace("?", r"\?")):
         build(name, 10)

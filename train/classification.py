@@ -4,32 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
-from pipelines import imagenet
+from pipelines import cifar, cub, imagenet
 from train.config import Config
-from train.digits import digits
+from train.data import Split, open_split
 from train.distributed import Ranks
-
-
-def data_folder(config: Config) -> Path:
-    """The folder with ``train`` and ``val``; the embedded digits, built if need be, where none is given.
-
-    Raises:
-        FileNotFoundError: it, or one of the two, is missing.
-    """
-    if config.data is None:
-        return digits()
-    for name in ("train", "val"):
-        if not (config.data / name).is_dir():
-            raise FileNotFoundError(
-                f"--data {config.data}: it has no folder {name}; wanted is a folder with train and val, each with "
-                "one subfolder for each class."
-            )
-    return config.data
 
 
 def train_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc.Loader:
@@ -38,42 +22,53 @@ def train_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc
     Args:
         folder: of the run, for the list of bad files; the current one if not given.
     """
-    return imagenet.train(
-        data_folder(config) / "train",
-        batch_size=share_of_batch(config.batch_size, ranks),
-        size=config.size,
-        mix=config.policy(),
-        targets=config.targets,
-        device=str(ranks.device),
-        shard=ranks.shard,
-        seed=config.seed,
-        num_threads=config.num_threads,
-        channels_last=config.channels_last,
-        scale=config.scale,
-        ratio=config.ratio,
-        flip=config.flip,
-        on_error=config.on_error,
-        max_bad=config.max_bad,
-        bad_log=(folder or Path()) / "bad_files.jsonl",
-    )
+    arguments: dict[str, Any] = {
+        "batch_size": share_of_batch(config.batch_size, ranks),
+        "size": config.size,
+        "mix": config.policy(),
+        "targets": config.targets,
+        "seed": config.seed,
+        "flip": config.flip,
+        "on_error": config.on_error,
+        "max_bad": config.max_bad,
+        "bad_log": (folder or Path()) / "bad_files.jsonl",
+    }
+    read = open_split(config.data, "train").read
+    match config.augment:
+        case "resized-crop":
+            return imagenet.train(read, scale=config.scale, ratio=config.ratio, **arguments, **_output(config, ranks))
+        case "stretch-crop":
+            return cub.train(read, resize=config.val_resize, **arguments, **_output(config, ranks))
+        case _:
+            return cifar.train(read, padding=config.padding, **arguments, **_output(config, ranks))
 
 
-def val_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc.Loader:
-    """Validation batches of this process: every image once over all processes.
+def val_loader(config: Config, ranks: Ranks, split: Split | None = None) -> dc.Loader:
+    """Images as validation sees them, every one once over all processes.
 
     Args:
-        folder: of classes; ``val`` in the run's data if not given.
+        split: what to read; the run's own validation part if not given.
     """
     return imagenet.val(
-        data_folder(config) / "val" if folder is None else folder,
+        (split or open_split(config.data, "val")).read,
         batch_size=share_of_batch(config.batch_size, ranks),
         size=config.crop,
         resize=config.val_resize,
-        device=str(ranks.device),
-        shard=ranks.shard,
-        num_threads=config.num_threads,
-        channels_last=config.channels_last,
+        stretch=config.stretches,
+        **_output(config, ranks),
     )
+
+
+def _output(config: Config, ranks: Ranks) -> dict[str, Any]:
+    """Of any loader: where it runs, and how pixels come out."""
+    return {
+        "device": str(ranks.device),
+        "shard": ranks.shard,
+        "num_threads": config.num_threads,
+        "channels_last": config.channels_last,
+        "mean": config.mean,
+        "std": config.std,
+    }
 
 
 def share_of_batch(batch_size: int, ranks: Ranks) -> int:
@@ -91,25 +86,25 @@ def share_of_batch(batch_size: int, ranks: Ranks) -> int:
     return share
 
 
-def check_classes(expected: Sequence[str], found: Sequence[str], folder: Path) -> None:
+def check_classes(expected: Sequence[str], found: Sequence[str], where: str) -> None:
     """Refuse data whose labels mean other classes than a model's outputs.
 
     Args:
         expected: names of the model's classes, or of the training data's.
-        found: names of the class folders in ``folder``.
+        found: names of the classes in ``where``.
 
     Raises:
         ValueError: they differ; the message names how.
     """
     if len(expected) != len(found):
         raise ValueError(
-            f"{folder} has {len(found)} classes, the model {len(expected)}; give the data (or the checkpoint) "
+            f"{where} has {len(found)} classes, the model {len(expected)}; give the data (or the checkpoint) "
             "that belongs to it."
         )
     for label, (theirs, ours) in enumerate(zip(expected, found, strict=True)):
         if theirs != ours:
             raise ValueError(
-                f"{folder}: class {label} is {ours!r}, in the model it is {theirs!r}; the class folders must have "
+                f"{where}: class {label} is {ours!r}, in the model it is {theirs!r}; its classes must have "
                 "the names that the model was trained with."
             )
 

@@ -25,19 +25,29 @@ class Config:
 
     # Data
     data: Path | None = None
-    """Folder with train/ and val/, each with one folder for each class; the embedded digits if not given."""
+    """Folder with train/ and val/, each with one folder for each class; the folder CUB_200_2011; an archive of CIFAR;
+    the embedded digits if not given."""
     size: int = 224
     """Side of the images that the model sees, pixels."""
     val_size: int | None = None
     """The same for validation; --size if not given."""
     val_resize: int = 256
-    """Validation resizes the short side to this many pixels, then crops the centre."""
+    """Validation resizes the short side to this many pixels (stretch-crop: both sides), then crops the centre."""
+    augment: Literal["resized-crop", "stretch-crop", "pad-crop"] = "resized-crop"
+    """The random crop of training: of --scale and --ratio, resized; of the image stretched to --val-resize squared; or
+    of the image with --padding around it, not resized."""
     scale: tuple[float, float] = (0.08, 1.0)
     """Range of the random crop's area over the image's area."""
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     """Range of the random crop's width over height."""
+    padding: int = 4
+    """With pad-crop: black pixels on each side."""
     flip: float = 0.5
     """Chance of a horizontal flip."""
+    mean: tuple[float, float, float] = dc.IMAGENET_MEAN
+    """Of the pixels for red, green and blue, in levels of 255; the model sees (pixel - mean) / std."""
+    std: tuple[float, float, float] = dc.IMAGENET_STD
+    """Standard deviation of the pixels, in levels of 255."""
     batch_size: int = 256
     """Images in one step over all processes; also in one step of validation."""
     on_error: Literal["raise", "replace"] = "raise"
@@ -60,7 +70,10 @@ class Config:
 
     # Model and optimization
     model: str = "resnet50"
-    """resnet10 (small), or any classifier of torchvision."""
+    """resnet10 (small), pyramidnet200, resnet50_wsol, vgg16_gap, or any classifier of torchvision."""
+    init: Path | None = None
+    """Weights to start from, all but the last layer's: a checkpoint or run folder of this trainer, or a file of
+    torchvision's weights; random ones if not given."""
     epochs: int = 300
     """Passes over the training data."""
     lr: float = 0.1
@@ -71,6 +84,8 @@ class Config:
     """Epochs at which the step schedule divides the learning rate by ten."""
     warmup_epochs: float = 0.0
     """Epochs of linear warm-up, part of --epochs."""
+    last_layer_lr: float = 1.0
+    """The last layer's learning rate, in multiples of that of the others."""
     momentum: float = 0.9
     """Nesterov momentum."""
     weight_decay: float = 1e-4
@@ -108,9 +123,9 @@ class Config:
 
     def __post_init__(self) -> None:
         self.policy()  # refuses a wrong alpha, probability or length in the library's own words
-        for name in ("size", "val_resize", "batch_size", "epochs", "lr", "log_every"):
+        for name in ("size", "val_resize", "batch_size", "epochs", "lr", "last_layer_lr", "log_every"):
             _check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
-        for name in ("weight_decay", "warmup_epochs", "checkpoint_every", "seed"):
+        for name in ("weight_decay", "warmup_epochs", "checkpoint_every", "padding", "seed"):
             _check(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
         for name in ("num_threads", "cpu_threads", "val_size"):
             if (value := getattr(self, name)) is not None:
@@ -119,6 +134,10 @@ class Config:
         _check("max_bad", self.max_bad, 0 <= self.max_bad <= 1, "0 to 1, a share of the training images")
         for name in ("label_smoothing", "ema"):
             _check(name, getattr(self, name), 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        for value in self.std:
+            _check("std", value, value > 0, "above 0")
+        if self.augment not in ("resized-crop", "stretch-crop", "pad-crop"):
+            raise ValueError(f"--augment {self.augment!r} given; allowed are resized-crop, stretch-crop and pad-crop.")
         if self.schedule not in ("step", "cosine"):
             raise ValueError(f"--schedule {self.schedule!r} given; allowed are step and cosine.")
         if self.val_resize < self.crop:
@@ -136,6 +155,11 @@ class Config:
     def crop(self) -> int:
         """Side of validation's centre crop."""
         return self.val_size or self.size
+
+    @property
+    def stretches(self) -> bool:
+        """Whether images are stretched to a square, whatever their shape."""
+        return self.augment == "stretch-crop"
 
     def policy(self) -> dc.Policy | None:
         """The mixing policy that these options name."""
@@ -164,7 +188,7 @@ class Config:
         return cls(**{name: value for name, value in (fields | paths).items() if name in known})
 
 
-PATHS = ("data", "output_dir", "resume")
+PATHS = ("data", "init", "output_dir", "resume")
 
 
 def _check(name: str, value: float, allowed: bool, rule: str) -> None:

@@ -38,7 +38,7 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
             for images, *targets in watch.batches(run.loader):
                 rate = run.schedule(run.step)
                 for group in run.optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = rate * group.get("lr_scale", 1.0)  # older checkpoints have none
                 with torch.autocast(ranks.device.type, torch.bfloat16, enabled=config.amp):
                     logits = run.forward(images)
                 loss = classification.loss(config, logits, targets)

@@ -1,13 +1,18 @@
-"""Models by name: torchvision's classifiers, and a small ResNet for small images on a CPU."""
+"""Models by name: torchvision's classifiers, the paper's, and a small ResNet for small images on a CPU."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 from torchvision import models
 from torchvision.models.resnet import BasicBlock
+
+from train.pyramidnet import PyramidNet
+from train.wsol import Vgg16Gap, resnet50_wsol
 
 
 class ResNet10(nn.Module):
@@ -46,19 +51,40 @@ class ResNet10(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
+OWN: dict[str, Callable[[int], nn.Module]] = {
+    "resnet10": ResNet10,
+    "pyramidnet200": partial(PyramidNet, 200, 240),
+    "resnet50_wsol": resnet50_wsol,
+    "vgg16_gap": Vgg16Gap,
+}
+"""Models that torchvision does not have, from their number of classes."""
+
+
 def build(name: str, num_classes: int) -> nn.Module:
-    """Return the model ``name`` with random weights: ``resnet10`` or any classifier of torchvision.
+    """Return the model ``name`` with random weights: one of ``OWN`` or any classifier of torchvision.
 
     Raises:
         ValueError: no model has this name.
     """
-    known = ["resnet10", *models.list_models(module=models)]
+    if name in OWN:
+        return OWN[name](num_classes)
+    known = models.list_models(module=models)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "for example resnet10, resnet18, resnet50."
+        near = difflib.get_close_matches(name, [*OWN, *known], n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "for example resnet18, resnet50."
         raise ValueError(
-            f"there is no model {name!r}; allowed are resnet10 and torchvision's classification models: {hint}"
+            f"there is no model {name!r}; allowed are {', '.join(OWN)} and torchvision's classification models: {hint}"
         )
-    if name == "resnet10":
-        return ResNet10(num_classes)
     return models.get_model(name, weights=None, num_classes=num_classes)
+
+
+def last_layer(model: nn.Module) -> nn.Linear:
+    """The linear layer that classifies.
+
+    Raises:
+        ValueError: the model has none.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no linear layer that classifies; choose another model.")
+    return layers[-1]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,10 @@ import dali_cutmix as dc
 from train import classification, models
 from train.checkpoint import Checkpoint, find
 from train.config import Config
+from train.data import open_split
 from train.distributed import Ranks
 from train.ema import Ema
+from train.initial import take_weights
 from train.log import Row
 from train.schedule import Schedule
 
@@ -125,7 +128,7 @@ def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
             f"{path} cannot be continued with other settings ({'; '.join(different)}); give those that were saved, "
             "or start a new run without --resume."
         )
-    classification.check_classes(saved.classes, run.loader.classes, classification.data_folder(run.config) / "train")
+    classification.check_classes(saved.classes, run.loader.classes, open_split(run.config.data, "train").name)
 
 
 def start(config: Config, ranks: Ranks) -> Run:
@@ -138,13 +141,18 @@ def start(config: Config, ranks: Ranks) -> Run:
     folder = ranks.gather(run_folder(config))[0]  # processes may see different times
     loader = classification.train_loader(config, ranks, folder)
     val_loader = classification.val_loader(config, ranks)
-    classification.check_classes(loader.classes, val_loader.classes, classification.data_folder(config) / "val")
+    classification.check_classes(loader.classes, val_loader.classes, open_split(config.data, "val").name)
 
     torch.backends.cudnn.benchmark = True  # images are all of one size: the search for the best kernels pays
     if config.cpu_threads:
         torch.set_num_threads(config.cpu_threads)
     torch.manual_seed(config.seed)
-    model = models.build(config.model, loader.num_classes).to(ranks.device)
+    model = models.build(config.model, loader.num_classes)
+    if config.init and not config.resume:
+        taken = take_weights(model, config.init)
+        if ranks.is_first:
+            print(taken)
+    model = model.to(ranks.device)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     forward = DistributedDataParallel(model) if ranks.world_size > 1 else model
@@ -158,7 +166,11 @@ def start(config: Config, ranks: Ranks) -> Run:
         forward=torch.compile(forward) if config.compile else forward,
         ema=Ema(model, config.ema) if config.ema else None,
         optimizer=torch.optim.SGD(
-            model.parameters(), config.lr, config.momentum, weight_decay=config.weight_decay, nesterov=True
+            parameter_groups(model, config.last_layer_lr),
+            config.lr,
+            config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=True,
         ),
         schedule=Schedule.of(config, len(loader)),
         folder=folder,
@@ -169,6 +181,15 @@ def start(config: Config, ranks: Ranks) -> Run:
     if ranks.is_first:
         run.folder.mkdir(parents=True, exist_ok=True)
     return run
+
+
+def parameter_groups(model: nn.Module, last_layer_lr: float) -> list[dict[str, Any]]:
+    """For the optimizer: all parameters, or the last layer's apart, with its ``lr_scale``."""
+    if last_layer_lr == 1:
+        return [{"params": list(model.parameters()), "lr_scale": 1.0}]
+    last = list(models.last_layer(model).parameters())
+    others = [parameter for parameter in model.parameters() if all(parameter is not mine for mine in last)]
+    return [{"params": others, "lr_scale": 1.0}, {"params": last, "lr_scale": last_layer_lr}]
 
 
 def run_folder(config: Config) -> Path:
