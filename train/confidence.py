@@ -32,7 +32,16 @@ def confidences(model: nn.Module, batches: Iterable[Tensor], ranks: Ranks, amp: 
     return torch.cat(ranks.gather(mine))
 
 
-def noise(kind: str, count: int, size: int, batch_size: int, ranks: Ranks, seed: int = 0) -> Iterator[Tensor]:
+def noise(
+    kind: str,
+    count: int,
+    size: int,
+    batch_size: int,
+    ranks: Ranks,
+    seed: int = 0,
+    mean: tuple[float, ...] = dc.IMAGENET_MEAN,
+    std: tuple[float, ...] = dc.IMAGENET_STD,
+) -> Iterator[Tensor]:
     """Images of noise, normalized as photographs are: uniform, rand; gaussian, clamp(randn + 0.5, 0, 1).
 
     The same images for any batch size and any number of processes, each of which gets every so many-th batch.
@@ -42,13 +51,14 @@ def noise(kind: str, count: int, size: int, batch_size: int, ranks: Ranks, seed:
         count: images over all processes.
         size: side in pixels.
         batch_size: of this process.
+        mean, std: of the normalization, in levels of 255.
     """
-    mean, std = (torch.tensor(levels).view(3, 1, 1) / 255 for levels in (dc.IMAGENET_MEAN, dc.IMAGENET_STD))
+    m, s = (torch.tensor(levels).view(3, 1, 1) / 255 for levels in (mean, std))
     for number, first in enumerate(range(0, count, batch_size)):
         if number % ranks.world_size == ranks.rank:
             images = range(first, min(first + batch_size, count))
             pixels = torch.stack([_pixels(kind, size, 1_000_003 * seed + image) for image in images])
-            yield ((pixels - mean) / std).to(ranks.device)
+            yield ((pixels - m) / s).to(ranks.device)
 
 
 def _pixels(kind: str, size: int, seed: int) -> Tensor:

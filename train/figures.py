@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ PANELS = {
     "between-mixup": "in between, Mixup: λ",
     "between-cutmix": "in between, CutMix: side of the hole, pixels",
 }
+
+
+Rows = Sequence[Mapping[str, float]]
 
 
 def histogram(scores: Mapping[str, np.ndarray]) -> bytes:
@@ -41,23 +45,22 @@ def histogram(scores: Mapping[str, np.ndarray]) -> bytes:
     return _png(figure)
 
 
-def curves(methods: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> bytes:
+def curves(methods: Mapping[str, Mapping[str, Rows]]) -> bytes:
     """Top-1 accuracy against the strength of a perturbation: a panel for each experiment, a line for each method.
 
     Args:
-        methods: by name, and by experiment (a key of ``PANELS``) rows of ``parameter``, ``top1``, perhaps ``either``.
+        methods: by name, and by experiment (a key of ``PANELS``) rows of ``parameter``, ``top1``, perhaps ``either``,
+            and perhaps ``std``, the deviation of ``top1``, drawn as a band.
     """
     columns = 3
     figure, axes = _figure(-(-len(PANELS) // columns), columns)
     for axis, (experiment, title) in zip(axes, PANELS.items(), strict=False):
         for number, (method, found) in enumerate(methods.items()):
             rows, colour = found[experiment], f"C{number}"
-            parameters = [row["parameter"] for row in rows]
-            axis.plot(parameters, [row["top1"] for row in rows], "o-", markersize=3, color=colour, label=method)
+            _line(axis, rows, colour, method)
             if "either" in rows[0]:
-                axis.plot(
-                    parameters, [row["either"] for row in rows], ":", color=colour, label=f"{method}, either label"
-                )
+                values = [[row[name] for row in rows] for name in ("parameter", "either")]
+                axis.plot(*values, ":", color=colour, label=f"{method}, either label")
         axis.set_title(title, fontsize=9)
         axis.set_ylabel("top-1 accuracy, %", fontsize=8)
         axis.set_ylim(0, 100)
@@ -67,11 +70,70 @@ def curves(methods: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -
     return _png(figure)
 
 
-def _figure(rows: int, columns: int) -> tuple[Any, Any]:
+def learning_curves(methods: Mapping[str, Rows]) -> bytes:
+    """Top-1 accuracy by epoch, a line for each method.
+
+    Args:
+        methods: by name rows of ``parameter`` (the epoch), ``top1``, perhaps ``std``.
+    """
+    figure, (axis,) = _figure(1, 1, width=8)
+    for number, (method, rows) in enumerate(methods.items()):
+        _line(axis, rows, f"C{number}", method)
+    axis.set_xlabel("epoch", fontsize=8)
+    axis.set_ylabel("top-1 accuracy, %", fontsize=8)
+    axis.legend(fontsize=7)
+    return _png(figure)
+
+
+def _line(axis: Any, rows: Rows, colour: str, label: str) -> None:
+    parameters, top1 = (np.array([row[name] for row in rows]) for name in ("parameter", "top1"))
+    axis.plot(parameters, top1, "o-", markersize=3, color=colour, label=label)
+    if "std" in rows[0]:
+        std = np.array([row["std"] for row in rows])
+        axis.fill_between(parameters, top1 - std, top1 + std, color=colour, alpha=0.15, linewidth=0)
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """An image, what a class activation map says of it, and boxes."""
+
+    image: np.ndarray
+    """H×W×3 uint8."""
+    activations: np.ndarray
+    """H×W."""
+    truth: np.ndarray
+    """True boxes, n×4: x1, y1, x2, y2 in pixels."""
+    box: tuple[float, float, float, float] | None
+    """The one that was found."""
+    title: str
+
+
+def overlays(pictures: Sequence[Overlay], columns: int = 4) -> bytes:
+    """For each picture the image and the map on it, with the true boxes in green and the found one in red."""
+    figure, axes = _figure(-(-len(pictures) // columns), columns)
+    for axis, picture in zip(axes, pictures, strict=False):
+        height, width = picture.activations.shape
+        axis.imshow(picture.image, extent=(0, width, height, 0))
+        axis.imshow(picture.image, extent=(width, 2 * width, height, 0))
+        axis.imshow(picture.activations, extent=(width, 2 * width, height, 0), cmap="jet", alpha=0.45)
+        found = [] if picture.box is None else [picture.box]
+        for colour, boxes in (("lime", picture.truth.tolist()), ("red", found)):
+            for x1, y1, x2, y2 in boxes:
+                for shift in (0, width):
+                    axis.plot(np.array([x1, x2, x2, x1, x1]) + shift, [y1, y1, y2, y2, y1], color=colour, linewidth=1.5)
+        axis.set_xlim(0, 2 * width)
+        axis.set_ylim(height, 0)
+        axis.set_title(picture.title, fontsize=8)
+    for axis in axes:
+        axis.set_axis_off()
+    return _png(figure)
+
+
+def _figure(rows: int, columns: int, width: float = 4) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4 * columns, 2.6 * rows), layout="constrained")
+    figure = Figure(figsize=(width * columns, 2.6 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False).ravel()
 

@@ -1,6 +1,6 @@
 """Perturbations of normalized images (paper, E.1): FGSM, occlusion, samples in between two others.
 
-All take and give N×3×H×W on their device, normalized by ImageNet's mean and deviation as the pipelines do.
+All take and give N×3×H×W on their device, normalized.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
+
+Levels = tuple[float, ...]
 
 
 def gradient_sign(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -20,18 +22,20 @@ def gradient_sign(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return gradient.sign()
 
 
-def fgsm(images: Tensor, signs: Tensor, epsilon: float) -> Tensor:
+def fgsm(
+    images: Tensor, signs: Tensor, epsilon: float, mean: Levels = dc.IMAGENET_MEAN, std: Levels = dc.IMAGENET_STD
+) -> Tensor:
     """x + ε·sign(∇ₓ L), clipped to valid pixels (equation 1).
 
     Args:
         images: normalized.
         signs: see :func:`gradient_sign`.
         epsilon: in pixels from 0 to 1, before normalization.
+        mean, std: of the normalization, in levels of 255.
     """
-    levels = (dc.IMAGENET_MEAN, dc.IMAGENET_STD)
-    mean, std = (torch.tensor(level, device=images.device, dtype=images.dtype).view(3, 1, 1) for level in levels)
-    moved = images + 255 * epsilon / std * signs
-    return torch.minimum(torch.maximum(moved, -mean / std), (255 - mean) / std)
+    m, s = (torch.tensor(level, device=images.device, dtype=images.dtype).view(3, 1, 1) for level in (mean, std))
+    moved = images + 255 * epsilon / s * signs
+    return torch.minimum(torch.maximum(moved, -m / s), (255 - m) / s)
 
 
 def hole(images: Tensor, side: int) -> Tensor:

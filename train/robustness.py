@@ -4,71 +4,52 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor
 
 import dali_cutmix as dc
-from dali_cutmix.files import write_atomically
-from dali_cutmix.folder import scan_folder
-from train import classification
+from train import classification, evaluator
 from train import perturbations as p
-from train.checkpoint import find
-from train.distributed import Ranks, join
+from train.config import Config
+from train.data import reordered
+from train.distributed import Ranks
+from train.evaluator import Evaluator, Report
 from train.figures import curves
-from train.trained import Trained, open_trained, val_folder, val_images
+from train.trained import Trained, open_data, open_trained
 
 RULE = "right: the prediction is the label with the larger share, either label where both have half"
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(evaluator.Options):
     """Measure a checkpoint on adversarial, occluded and in-between images: curves as PNG, numbers as CSV and JSON."""
 
-    checkpoint: tyro.conf.Positional[Path]
-    """Checkpoint (.pt), or a run folder, of which last.pt is taken."""
-    data: Path | None = None
-    """Folder with one folder for each class, or one that has it as val/; what it was trained on if not given."""
     epsilons: tuple[float, ...] = (8,)
     """FGSM: sizes of the perturbation, in levels of 255."""
     steps: int = 15
     """Hole sizes from 0 to the image's side, evenly."""
     lambdas: int = 11
     """Mixup's λ from 0 to 1, evenly."""
-    weights: Literal["auto", "model", "ema"] = "auto"
-    """Which weights: auto takes the averaged ones (ema) where the checkpoint has them."""
-    output: Path | None = None
-    """Where to write, with the endings .json, .csv and .png; CHECKPOINT with .robustness if not given."""
-    batch_size: int | None = None
-    """Images in one step over all processes; that of the training if not given."""
     seed: int = 0
     """Of the pairs."""
-    device: str = "auto"
-    """cpu, cuda, cuda:N, or auto: the GPU if there is one."""
-    num_threads: int | None = None
-    """Threads that decode, for each process; chosen by the loader if not given."""
 
 
 class Experiments:
     """What is done to images, and how many predictions were right."""
 
-    def __init__(self, options: Options, size: int) -> None:
+    def __init__(self, options: Options, config: Config) -> None:
         for name, value, least in (("steps", options.steps, 2), ("lambdas", options.lambdas, 2)):
             if value < least:
                 raise ValueError(f"--{name} {value} given; it must be at least {least}.")
         if not options.epsilons or not all(0 < epsilon <= 255 for epsilon in options.epsilons):
             raise ValueError(f"--epsilons {options.epsilons} given; they are levels above 0, 255 at most.")
-        holes = [float(side) for side in np.unique(np.linspace(0, size, options.steps).round())]
-        self.size = size
+        self.size, self._levels = config.crop, (config.mean, config.std)
+        holes = [float(side) for side in np.unique(np.linspace(0, self.size, options.steps).round())]
         self.parameters: dict[str, list[float]] = {
             "fgsm": [0.0, *options.epsilons],
             "occlusion-centre": holes,
@@ -87,7 +68,7 @@ class Experiments:
         """The perturbed batch."""
         match name:
             case "fgsm":
-                return p.fgsm(images, signs, parameter / 255)
+                return p.fgsm(images, signs, parameter / 255, *self._levels)
             case "occlusion-centre":
                 return p.occlude_centre(images, round(parameter))
             case "occlusion-boundary":
@@ -115,16 +96,12 @@ def evaluate(options: Options, ranks: Ranks) -> dict[str, Any]:
         FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; a wrong option.
     """
     trained = open_trained(options, ranks)
-    experiments = Experiments(options, trained.config.crop)
-    folder = val_folder(trained.config, options.data)
-    files, labels, classes = scan_folder(folder)
-    classification.check_classes(trained.checkpoint.classes, classes, folder)
-    samples = [(folder / file, label) for file, label in zip(files, labels, strict=True)]
-    order = np.random.default_rng(options.seed).permutation(len(samples)).tolist()
-    images = val_images(trained, samples, ranks)
-    partners = val_images(trained, [samples[number] for number in order], ranks)
+    experiments = Experiments(options, trained.config)
+    split, images = open_data(trained, options, ranks)
+    total = sum(ranks.gather(images.num_samples))
+    order = np.random.default_rng(options.seed).permutation(total).tolist()
+    partners = classification.val_loader(trained.config, ranks, reordered(split, order))
     counts = count(trained, experiments, images, partners, ranks)
-    total = len(samples)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in experiments.parameters}
     for (name, parameter), (larger, either) in counts.items():
         row = {"parameter": parameter, "top1": 100 * larger / total}
@@ -132,7 +109,7 @@ def evaluate(options: Options, ranks: Ranks) -> dict[str, Any]:
     return {
         "checkpoint": str(trained.path),
         "weights": trained.weights,
-        "data": str(folder),
+        "data": split.name,
         "images": total,
         "pairs": f"{total}, each image with one of a random permutation, seed {options.seed}",
         "between": RULE,
@@ -177,24 +154,11 @@ def as_csv(results: dict[str, Any]) -> str:
     return stream.getvalue()
 
 
-def main(arguments: list[str]) -> None:
-    """Measure, print the table, write JSON, CSV and curves; whatever cannot be is told in a plain sentence."""
-    options = tyro.cli(Options, prog="python -m train.evaluate robustness", args=arguments)
-    with ExitStack() as stack:
-        try:
-            ranks = stack.enter_context(join(options.device))
-            results = evaluate(options, ranks)
-            if ranks.is_first:
-                output = options.output or find(options.checkpoint).with_suffix(".robustness")
-                write = partial(_write, output)
-                print(table(results))
-                write("json", json.dumps(results, indent=2).encode())
-                write("csv", as_csv(results).encode())
-                write("png", curves({Path(results["checkpoint"]).parent.name: results["curves"]}))
-                print(f"written to {output}.json, .csv and .png")
-        except (ValueError, OSError, dc.DecodeError) as error:
-            sys.exit(f"error: {error}")
+def report(results: dict[str, Any]) -> Report:
+    """For showing."""
+    name = Path(results["checkpoint"]).parent.name
+    files = {"csv": as_csv(results).encode(), "png": curves({name: results["curves"]})}
+    return Report(table(results), results, files)
 
 
-def _write(output: Path, ending: str, content: bytes) -> None:
-    write_atomically(output.with_name(f"{output.name}.{ending}"), content)
+EVALUATOR = Evaluator("robustness", Options, evaluate, report)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import nn
 
 import dali_cutmix as dc
-from pipelines import imagenet
 from train import classification, models
 from train.checkpoint import Checkpoint, find
 from train.config import Config
+from train.data import Split, open_evaluated
 from train.distributed import Ranks
+from train.evaluator import Options
 
 
 @dataclass(frozen=True)
@@ -35,32 +33,19 @@ class Trained:
     """Which ones: "model" or "ema"."""
 
 
-class Asked(Protocol):
-    """What all evaluators' options say of the checkpoint."""
-
-    @property
-    def checkpoint(self) -> Path: ...  # noqa: D102
-    @property
-    def weights(self) -> str: ...  # noqa: D102
-    @property
-    def batch_size(self) -> int | None: ...  # noqa: D102
-    @property
-    def num_threads(self) -> int | None: ...  # noqa: D102
-
-
-def open_trained(asked: Asked, ranks: Ranks) -> Trained:
+def open_trained(options: Options, ranks: Ranks) -> Trained:
     """Load a checkpoint, or a run folder's last one.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: it is none, or does not fit this version's models.
     """
-    path = find(asked.checkpoint)
+    path = find(options.checkpoint)
     checkpoint = Checkpoint.load(path)
     config = Config.from_dict(checkpoint.config)
-    batch_size = config.batch_size if asked.batch_size is None else asked.batch_size
-    config = dataclasses.replace(config, num_threads=asked.num_threads, batch_size=batch_size)
-    model, weights = load_model(checkpoint, path, asked.weights)
+    batch_size = config.batch_size if options.batch_size is None else options.batch_size
+    config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
+    model, weights = load_model(checkpoint, path, options.weights)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     return Trained(path, checkpoint, config, model.to(ranks.device).eval(), weights)
@@ -86,29 +71,14 @@ def load_model(checkpoint: Checkpoint, path: Path, weights: str) -> tuple[nn.Mod
     return model, weights
 
 
-def val_folder(config: Config, data: Path | None) -> Path:
-    """The folder of classes that ``--data`` means."""
-    if data is None:
-        return classification.data_folder(config) / "val"
-    return data / "val" if (data / "val").is_dir() else data
-
-
-def val_images(trained: Trained, samples: Sequence[tuple[Path, int]], ranks: Ranks) -> dc.Loader:
-    """Listed images and labels as validation sees them, in the list's order, every one once over all processes.
+def open_data(trained: Trained, options: Options, ranks: Ranks) -> tuple[Split, dc.Loader]:
+    """What ``--data`` means, and its batches as validation sees them.
 
     Raises:
-        ValueError: there are fewer images than processes.
+        FileNotFoundError: there is no such data.
+        ValueError: it has other classes than the checkpoint.
     """
-    if len(samples) < ranks.world_size:
-        where = samples[0][0].parent
-        raise ValueError(f"{where}: {len(samples)} images for {ranks.world_size} processes; start fewer.")
-    return imagenet.val(
-        partial(dc.read_files, samples),
-        batch_size=classification.share_of_batch(trained.config.batch_size, ranks),
-        size=trained.config.crop,
-        resize=trained.config.val_resize,
-        device=str(ranks.device),
-        shard=ranks.shard,
-        num_threads=trained.config.num_threads,
-        channels_last=trained.config.channels_last,
-    )
+    split = open_evaluated(options.data, trained.config.data)
+    loader = classification.val_loader(trained.config, ranks, split)
+    classification.check_classes(trained.checkpoint.classes, loader.classes, split.name)
+    return split, loader

@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
-import dali_cutmix as dc
-from dali_cutmix.files import write_atomically
 from pipelines.ood import list_images
-from train import classification
-from train.checkpoint import find
+from train import classification, evaluator
 from train.confidence import NOISES, confidences, noise
-from train.distributed import Ranks, join
+from train.data import listed
+from train.distributed import Ranks
+from train.evaluator import Evaluator, Report
 from train.figures import histogram
 from train.out_of_distribution import detection
-from train.trained import open_trained, val_folder, val_images
+from train.trained import open_data, open_trained
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(evaluator.Options):
     """Tell images of other data sets, and noise, from those that a checkpoint was trained for, by its confidence."""
 
-    checkpoint: tyro.conf.Positional[Path]
-    """Checkpoint (.pt), or a run folder, of which last.pt is taken."""
-    data: Path | None = None
-    """In-distribution: folder with one folder for each class, or one that has it as val/; what it was trained on if not
-    given."""
     ood: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=DIR")] = ()
     """Out-of-distribution sets: a name and a folder of images each, in whatever folders below."""
     noise_images: int = 10_000
     """Images of uniform and of Gaussian noise; 0 leaves them out."""
-    weights: Literal["auto", "model", "ema"] = "auto"
-    """Which weights: auto takes the averaged ones (ema) where the checkpoint has them."""
-    output: Path | None = None
-    """Where to write, with the endings .json and .png; CHECKPOINT with .uncertainty if not given."""
-    batch_size: int | None = None
-    """Images in one step over all processes; that of the training if not given."""
     seed: int = 0
     """Of the noise."""
-    device: str = "auto"
-    """cpu, cuda, cuda:N, or auto: the GPU if there is one."""
-    num_threads: int | None = None
-    """Threads that decode, for each process; chosen by the loader if not given."""
 
 
-def evaluate(options: Options, ranks: Ranks) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+Scores = dict[str, np.ndarray]
+Found = tuple[dict[str, Any], Scores]
+
+
+def evaluate(options: Options, ranks: Ranks) -> Found:
     """Measure a checkpoint.
 
     Returns:
@@ -69,21 +54,23 @@ def evaluate(options: Options, ranks: Ranks) -> tuple[dict[str, Any], dict[str, 
         raise ValueError("no --ood NAME=DIR given and --noise-images 0; there is nothing to tell apart.")
     listings = {name: list_images(folder) for name, folder in folders.items()}
     trained = open_trained(options, ranks)
-    folder = val_folder(trained.config, options.data)
-    inside = classification.val_loader(trained.config, ranks, folder)
-    classification.check_classes(trained.checkpoint.classes, inside.classes, folder)
+    config = trained.config
+    split, inside = open_data(trained, options, ranks)
     sets: dict[str, Any] = {"in-distribution": (images for images, _ in inside)}
     for name, paths in listings.items():
-        sets[name] = (images for images, _ in val_images(trained, [(path, 0) for path in paths], ranks))
+        if len(paths) < ranks.world_size:
+            raise ValueError(f"{folders[name]}: {len(paths)} images for {ranks.world_size} processes; start fewer.")
+        outside = classification.val_loader(config, ranks, listed(name, [(path, 0) for path in paths]))
+        sets[name] = (images for images, _ in outside)
     for kind in NOISES if options.noise_images else ():
-        batch_size = classification.share_of_batch(trained.config.batch_size, ranks)
-        sets[kind] = noise(kind, options.noise_images, trained.config.crop, batch_size, ranks, options.seed)
-    amp = trained.config.amp
-    scores = {name: confidences(trained.model, batches, ranks, amp).numpy() for name, batches in sets.items()}
+        share = classification.share_of_batch(config.batch_size, ranks)
+        levels = {"mean": config.mean, "std": config.std}
+        sets[kind] = noise(kind, options.noise_images, config.crop, share, ranks, options.seed, **levels)
+    scores = {name: confidences(trained.model, batches, ranks, config.amp).numpy() for name, batches in sets.items()}
     results = {
         "checkpoint": str(trained.path),
         "weights": trained.weights,
-        "data": str(folder),
+        "data": split.name,
         "score": "maximum softmax probability, float64; in-distribution is the positive class",
         "sets": {name: describe(scores["in-distribution"], found) for name, found in scores.items()},
     }
@@ -119,18 +106,10 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str]) -> None:
-    """Measure, print the table, write JSON and histograms; whatever cannot be is told in a plain sentence."""
-    options = tyro.cli(Options, prog="python -m train.evaluate uncertainty", args=arguments)
-    with ExitStack() as stack:
-        try:
-            ranks = stack.enter_context(join(options.device))
-            results, scores = evaluate(options, ranks)
-            if ranks.is_first:
-                output = options.output or find(options.checkpoint).with_suffix(".uncertainty")
-                print(table(results))
-                for ending, content in (("json", json.dumps(results, indent=2).encode()), ("png", histogram(scores))):
-                    write_atomically(output.with_name(f"{output.name}.{ending}"), content)
-                print(f"written to {output}.json and .png")
-        except (ValueError, OSError, dc.DecodeError) as error:
-            sys.exit(f"error: {error}")
+def report(found: Found) -> Report:
+    """For showing."""
+    results, scores = found
+    return Report(table(results), results, {"png": histogram(scores)})
+
+
+EVALUATOR = Evaluator("uncertainty", Options, evaluate, report)

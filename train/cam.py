@@ -1,0 +1,78 @@
+"""Class activation maps (Zhou et al., CVPR 2016; paper, B)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from train import models
+
+
+class ClassMaps:
+    """Logits and class activation maps of one pass.
+
+    A map is the last feature maps, weighted by the linear layer's weights for a class; its mean over all places is
+    that class's logit without the bias.
+
+    Args:
+        model: in evaluation mode, with an ``nn.AdaptiveAvgPool2d`` to 1×1 and one linear layer behind it (ResNets,
+            ``vgg16_gap``, ``pyramidnet200``, …).
+        size: side of the images, in pixels, with which that is tried out.
+        device: of the model.
+
+    Raises:
+        ValueError: the model is not like that.
+    """
+
+    def __init__(self, model: nn.Module, size: int, device: torch.device) -> None:
+        self._model = model
+        self._last = models.last_layer(model)
+        self._features: Tensor | None = None
+        pools = [module for module in model.modules() if isinstance(module, nn.AdaptiveAvgPool2d)]
+        if pools:
+            pools[-1].register_forward_pre_hook(self._keep)
+        noise = torch.randn(3, size, size, generator=torch.Generator().manual_seed(0))
+        images = torch.stack([noise, noise - 5]).to(device)  # bright and dark: a ReLU behind the mean shows
+        if not (pools and self._holds_for(images)):
+            raise ValueError(
+                f"{type(model).__name__} has no class activation maps: its logits are no linear function of the mean "
+                "of its last feature maps. Models that have: resnet10, resnet18 to resnet152, resnet50_wsol, "
+                "vgg16_gap, pyramidnet200."
+            )
+
+    def _keep(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+        (self._features,) = inputs
+
+    def _holds_for(self, images: Tensor) -> bool:
+        with torch.inference_mode():
+            logits = self._model(images)
+            if self._features is None or self._features.shape[1] != self._last.in_features:
+                return False
+            means = self._features.mean(dim=(2, 3))
+            return torch.allclose(self._last(means), logits, rtol=1e-3, atol=1e-3)
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor, labels: Tensor, amp: bool = False) -> tuple[Tensor, Tensor]:
+        """Predict, and map one class of each image.
+
+        Args:
+            images: N×3×H×W.
+            labels: N int64, the classes to map.
+
+        Returns:
+            Logits, N×K; maps, N×h×w float32, of the last feature maps' size.
+        """
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
+            logits = self._model(images)
+        assert self._features is not None
+        weights = self._last.weight[labels].float()
+        maps = torch.einsum("nc,nchw->nhw", weights, self._features.float())
+        self._features = None
+        return logits, maps
+
+
+def upsample(maps: Tensor, size: int) -> Tensor:
+    """Maps, N×h×w, resampled to N×size×size; bilinear, pixel centres aligned as in resizing images."""
+    return nn.functional.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False)[:, 0]
