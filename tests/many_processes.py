@@ -11,7 +11,7 @@ import torch
 import dali_cutmix as dc
 from pipelines import imagenet
 from train.distributed import Ranks, join
-from train.evaluate import Options, evaluate
+from train.accuracy import Options, evaluate
 
 Seen = dict[str, Any]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import dali_cutmix as dc
-from train.__main__ import parse
+from train.command_line import parse
 from train.config import Config
 from train.recipes import RECIPES, digits
 

@@ -15,8 +15,8 @@ import tally
 from kills import Training
 from train_fixtures import ALONE, assert_same_result, environment_with, make_folder, rows
 
-from train.__main__ import parse
 from train.checkpoint import Checkpoint
+from train.command_line import parse
 from train.log import Log
 from train.loop import fit
 from train.run import start

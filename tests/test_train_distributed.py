@@ -9,7 +9,7 @@ from train_fixtures import ALONE, assert_same_result, command, make_folder
 
 from train.checkpoint import Checkpoint
 from train.distributed import join, resolve_device
-from train.evaluate import Options, evaluate
+from train.accuracy import Options, evaluate
 
 
 @pytest.fixture(scope="module")

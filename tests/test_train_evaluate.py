@@ -12,7 +12,7 @@ from train_fixtures import ALONE, command, make_folder, quick
 from train import classification, models
 from train.checkpoint import Checkpoint
 from train.distributed import Ranks
-from train.evaluate import Options, evaluate, table
+from train.accuracy import Options, evaluate, table
 from train.loop import fit
 from train.run import start
 from train.trained import load_model
@@ -120,7 +120,7 @@ def test_a_share_of_the_batch_must_be_whole():
 
 
 def test_the_command_prints_a_table_and_writes_json(trained, data, tmp_path):
-    done = command("train.evaluate", trained, "--data", data, "--json", tmp_path / "out.json")
+    done = command("train.evaluate", trained, "--data", data, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "out.json").read_text())
     assert f"top1        {results['top1']:.2f} %" in done.stdout

@@ -10,8 +10,8 @@ from kills import Training
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from train_fixtures import ALONE, TIMINGS, assert_same_result, command, make_folder, rows
 
-from train.__main__ import parse
 from train.checkpoint import Checkpoint
+from train.command_line import parse
 from train.loop import fit
 from train.run import start
 

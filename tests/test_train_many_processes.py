@@ -19,7 +19,7 @@ from train_fixtures import ALONE, command, quick
 
 from train import models
 from train.checkpoint import Checkpoint
-from train.evaluate import Options, evaluate
+from train.accuracy import Options, evaluate
 
 SIZES = (17, 23)
 BATCH_SIZES = (1, 2, 3, 4)  # of each process

@@ -10,8 +10,8 @@ import torch
 from train_fixtures import ALONE, assert_same_result, make_folder, quick, rows
 
 import dali_cutmix as dc
-from train.__main__ import parse
 from train.checkpoint import Checkpoint
+from train.command_line import parse
 from train.loop import fit
 from train.run import Run, start
 

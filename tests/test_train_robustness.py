@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from PIL import Image
 from train_fixtures import ALONE, command, make_folder, quick
 
 from train import evaluate as evaluation
-from train.evaluate import Options as Plain
+from train.accuracy import Options as Plain
 from train.loop import fit
 from train.robustness import Experiments, Options, evaluate, right
+from train.recipes import RECIPES, digits
 from train.run import start
 
 
@@ -56,8 +58,9 @@ def test_the_parameters_are_what_was_asked_for(results):
 
 
 def test_the_papers_holes_are_the_defaults():
-    assert Experiments(Options(None), 224).parameters["occlusion-centre"] == list(range(0, 225, 16))
-    assert Experiments(Options(None), 224).parameters["fgsm"] == [0, 8]
+    parameters = Experiments(Options(None), RECIPES["imagenet-resnet50"]()).parameters
+    assert parameters["occlusion-centre"] == list(range(0, 225, 16))
+    assert parameters["fgsm"] == [0, 8]
 
 
 def test_an_attack_costs_accuracy_and_either_label_is_easier(results):
@@ -74,7 +77,7 @@ def test_right_is_the_label_with_the_larger_share(share, expected):
 
 @pytest.mark.parametrize(("name", "parameter", "share"), [("between-cutmix", 16, 0.75), ("between-mixup", 0.3, 0.3)])
 def test_the_share_is_that_of_the_pixels(name, parameter, share):
-    assert Experiments(Options(None), 32).share(name, parameter) == share
+    assert Experiments(Options(None), replace(digits(), size=32)).share(name, parameter) == share
 
 
 def test_pairs_come_from_the_seed(trained, data):

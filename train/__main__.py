@@ -1,76 +1,27 @@
-"""The command ``python -m train [RECIPE] [--options]``."""
+"""The command ``python -m train [RECIPE] [--options]``, and ``python -m train study``."""
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import signal
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import NoReturn
 
-import tyro
-
 import dali_cutmix as dc
-from train.checkpoint import Checkpoint, find
-from train.config import Config
+from train.command_line import parse
 from train.distributed import join
 from train.loop import fit
 from train.preemption import STATUS, Preemption
-from train.recipes import RECIPES
 from train.run import Run, start
+from train.study import command as study
 
 INTERRUPTED = 128 + signal.SIGINT
-
-DESCRIPTION = """Train a classifier on a folder of JPEGs, decoded and mixed by DALI.
-
-Recipes (the first argument; digits if none is given) set the defaults shown here:
-"""
-
-
-def parse(arguments: list[str]) -> Config:
-    """The configuration that a command line asks for.
-
-    With ``--resume`` the options that the checkpoint was saved with take the recipe's place.
-
-    Raises:
-        ValueError, FileNotFoundError: no such recipe or checkpoint, or a value that is not allowed.
-        SystemExit: an option that is not known, or --help.
-    """
-    named = bool(arguments) and not arguments[0].startswith("-")
-    recipe, options = (arguments[0], arguments[1:]) if named else ("digits", arguments)
-    if recipe not in RECIPES:
-        raise ValueError(f"there is no recipe {recipe!r}; allowed are {', '.join(RECIPES)}.")
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--resume", type=Path)
-    resume = finder.parse_known_args(options)[0].resume
-    if resume is None:
-        return _parse(options, RECIPES[recipe]())
-    path = find(resume)
-    saved = Config.from_dict(Checkpoint.load(path).config)
-    if named and recipe != saved.recipe:
-        raise ValueError(
-            f"{path} was trained with the recipe {saved.recipe!r}, and {recipe!r} was given; "
-            "leave the recipe out: --resume takes it from the checkpoint."
-        )
-    return _parse(options, dataclasses.replace(saved, output_dir=path.parent, resume=path))
-
-
-def _parse(options: list[str], default: Config) -> Config:
-    recipes = "\n".join(f"  {name:24}{(recipe.__doc__ or '').splitlines()[0]}" for name, recipe in RECIPES.items())
-    return tyro.cli(
-        Config,
-        prog=f"python -m train {default.recipe}",
-        description=DESCRIPTION + recipes,
-        default=default,
-        args=options,
-        config=(tyro.conf.SuppressFixed,),
-    )
 
 
 def main() -> None:
     """Train, and print where the results are; whatever ends it before that is told in a plain sentence."""
+    if sys.argv[1:2] == ["study"]:
+        sys.exit(study.main(sys.argv[2:]))
     with ExitStack() as stack:
         try:
             config = parse(sys.argv[1:])

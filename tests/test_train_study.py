@@ -1,0 +1,287 @@
+"""The study: what it trains and evaluates, what it reports, killed and continued, on data that nobody prepared for it."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tally
+from box_fixtures import edit, make_boxed
+from conftest import save
+from PIL import Image
+from train_fixtures import environment_with
+
+from train.study import command, published, tables
+from train.study.jobs import only_one
+from train.study.plan import Options, make_plan, note_down, result
+from train.study.results import Mean, collect
+
+TRAININGS = ["--size", "32", "--val-resize", "32", "--epochs", "2", "--batch-size", "8", "--checkpoint-every", "1"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Gray images of other sizes, in four classes, with boxes."""
+    return make_boxed(tmp_path_factory.mktemp("data") / "set", train=6, val=4)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """Colour images of other sizes, in folders of several depths."""
+    root = tmp_path_factory.mktemp("other")
+    rng = np.random.default_rng(1)
+    for i in range(5):
+        save(Image.fromarray(rng.integers(0, 256, (40 + i, 70 - i, 3), np.uint8)), root / ("deep" if i % 2 else "") / f"{i}.png")
+    return root
+
+
+def options_of(data, other, output) -> list[str]:
+    given = ["digits", "--data", data, "--ood", f"lsun-crop={other}", "--output", output, "--device", "cpu"]
+    given += ["--methods", "none", "cutmix", "--seeds", 2, "--steps", 3, "--noise-images", 20, "--jobs", 2]
+    return [*map(str, given), "--", *TRAININGS]
+
+
+@pytest.fixture(scope="module")
+def whole(data, other, tmp_path_factory):
+    """The folder of a study that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert command.main(options_of(data, other, folder)) == 0
+    return folder
+
+
+def test_all_methods_are_trained_from_the_same_seeds_and_evaluated(whole):
+    results = json.loads((whole / "results.json").read_bytes())
+    assert [(one["method"], one["seed"]) for one in results["trainings"]] == [
+        ("none", 0),
+        ("cutmix", 0),
+        ("none", 1),
+        ("cutmix", 1),
+    ]
+    for one in results["trainings"]:
+        assert one["options"]["epochs"] == 2
+        for evaluation in ("eval", "robustness", "uncertainty", "localization"):
+            assert result(whole / one["folder"], evaluation).exists()
+    assert list(results["methods"]) == ["none", "cutmix"]
+    assert list(results["methods"]["none"]["detection"]) == ["in-distribution", "lsun-crop", "uniform", "gaussian"]
+    assert results["left_out"] == {}
+
+
+def test_means_and_deviations_are_those_of_the_evaluations(whole):
+    results = json.loads((whole / "results.json").read_bytes())
+    for method, found in results["methods"].items():
+        evaluated = {
+            name: [json.loads(result(whole / f"{method}-{seed}", name).read_bytes()) for seed in (0, 1)]
+            for name in ("eval", "robustness", "uncertainty", "localization")
+        }
+        pairs = [
+            (found["top1_error"], [100 - one["top1"] for one in evaluated["eval"]]),
+            (found["localization"]["top1_loc"], [one["top1_loc"] for one in evaluated["localization"]]),
+            (found["detection"]["lsun-crop"]["auroc"], [one["sets"]["lsun-crop"]["auroc"] for one in evaluated["uncertainty"]]),
+            (found["curves"]["fgsm"][1]["top1"], [one["curves"]["fgsm"][1]["top1"] for one in evaluated["robustness"]]),
+        ]
+        for mean, values in pairs:
+            assert mean["values"] == values
+            assert mean["mean"] == pytest.approx(np.mean(values))
+            assert mean["std"] == pytest.approx(np.std(values, ddof=1))
+
+
+class Page(HTMLParser):
+    """Tags that are open at the end, sources of pictures, words."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.sources, self.text = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("img", "meta", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_report_stands_alone_and_has_the_papers_numbers_beside(whole):
+    page = Page()
+    page.feed((whole / "report.html").read_text())
+    assert page.open == []
+    assert len(page.sources) == 1 + 2 + 2 * 2  # icon, two figures, histograms and boxes of two methods
+    assert all(source.startswith("data:") for source in page.sources)
+    for words in ("Localization (supplement, B)", "TNR at TPR 95 %", "47.6", "python -m train study digits", "8 neighbours"):
+        assert words in page.text
+    assert "<script" not in (whole / "report.html").read_text()
+
+
+def test_a_finished_study_has_nothing_left_to_do(whole, data, other, capsys):
+    before = {path: path.stat().st_mtime_ns for path in whole.glob("*/last.*")}
+    assert command.main(options_of(data, other, whole)) == 0
+    assert {path: path.stat().st_mtime_ns for path in whole.glob("*/last.*")} == before
+    assert "train:" not in capsys.readouterr().out
+
+
+def numbers(folder: Path) -> dict:
+    """Of results.json without what differs between two folders."""
+    return {k: v for k, v in json.loads((folder / "results.json").read_bytes()).items() if k in ("methods", "rules")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_and_started_again_it_ends_as_one_that_was_not(whole, data, other, tmp_path, number):
+    """Killed in the first trainings and again in the second ones; nothing that it started goes on without it."""
+    start = [sys.executable, "-m", "train", "study", *options_of(data, other, tmp_path / "study")]
+    for moment in ("none-0/last.pt", "cutmix-1/last.pt"):
+        process = subprocess.Popen(start, env=environment_with(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "study" / moment).exists():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == (-9 if number == signal.SIGKILL else 143)
+        if number == signal.SIGTERM:
+            assert b"stopped; to go on: python -m train study digits" in said
+        tally.count("kills")
+    assert command.main(options_of(data, other, tmp_path / "study")) == 0
+    assert numbers(tmp_path / "study") == numbers(whole)
+
+
+def test_two_at_once_in_one_folder_are_refused(tmp_path):
+    with only_one(tmp_path), pytest.raises(ValueError, match="another study is running there"), only_one(tmp_path, 0.3):
+        pass
+
+
+def test_a_training_that_fails_is_named_and_the_others_go_on(data, tmp_path):
+    broken = make_boxed(tmp_path / "set", train=6, val=2)
+    (broken / "train" / "pale" / "0.png").write_text("no image")
+    given = ["digits", "--data", str(broken), "--output", str(tmp_path / "study"), "--device", "cpu", "--jobs", "1"]
+    given += ["--methods", "none", "--seeds", "1", "--steps", "2", "--noise-images", "10"]
+    said = command.main([*given, "--", *TRAININGS])
+    assert "none 0, train failed (exit status 1):" in said
+    assert "train/pale/0.png" in said
+    assert f"To go on: python -m train study digits --data {broken}" in said
+    save(Image.new("L", (50, 50)), broken / "train" / "pale" / "0.png")
+    assert command.main([*given, "--", *TRAININGS]) == 0
+
+
+def test_without_boxes_there_is_no_localization(data, tmp_path):
+    edit(data / "boxes.csv", "path", "path")  # it is there
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("train", "val"):
+        (bare / name).symlink_to(data / name)
+    plan = make_plan(Options(data=bare, device="cpu"), TRAININGS)
+    assert plan.evaluations == ("eval", "robustness", "uncertainty")
+    assert plan.left_out == {"localization": f"{bare}/val has no boxes"}
+    plan = make_plan(Options(data=data, device="cpu"), [*TRAININGS, "--model", "mobilenet_v3_small"])
+    assert "MobileNetV3 has no class activation maps" in plan.left_out["localization"]
+
+
+def test_each_method_gets_its_own_and_what_stands_behind_the_dashes(data):
+    plan = make_plan(Options(data=data, device="cpu", seeds=1), ["--epochs", "3", "--lr", "0.02"])
+    assert [one.config.mix for one in plan.trainings] == ["none", "mixup", "cutout", "cutmix"]
+    assert [one.config.mix_probability for one in plan.trainings] == [0.5, 1, 1, 0.5]
+    assert {(one.config.epochs, one.config.lr) for one in plan.trainings} == {(3, 0.02)}
+    plan = make_plan(Options(data=data, device="cpu", seeds=1), ["--mix-probability", "0.25"])
+    assert {one.config.mix_probability for one in plan.trainings} == {0.25}
+
+
+def test_several_processes_are_started_by_torchrun(data):
+    plan = make_plan(Options(data=data, device="cpu", processes=2), TRAININGS)
+    for step in plan.trainings[0].steps:
+        assert "torch.distributed.run --standalone --nproc-per-node 2 -m train" in " ".join(step.command)
+
+
+@pytest.mark.parametrize(
+    ("changes", "extra", "message"),
+    [
+        ({"seeds": 0}, [], "--seeds 0 given; it must be at least 1"),
+        ({"processes": 0}, [], "--processes 0 given; it must be at least 1"),
+        ({"jobs": 0}, [], "--jobs 0 given; it must be at least 1"),
+        ({"steps": 1}, [], "--steps 1 given; it must be at least 2"),
+        ({"noise_images": 0}, [], "--noise-images 0 given; it must be at least 1"),
+        ({"methods": ()}, [], "--methods  given; name each once, of none, mixup, cutout, cutmix"),
+        ({"methods": ("none", "none")}, [], "--methods none none given; name each once"),
+        ({"recipe": "puzzle"}, [], "there is no recipe 'puzzle'"),
+        ({"ood": ("lsun",)}, [], "--ood lsun given; wanted is NAME=DIR"),
+        ({"ood": ("lsun=/nowhere",)}, [], "/nowhere: no such folder"),
+        ({"boxes": Path("gone.csv")}, [], "--boxes gone.csv: no such file"),
+        ({"data": Path("/nowhere")}, [], "--data /nowhere: it has no folder train"),
+        ({}, ["--seed", "3"], "--seed given behind --; the study sets it itself"),
+        ({}, ["--data=x"], "--data given behind --; the study sets it itself"),
+        ({}, ["--lr", "0"], "--lr 0 given; it must be above 0"),
+    ],
+)
+def test_what_is_refused_before_anything_is_trained(data, changes, extra, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=re.escape(message)):
+        make_plan(replace(Options(data=data, device="cpu"), **changes), extra)
+
+
+def test_a_box_outside_of_its_image_is_refused_before_anything_is_trained(tmp_path):
+    data = make_boxed(tmp_path / "set", train=2, val=2)
+    save(Image.new("L", (20, 20)), data / "val" / "pale" / "1.png")
+    with pytest.raises(ValueError, match=r"val/pale/1.png: its box"):
+        make_plan(Options(data=data, device="cpu"), [])
+
+
+def test_another_study_in_the_folder_is_refused(whole, data, other, tmp_path):
+    given = options_of(data, other, whole)
+    given[given.index("--seeds") + 1] = "3"
+    assert re.match(r"error: .* holds a study of other options \(--seeds: 2 there, 3 given\)", command.main(given))
+    assert "--: --size 32" in command.main([*options_of(data, other, whole)[:-2], "--checkpoint-every", "2"])
+    note_down(make_plan(Options(data=data, device="cpu", output=tmp_path / "new"), []))
+    assert (tmp_path / "new" / "study.json").exists()
+
+
+def test_a_mean_of_one_value_has_no_deviation():
+    assert Mean.of([3.0]) == Mean(3.0, None, [3.0])
+    assert str(Mean.of([3.0])) == "3.0"
+    assert str(Mean.of([1.0, 3.0])) == "2.0 ± 1.4"
+
+
+def test_the_best_of_a_column_is_marked_and_ties_are_all(data):
+    column = tables.Column("x", {"none": Mean.of([2.0]), "mixup": Mean.of([1.0]), "cutmix": Mean.of([1.01])}, {"none": 5.0})
+    for lowest, best in ((True, ["Mixup", "CutMix"]), (False, ["None"])):
+        table = tables.table_of(replace(column, lowest_is_best=lowest))
+        assert [name for name, (cell,) in table.rows.items() if cell.is_best] == best
+    assert table.has_published
+    assert [cell.published for (cell,) in table.rows.values()] == ["5.0", "", ""]
+
+
+def test_published_numbers_are_the_papers():
+    """Table A2's own differences to the baseline, and some that the text names."""
+    differences = {
+        ("tinyimagenet-crop", "mixup"): (-20.4, -17.3, -11.5),
+        ("tinyimagenet-crop", "cutmix"): (14.1, 3.5, 3.7),
+        ("tinyimagenet-resize", "cutout"): (-7.8, -1.4, 0.1),
+        ("lsun-crop", "cutmix"): (13.0, 3.8, 3.3),
+        ("lsun-resize", "mixup"): (-21.3, -27.4, -17.2),
+        ("isun", "cutmix"): (28.1, 7.9, 7.9),
+        ("uniform", "mixup"): (0, -88.4, -39.2),
+        ("gaussian", "cutout"): (-10.4, -66.4, -39.9),
+        ("gaussian", "cutmix"): (89.6, 9.0, 9.1),
+    }
+    for (name, method), expected in differences.items():
+        ours = published.OUT_OF_DISTRIBUTION[name]
+        assert np.subtract(ours[method], ours["none"]) == pytest.approx(expected, abs=1e-9)
+    assert published.TOP1_LOC["cub200-resnet50"]["cutmix"] == 54.81
+    assert published.TOP1_ERROR["cifar100-pyramidnet200"]["cutmix"] == 14.47
+
+
+def test_collecting_reads_every_training(whole, data, other):
+    own = options_of(data, other, whole)
+    plan = make_plan(
+        Options(data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, output=whole, device="cpu"),
+        own[own.index("--") + 1 :],
+    )
+    found = collect(plan)
+    assert [len(found["none"].training), len(found["cutmix"].top1_error.values)] == [2, 2]

@@ -1,0 +1,61 @@
+"""From a command line to a configuration."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+
+from train.checkpoint import Checkpoint, find
+from train.config import Config
+from train.recipes import RECIPES
+
+DESCRIPTION = """Train a classifier on a folder of JPEGs, decoded and mixed by DALI.
+
+To train all four methods and compare them: python -m train study --help.
+
+Recipes (the first argument; digits if none is given) set the defaults shown here:
+"""
+
+
+def parse(arguments: Sequence[str]) -> Config:
+    """The configuration that a command line asks for.
+
+    With ``--resume`` the options that the checkpoint was saved with take the recipe's place.
+
+    Raises:
+        ValueError, FileNotFoundError: no such recipe or checkpoint, or a value that is not allowed.
+        SystemExit: an option that is not known, or --help.
+    """
+    named = bool(arguments) and not arguments[0].startswith("-")
+    recipe, options = (arguments[0], arguments[1:]) if named else ("digits", arguments)
+    if recipe not in RECIPES:
+        raise ValueError(f"there is no recipe {recipe!r}; allowed are {', '.join(RECIPES)}.")
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--resume", type=Path)
+    resume = finder.parse_known_args(options)[0].resume
+    if resume is None:
+        return _parse(options, RECIPES[recipe]())
+    path = find(resume)
+    saved = Config.from_dict(Checkpoint.load(path).config)
+    if named and recipe != saved.recipe:
+        raise ValueError(
+            f"{path} was trained with the recipe {saved.recipe!r}, and {recipe!r} was given; "
+            "leave the recipe out: --resume takes it from the checkpoint."
+        )
+    return _parse(options, dataclasses.replace(saved, output_dir=path.parent, resume=path))
+
+
+def _parse(options: Sequence[str], default: Config) -> Config:
+    recipes = "\n".join(f"  {name:24}{(recipe.__doc__ or '').splitlines()[0]}" for name, recipe in RECIPES.items())
+    return tyro.cli(
+        Config,
+        prog=f"python -m train {default.recipe}",
+        description=DESCRIPTION + recipes,
+        default=default,
+        args=options,
+        config=(tyro.conf.SuppressFixed,),
+    )

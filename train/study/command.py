@@ -1,0 +1,72 @@
+"""The command ``python -m train study [RECIPE] [--options] [-- options of the trainings]``."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+import tyro
+
+from train.study.jobs import only_one, run
+from train.study.plan import Options, make_plan, note_down
+from train.study.report import write
+from train.study.results import collect
+
+
+def main(arguments: list[str]) -> int | str:
+    """The command; returns its exit status, or what went wrong."""
+    own, extra = _divided(arguments)
+    options = tyro.cli(Options, prog="python -m train study", args=own)
+    again = shlex.join(["python", "-m", "train", "study", *arguments])
+    try:
+        plan = make_plan(options, extra)
+        note_down(plan)
+        with only_one(options.folder) as lock, _sigterm():
+            plan = make_plan(options, extra)  # what a killed one's processes did until they ended
+            print(f"{len(plan.trainings)} trainings, {plan.jobs} at once, into {options.folder}")
+            for name, why in plan.left_out.items():
+                print(f"no {name}: {why}")
+            failed = run(plan, lock)
+        if failed:
+            return "\n".join(["error: not everything could be done.", *failed, f"To go on: {again}"])
+        print(f"report: {write(plan, collect(plan), again)}")
+    except (OSError, ValueError) as error:
+        return f"error: {error}"
+    except _EndError as ended:
+        print(f"stopped; to go on: {again}", file=sys.stderr)
+        return ended.status
+    return 0
+
+
+def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What is for the study, and what stands behind -- for its trainings."""
+    if "--" not in arguments:
+        return arguments, []
+    at = arguments.index("--")
+    return arguments[:at], arguments[at + 1 :]
+
+
+class _EndError(Exception):
+    """A signal ends the study."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+@contextlib.contextmanager
+def _sigterm() -> Iterator[None]:
+    """Turn SIGTERM and Ctrl-C into an exception, so that trainings can save."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise _EndError(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,139 @@
+"""Jobs: run the commands of a study, several at once, each as a process that ends with this one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from train.study.plan import Plan, Step, Training
+
+_FOLLOW = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: also when the parent is killed
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class _Running:
+    training: Training
+    todo: list[Step]
+    process: subprocess.Popen[bytes] = field(init=False)
+    began: float = 0.0
+
+
+def run(plan: Plan, lock: int) -> list[str]:
+    """Do what is not done yet; what failed, for reading.
+
+    A training that fails ends its own evaluations only.
+
+    Args:
+        lock: descriptor that the processes inherit, see `only_one`.
+    """
+    waiting = [
+        _Running(training, [step for step in training.steps if not step.is_done()]) for training in plan.trainings
+    ]
+    total = sum(len(training.steps) for training in plan.trainings)
+    waiting = [one for one in waiting if one.todo]
+    running: list[_Running] = []
+    failed: list[str] = []
+    done = total - sum(len(one.todo) for one in waiting)
+    with tqdm(total=total, initial=done, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
+        try:
+            while waiting or running:
+                while waiting and len(running) < plan.jobs:
+                    running.append(waiting.pop(0))
+                    _start(running[-1], lock)
+                time.sleep(0.1)
+                for one in [one for one in running if one.process.poll() is not None]:
+                    step = one.todo.pop(0)
+                    name = f"{one.training.method} {one.training.seed}, {step.name}"
+                    took = time.monotonic() - one.began
+                    bar.update()
+                    if one.process.returncode == 0 and step.is_done():
+                        tqdm.write(f"{name}: {took:.0f} s", file=sys.stdout)
+                    else:
+                        failed.append(f"{name} failed (exit status {one.process.returncode}):\n{_tail(step.log)}")
+                        bar.update(len(one.todo))
+                        one.todo.clear()
+                    if one.todo:
+                        _start(one, lock)
+                    else:
+                        running.remove(one)
+        finally:
+            _end(running)
+    return failed
+
+
+def _start(one: _Running, lock: int) -> None:
+    step = one.todo[0]
+    one.training.folder.mkdir(parents=True, exist_ok=True)
+    one.began = time.monotonic()
+    with step.log.open("a") as log:
+        log.write(f"$ {' '.join(step.command)}\n")
+        log.flush()
+        one.process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _FOLLOW, str(os.getpid()), *step.command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])},
+            pass_fds=[lock],
+        )
+
+
+def _end(running: list[_Running]) -> None:
+    """Let trainings save and end."""
+    for one in running:
+        if one.process.poll() is None:
+            one.process.send_signal(signal.SIGTERM)
+    for one in running:
+        try:
+            one.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            one.process.kill()
+            one.process.wait()
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return (
+        "\n".join(f"  {line}" for line in log.read_text(errors="replace").splitlines()[-lines:]) + f"\n  (all: {log})"
+    )
+
+
+@contextmanager
+def only_one(folder: Path, patience: float = 60.0) -> Iterator[int]:
+    """Keep a second study out of the folder, and wait for the processes of one that was killed.
+
+    The lock belongs to this process and all that it starts, and ends with the last of them.
+
+    Raises:
+        ValueError: another one is still running.
+    """
+    with (folder / ".lock").open("w") as file:
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise ValueError(
+                        f"{folder}: another study is running there, or a process of one that was killed; end it first."
+                    ) from error
+                time.sleep(0.2)
+        yield file.fileno()

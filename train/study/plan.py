@@ -1,0 +1,242 @@
+"""Plan: which trainings a study consists of, by which commands each is trained and evaluated."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import tyro
+
+from dali_cutmix.files import write_atomically
+from pipelines.ood import list_images
+from train import models
+from train.boxes import boxes_in_crop, find_boxes, read_annotated
+from train.cam import ClassMaps
+from train.checkpoint import Checkpoint
+from train.command_line import parse
+from train.config import Config
+from train.data import evaluated_folder, open_split
+from train.digits import backgrounds
+from train.study.published import METHODS
+from train.uncertainty import parse_sets
+
+Method = Literal["none", "mixup", "cutout", "cutmix"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train without mixing, with Mixup, Cutout and CutMix from the same seeds, evaluate all, write one report.
+
+    What stands behind -- goes to every training (see python -m train RECIPE --help), for example: python -m train study
+    digits --seeds 5 -- --epochs 20. Mixup and Cutout change every batch, as they were published, CutMix as many as the
+    recipe says, unless --mix-probability stands there. A study that was stopped goes on when the same command is run
+    again.
+    """
+
+    recipe: tyro.conf.Positional[str] = "digits"
+    """Recipe of the trainings."""
+    data: Path | None = None
+    """What the trainings take; the embedded digits if not given."""
+    ood: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=DIR")] = ()
+    """Out-of-distribution sets: a name and a folder of images each, beside noise; with the embedded digits scenes
+    without a digit if not given. Names of which the paper has numbers: tinyimagenet-crop, tinyimagenet-resize,
+    lsun-crop, lsun-resize, isun."""
+    boxes: Path | None = None
+    """Of the validation images, see python -m train.evaluate localization; without any there is no localization."""
+    methods: tuple[Method, ...] = METHODS
+    """Which methods."""
+    seeds: int = 3
+    """Trainings of each method, with the seeds 0, 1, …"""
+    steps: int = 15
+    """Robustness: hole sizes."""
+    noise_images: int = 10_000
+    """Uncertainty: images of noise."""
+    output: Path | None = None
+    """Folder for trainings and report; runs/study-RECIPE if not given."""
+    jobs: int | None = None
+    """Trainings at once; if not given, one on a GPU, as many on a CPU as the recipe's cpu-threads leave cores for."""
+    processes: int = 1
+    """Processes of each training, by torchrun."""
+    device: str = "auto"
+    """cpu, cuda, cuda:N, or auto: the GPU if there is one."""
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is written."""
+        return self.output or Path("runs") / f"study-{self.recipe}"
+
+
+FREE = {"output", "jobs", "device"}
+"""Options that may differ when a study goes on."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a study."""
+
+    name: str
+    command: list[str]
+    log: Path
+    is_done: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training and its evaluations."""
+
+    method: str
+    seed: int
+    folder: Path
+    config: Config
+    steps: tuple[Step, ...]
+    """In the order in which they must run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of a study."""
+
+    options: Options
+    extra: tuple[str, ...]
+    """Options of the trainings."""
+    trainings: tuple[Training, ...]
+    jobs: int
+    evaluations: tuple[str, ...]
+    left_out: dict[str, str]
+    """Evaluations that are not made, and why."""
+
+
+def make_plan(options: Options, extra: Sequence[str]) -> Plan:
+    """What is to be done; everything that can be wrong is looked at now.
+
+    Raises:
+        FileNotFoundError, ValueError: options, data or boxes are wrong.
+        SystemExit: an option of the trainings is not known.
+    """
+    for name, least in (("seeds", 1), ("processes", 1), ("steps", 2), ("noise_images", 1)):
+        if (value := getattr(options, name)) < least:
+            raise ValueError(f"--{name.replace('_', '-')} {value} given; it must be at least {least}.")
+    if not options.methods or len(set(options.methods)) < len(options.methods):
+        raise ValueError(f"--methods {' '.join(options.methods)} given; name each once, of {', '.join(METHODS)}.")
+    if options.jobs is not None and options.jobs < 1:
+        raise ValueError(f"--jobs {options.jobs} given; it must be at least 1.")
+    if options.data is None and not options.ood:
+        options = dataclasses.replace(options, ood=(f"backgrounds={backgrounds()}",))
+    for folder in parse_sets(options.ood).values():
+        list_images(folder)
+    config = _config(options, extra, options.methods[0], 0)
+    for split in ("train", "val"):
+        open_split(config.data, split)
+    left_out = _check_localization(options, config)
+    evaluations = tuple(name for name in ("eval", "robustness", "uncertainty", "localization") if name not in left_out)
+    jobs = options.jobs or _jobs(config)
+    trainings = tuple(
+        _training(options, extra, method, seed, evaluations, jobs)
+        for seed in range(options.seeds)
+        for method in options.methods
+    )
+    return Plan(options, tuple(extra), trainings, jobs, evaluations, left_out)
+
+
+def _arguments(options: Options, extra: Sequence[str], method: str, seed: int) -> list[str]:
+    """Of the training's command."""
+    given = [options.recipe, *(["--data", str(options.data.absolute())] if options.data else []), "--mix", method]
+    if method in ("mixup", "cutout"):
+        given += ["--mix-probability", "1"]
+    return [*given, "--seed", str(seed), "--device", options.device, *extra]
+
+
+def _config(options: Options, extra: Sequence[str], method: str, seed: int) -> Config:
+    for name in ("--data", "--mix", "--seed", "--device", "--output-dir", "--resume", "--num-threads"):
+        if name in (word.partition("=")[0] for word in extra):
+            raise ValueError(f"{name} given behind --; the study sets it itself.")
+    return parse(_arguments(options, extra, method, seed))
+
+
+def _jobs(config: Config) -> int:
+    if torch.cuda.is_available() and config.device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores // (config.cpu_threads or cores))
+
+
+def _check_localization(options: Options, config: Config) -> dict[str, str]:
+    """Why there is no localization; nothing where there is."""
+    folder = evaluated_folder(config.data, None)
+    if not (options.boxes or find_boxes(folder)):
+        return {"localization": f"{folder} has no boxes"}
+    images = read_annotated(folder, options.boxes)
+    for path, boxes in zip(images.paths, images.boxes, strict=True):
+        boxes_in_crop(path, boxes, config)
+    try:
+        ClassMaps(models.build(config.model, len(images.classes)).eval(), config.crop, torch.device("cpu"))
+    except ValueError as error:
+        return {"localization": str(error)}
+    return {}
+
+
+def _training(
+    options: Options, extra: Sequence[str], method: str, seed: int, evaluations: Sequence[str], jobs: int
+) -> Training:
+    folder = (options.folder / f"{method}-{seed}").absolute()
+    config = dataclasses.replace(_config(options, extra, method, seed), output_dir=folder)
+    last, log = folder / "last.pt", folder / "log.txt"
+    threads = ["--num-threads", str(max(1, len(os.sched_getaffinity(0)) // (jobs * options.processes)))]
+    python = [sys.executable, "-m"]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(options.processes), "-m"]
+    run = [*python, *(launcher if options.processes > 1 else [])]
+    resumed = ["--resume", str(folder), "--device", options.device]
+    fresh = [*_arguments(options, extra, method, seed), "--output-dir", str(folder)]
+    train = [*run, "train", *(resumed if last.exists() else fresh), *threads]
+
+    def is_trained() -> bool:
+        return last.exists() and Checkpoint.load(last).epoch >= config.epochs
+
+    evaluate = [*run, "train.evaluate", "all", str(last), "--steps", str(options.steps)]
+    evaluate += ["--noise-images", str(options.noise_images), *(["--ood", *options.ood] if options.ood else [])]
+    evaluate += ["--boxes", str(options.boxes)] if options.boxes else []
+    missing = [name for name in evaluations if not result(folder, name).exists()]
+    evaluate += ["--device", options.device, *threads, "--only", *missing]
+
+    def is_evaluated() -> bool:
+        return all(result(folder, name).exists() for name in evaluations)
+
+    steps = Step("train", train, log, is_trained), Step("evaluate", evaluate, log, is_evaluated)
+    return Training(method, seed, folder, config, steps)
+
+
+def result(folder: Path, evaluation: str) -> Path:
+    """Where an evaluation of a training writes its numbers."""
+    return folder / f"last.{evaluation}.json"
+
+
+def note_down(plan: Plan) -> None:
+    """Write into the study's folder what it is, or refuse a folder that holds another one.
+
+    Raises:
+        ValueError: it was started with other options; both values are named.
+        OSError: it cannot be written.
+    """
+    folder = plan.options.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    here = {f"--{name.replace('_', '-')}": str(value) for name, value in vars(plan.options).items() if name not in FREE}
+    here["--"] = " ".join(plan.extra)
+    path = folder / "study.json"
+    if not path.exists():
+        write_atomically(path, json.dumps(here, indent=2).encode())
+        return
+    there = json.loads(path.read_bytes())
+    different = [
+        f"{name}: {there.get(name)} there, {here[name]} given" for name in here if there.get(name) != here[name]
+    ]
+    if different:
+        raise ValueError(
+            f"{folder} holds a study of other options ({'; '.join(different)}); give the same, or another --output."
+        )

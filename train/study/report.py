@@ -1,0 +1,122 @@
+"""Report: one HTML file that stands alone, and the same numbers as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import platform
+import shlex
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import dali_cutmix as dc
+from dali_cutmix.files import write_atomically
+from train.figures import curves, learning_curves
+from train.study import published, tables
+from train.study.plan import FREE, Plan, result
+from train.study.results import Mean, Row
+from train.study.tables import NAMES, Results
+
+
+def write(plan: Plan, results: Results, command: str) -> Path:
+    """Write ``results.json`` and ``report.html`` into the study's folder; the path of the latter.
+
+    Args:
+        command: that makes the study, for reading.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    folder = plan.options.folder
+    content = as_json(plan, results, command)
+    write_atomically(folder / "results.json", json.dumps(content, indent=1).encode())
+    write_atomically(folder / "report.html", as_html(plan, results, content).encode())
+    return folder / "report.html"
+
+
+def as_json(plan: Plan, results: Results, command: str) -> dict[str, Any]:
+    """All numbers, and what they belong to."""
+    return {
+        "command": command,
+        "options": {name: str(value) for name, value in vars(plan.options).items() if name not in FREE},
+        "left_out": plan.left_out,
+        "versions": {
+            "dali_cutmix": dc.__version__,
+            **{name: version(name) for name in ("torch", "torchvision", "numpy")},
+            "python": platform.python_version(),
+        },
+        "rules": rules(plan),
+        "trainings": [
+            {"method": one.method, "seed": one.seed, "folder": one.folder.name, "options": one.config.to_dict()}
+            for one in plan.trainings
+        ],
+        "methods": {method: asdict(found) for method, found in results.items()},
+        "published": {
+            "top1_error": published.TOP1_ERROR.get(plan.options.recipe),
+            "top1_loc": published.TOP1_LOC.get(plan.options.recipe),
+            "out_of_distribution": published.OUT_OF_DISTRIBUTION,
+        },
+    }
+
+
+def rules(plan: Plan) -> dict[str, str]:
+    """What the evaluators say of their own choices."""
+    folder = plan.trainings[0].folder
+    found = {name: json.loads(result(folder, name).read_bytes()) for name in plan.evaluations}
+    rules = {
+        "validation": f"{found['eval']['images']} images of {found['eval']['classes']} classes",
+        "weights": "averaged ones (ema)" if found["eval"]["weights"] == "ema" else "the last ones",
+        "in-between samples": f"{found['robustness']['between']}; pairs: {found['robustness']['pairs']}",
+        "uncertainty": found["uncertainty"]["score"],
+    }
+    if "localization" in found:
+        rules["localization"] = f"map {found['localization']['map']}; {found['localization']['rule']}"
+        rules["MaxBoxAcc"] = found["localization"]["max_box_acc_rule"]
+    return rules
+
+
+def as_html(plan: Plan, results: Results, content: dict[str, Any]) -> str:
+    """The page; pictures are inside."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    first = {NAMES[one.method]: one.folder for one in plan.trainings if one.seed == 0}
+    by_name = {NAMES[method]: found for method, found in results.items()}
+    return template.get_template("report.html").render(
+        content=content,
+        options=plan.options,
+        errors=tables.errors(results, plan.options.recipe),
+        attacks=tables.attacks(results),
+        detections=tables.detections(results),
+        localizations=tables.localizations(results, plan.options.recipe),
+        learning=_inline(learning_curves({name: _plain(found.training) for name, found in by_name.items()})),
+        curves=_inline(
+            curves({name: {e: _plain(rows) for e, rows in found.curves.items()} for name, found in by_name.items()})
+        ),
+        histograms={name: _inline_file(folder / "last.uncertainty.png") for name, folder in first.items()},
+        overlays={name: _inline_file(folder / "last.localization.png") for name, folder in first.items()},
+        commands={
+            f"{NAMES[one.method]} {one.seed}": [shlex.join(["python", *step.command[1:]]) for step in one.steps]
+            for one in plan.trainings
+        },
+    )
+
+
+def _plain(rows: list[dict[str, Any]]) -> list[Row]:
+    """Rows for drawing: means, and the deviation of ``top1`` as ``std``."""
+    return [
+        {name: value.mean if isinstance(value, Mean) else value for name, value in row.items()}
+        | {"std": row["top1"].std or 0.0}
+        for row in rows
+    ]
+
+
+def _inline_file(path: Path) -> str:
+    return _inline(path.read_bytes()) if path.exists() else ""
+
+
+def _inline(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,0 +1,102 @@
+"""Results: what the evaluations of a study found, with means and standard deviations over its seeds."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from train.study.plan import Plan, result
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Of one number over the seeds."""
+
+    mean: float
+    std: float | None
+    """Of the sample (divided by n − 1); None of one value."""
+    values: list[float]
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Mean:
+        """Of at least one value."""
+        found = list(values)
+        return cls(statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else None, found)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f}" + (f" ± {self.std:.1f}" if self.std is not None else "")
+
+
+@dataclass(frozen=True)
+class MethodResults:
+    """Of one method. Percent everywhere; what was not evaluated is empty."""
+
+    top1_error: Mean
+    curves: dict[str, list[dict[str, Any]]]
+    """Of robustness: by experiment rows of ``parameter``, ``top1`` (a `Mean`), perhaps ``either``."""
+    detection: dict[str, dict[str, Mean]]
+    """Of uncertainty: by set ``tnr95``, ``auroc``, ``accuracy``, ``confidence``."""
+    localization: dict[str, Mean]
+    """``top1_loc``, ``gt_known_loc``, ``max_box_acc``."""
+    training: list[dict[str, Any]]
+    """By epoch: ``parameter``, the epoch; ``top1`` on the validation images (a `Mean`)."""
+
+
+def collect(plan: Plan) -> dict[str, MethodResults]:
+    """Read what the evaluations wrote.
+
+    Raises:
+        OSError, ValueError: something is missing or damaged.
+    """
+    return {method: _of_method(plan, method) for method in plan.options.methods}
+
+
+def _of_method(plan: Plan, method: str) -> MethodResults:
+    trainings = [training for training in plan.trainings if training.method == method]
+    found = {
+        name: [json.loads(result(training.folder, name).read_bytes()) for training in trainings]
+        for name in plan.evaluations
+    }
+    histories = [_history(training.folder / "metrics.csv") for training in trainings]
+    return MethodResults(
+        top1_error=Mean.of(100 - one["top1"] for one in found["eval"]),
+        curves={
+            name: _mean_rows([one["curves"][name] for one in found["robustness"]])
+            for name in found["robustness"][0]["curves"]
+        },
+        detection={
+            name: {
+                metric: Mean.of(one["sets"][name][metric] for one in found["uncertainty"])
+                for metric in ("tnr95", "auroc", "accuracy", "confidence")
+                if metric in content
+            }
+            for name, content in found["uncertainty"][0]["sets"].items()
+        },
+        localization={
+            metric: Mean.of(one[metric] for one in found["localization"])
+            for metric in ("top1_loc", "gt_known_loc", "max_box_acc")
+        }
+        if "localization" in found
+        else {},
+        training=_mean_rows(histories),
+    )
+
+
+def _history(path: Path) -> list[Row]:
+    with path.open(newline="") as file:
+        return [{"parameter": float(row["epoch"]), "top1": float(row["val_top1"])} for row in csv.DictReader(file)]
+
+
+def _mean_rows(runs: list[list[Row]]) -> list[dict[str, Any]]:
+    """The same rows of several runs as one: ``parameter`` as it is, the rest as `Mean`."""
+    return [
+        {name: value if name == "parameter" else Mean.of(row[name] for row in same) for name, value in same[0].items()}
+        for same in zip(*runs, strict=True)
+    ]

@@ -1,0 +1,110 @@
+"""Tables of a study: a row for each method, the best value of a column marked, the paper's beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from train.study import published
+from train.study.results import Mean, MethodResults
+
+NAMES = {"none": "None", "mixup": "Mixup", "cutout": "Cutout", "cutmix": "CutMix"}
+METRICS = {"tnr95": "TNR at TPR 95 %", "auroc": "AUROC", "accuracy": "Detection accuracy"}
+LOCALIZATION = {"top1_loc": "Top-1 Loc", "gt_known_loc": "GT-known Loc", "max_box_acc": "MaxBoxAcc"}
+
+Results = Mapping[str, MethodResults]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number."""
+
+    value: str
+    is_best: bool
+    published: str
+    """Empty where the paper has none."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers by method."""
+
+    columns: tuple[str, ...]
+    rows: dict[str, list[Cell]]
+    """By the method's name."""
+    has_published: bool
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number of each method, in percent."""
+
+    name: str
+    values: Mapping[str, Mean]
+    published: Mapping[str, float]
+    lowest_is_best: bool = False
+
+
+def table_of(*columns: Column) -> Table:
+    """Columns beside each other; all have the same methods."""
+    methods = list(columns[0].values)
+    cells = [[_cell(column, method) for column in columns] for method in methods]
+    return Table(
+        tuple(column.name for column in columns),
+        {NAMES[method]: row for method, row in zip(methods, cells, strict=True)},
+        any(column.published for column in columns),
+    )
+
+
+def _cell(column: Column, method: str) -> Cell:
+    means = {name: round(value.mean, 1) for name, value in column.values.items()}
+    best = (min if column.lowest_is_best else max)(means.values())
+    known = column.published.get(method)
+    return Cell(str(column.values[method]), means[method] == best, "" if known is None else f"{known:.1f}")
+
+
+def errors(results: Results, recipe: str) -> Table:
+    """Top-1 error on the validation images."""
+    values = {method: found.top1_error for method, found in results.items()}
+    return table_of(Column("Top-1 error", values, published.TOP1_ERROR.get(recipe, {}), lowest_is_best=True))
+
+
+def attacks(results: Results) -> Table:
+    """Top-1 accuracy under FGSM, a column for each size of the perturbation."""
+    sizes = [row["parameter"] for row in next(iter(results.values())).curves["fgsm"]]
+    return table_of(
+        *(
+            Column(f"ε = {size:g}/255", {m: found.curves["fgsm"][number]["top1"] for m, found in results.items()}, {})
+            for number, size in enumerate(sizes)
+        )
+    )
+
+
+def detections(results: Results) -> dict[str, Table]:
+    """Out-of-distribution detection, a table for each set."""
+    sets = [name for name, found in next(iter(results.values())).detection.items() if "auroc" in found]
+
+    def column(name: str, number: int, metric: str, title: str) -> Column:
+        known = published.OUT_OF_DISTRIBUTION.get(name, {})
+        values = {method: found.detection[name][metric] for method, found in results.items()}
+        return Column(title, values, {method: numbers[number] for method, numbers in known.items()})
+
+    return {
+        name: table_of(*(column(name, number, *metric) for number, metric in enumerate(METRICS.items())))
+        for name in sets
+    }
+
+
+def localizations(results: Results, recipe: str) -> Table | None:
+    """Localization; None where there was none."""
+    if not all(found.localization for found in results.values()):
+        return None
+    known = {"top1_loc": published.TOP1_LOC.get(recipe, {})}
+    return table_of(
+        *(
+            Column(
+                title, {method: found.localization[metric] for method, found in results.items()}, known.get(metric, {})
+            )
+            for metric, title in LOCALIZATION.items()
+        )
+    )
