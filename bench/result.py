@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.contenders import Settings
-from bench.machine import machine, versions
 from bench.photos import Photos
 from dali_cutmix.files import write_atomically
+from train.machine import machine, versions
 
 
 def new_result(benchmark: str, device: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -85,6 +85,10 @@ def test_an_unknown_recipe_is_refused():
         ({"seed": -1}, "--seed -1 given; it must be at least 0"),
         ({"ema": 1.0}, "--ema 1 given; it must be at least 0 and below 1"),
         ({"max_bad": 1.5}, "--max-bad 1.5 given; it must be 0 to 1, a share of the training images"),
+        ({"last_layer_lr": 0.0}, "--last-layer-lr 0 given; it must be above 0"),
+        ({"padding": -1}, "--padding -1 given; it must be at least 0"),
+        ({"std": (1.0, 0.0, 1.0)}, "--std 0 given; it must be above 0"),
+        ({"augment": "puzzle"}, "--augment 'puzzle' given; allowed are resized-crop, stretch-crop and pad-crop"),
         ({"momentum": 0.0}, "--momentum 0 given; it must be above 0 and below 1"),
         ({"label_smoothing": 1.0}, "--label-smoothing 1 given; it must be at least 0 and below 1"),
         ({"val_resize": 40}, "--val-resize 40 is smaller than the crop that validation takes of it, 48"),
@@ -107,3 +111,21 @@ def test_options_of_other_versions():
     fields = digits().to_dict() | {"gone": 1}
     del fields["compile"]
     assert Config.from_dict(fields) == digits()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("cifar100-pyramidnet200", ("pyramidnet200", 300, 64, 0.25, (150, 225), 1.0, "pad-crop", 32, 0.5)),
+        ("cub200-resnet50", ("resnet50_wsol", 600, 32, 0.001, (150, 300, 450), 10.0, "stretch-crop", 224, 1.0)),
+        ("cub200-vgg16gap", ("vgg16_gap", 600, 32, 0.0001, (150, 300, 450), 10.0, "stretch-crop", 224, 1.0)),
+        ("imagenet-wsol-resnet50", ("resnet50_wsol", 20, 256, 0.01, (6, 12, 18), 10.0, "stretch-crop", 224, 1.0)),
+        ("imagenet-wsol-vgg16gap", ("vgg16_gap", 20, 256, 0.01, (6, 12, 18), 10.0, "stretch-crop", 224, 1.0)),
+    ],
+)
+def test_the_papers_other_recipes(name, values):
+    config = RECIPES[name]()
+    assert (config.model, config.epochs, config.batch_size, config.lr, config.milestones) == values[:5]
+    assert (config.last_layer_lr, config.augment, config.size, config.mix_probability) == values[5:]
+    assert (config.schedule, config.momentum, config.weight_decay) == ("step", 0.9, 1e-4)
+    assert config.val_resize == (32 if config.size == 32 else 256)

@@ -7,9 +7,9 @@ import tally
 import torch
 from train_fixtures import ALONE, assert_same_result, command, make_folder
 
+from train.accuracy import Options, evaluate
 from train.checkpoint import Checkpoint
 from train.distributed import join, resolve_device
-from train.accuracy import Options, evaluate
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from sklearn.metrics import log_loss, top_k_accuracy_score
 from train_fixtures import ALONE, command, make_folder, quick
 
 from train import classification, models
+from train.accuracy import Options, evaluate, table
 from train.checkpoint import Checkpoint
 from train.distributed import Ranks
-from train.accuracy import Options, evaluate, table
 from train.loop import fit
 from train.run import start
 from train.trained import load_model

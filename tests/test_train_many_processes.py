@@ -18,8 +18,8 @@ from PIL import Image
 from train_fixtures import ALONE, command, quick
 
 from train import models
-from train.checkpoint import Checkpoint
 from train.accuracy import Options, evaluate
+from train.checkpoint import Checkpoint
 
 SIZES = (17, 23)
 BATCH_SIZES = (1, 2, 3, 4)  # of each process

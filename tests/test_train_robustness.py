@@ -14,8 +14,8 @@ from train_fixtures import ALONE, command, make_folder, quick
 from train import evaluate as evaluation
 from train.accuracy import Options as Plain
 from train.loop import fit
-from train.robustness import Experiments, Options, evaluate, right
 from train.recipes import RECIPES, digits
+from train.robustness import Experiments, Options, evaluate, right
 from train.run import start
 
 

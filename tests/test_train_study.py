@@ -1,4 +1,4 @@
-"""The study: what it trains and evaluates, what it reports, killed and continued, on data that nobody prepared for it."""
+"""The study: what it trains, evaluates and reports, killed and continued, on data that nobody prepared for it."""
 
 import json
 import re
@@ -20,7 +20,8 @@ from train_fixtures import environment_with
 
 from train.study import command, published, tables
 from train.study.jobs import only_one
-from train.study.plan import Options, make_plan, note_down, result
+from train.study.options import Options
+from train.study.plan import make_plan, note_down, result
 from train.study.results import Mean, collect
 
 TRAININGS = ["--size", "32", "--val-resize", "32", "--epochs", "2", "--batch-size", "8", "--checkpoint-every", "1"]
@@ -38,7 +39,8 @@ def other(tmp_path_factory):
     root = tmp_path_factory.mktemp("other")
     rng = np.random.default_rng(1)
     for i in range(5):
-        save(Image.fromarray(rng.integers(0, 256, (40 + i, 70 - i, 3), np.uint8)), root / ("deep" if i % 2 else "") / f"{i}.png")
+        pixels = rng.integers(0, 256, (40 + i, 70 - i, 3), np.uint8)
+        save(pixels, root / ("deep" if i % 2 else "") / f"{i}.png")
     return root
 
 
@@ -83,7 +85,10 @@ def test_means_and_deviations_are_those_of_the_evaluations(whole):
         pairs = [
             (found["top1_error"], [100 - one["top1"] for one in evaluated["eval"]]),
             (found["localization"]["top1_loc"], [one["top1_loc"] for one in evaluated["localization"]]),
-            (found["detection"]["lsun-crop"]["auroc"], [one["sets"]["lsun-crop"]["auroc"] for one in evaluated["uncertainty"]]),
+            (
+                found["detection"]["lsun-crop"]["auroc"],
+                [one["sets"]["lsun-crop"]["auroc"] for one in evaluated["uncertainty"]],
+            ),
             (found["curves"]["fgsm"][1]["top1"], [one["curves"]["fgsm"][1]["top1"] for one in evaluated["robustness"]]),
         ]
         for mean, values in pairs:
@@ -117,7 +122,13 @@ def test_the_report_stands_alone_and_has_the_papers_numbers_beside(whole):
     assert page.open == []
     assert len(page.sources) == 1 + 2 + 2 * 2  # icon, two figures, histograms and boxes of two methods
     assert all(source.startswith("data:") for source in page.sources)
-    for words in ("Localization (supplement, B)", "TNR at TPR 95 %", "47.6", "python -m train study digits", "8 neighbours"):
+    for words in (
+        "Localization (supplement, B)",
+        "TNR at TPR 95 %",
+        "47.6",
+        "python -m train study digits",
+        "8 neighbours",
+    ):
         assert words in page.text
     assert "<script" not in (whole / "report.html").read_text()
 
@@ -249,7 +260,9 @@ def test_a_mean_of_one_value_has_no_deviation():
 
 
 def test_the_best_of_a_column_is_marked_and_ties_are_all(data):
-    column = tables.Column("x", {"none": Mean.of([2.0]), "mixup": Mean.of([1.0]), "cutmix": Mean.of([1.01])}, {"none": 5.0})
+    column = tables.Column(
+        "x", {"none": Mean.of([2.0]), "mixup": Mean.of([1.0]), "cutmix": Mean.of([1.01])}, {"none": 5.0}
+    )
     for lowest, best in ((True, ["Mixup", "CutMix"]), (False, ["None"])):
         table = tables.table_of(replace(column, lowest_is_best=lowest))
         assert [name for name, (cell,) in table.rows.items() if cell.is_best] == best
@@ -280,7 +293,9 @@ def test_published_numbers_are_the_papers():
 def test_collecting_reads_every_training(whole, data, other):
     own = options_of(data, other, whole)
     plan = make_plan(
-        Options(data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, output=whole, device="cpu"),
+        Options(
+            data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, output=whole, device="cpu"
+        ),
         own[own.index("--") + 1 :],
     )
     found = collect(plan)

@@ -34,7 +34,7 @@ class Trained:
 
 
 def open_trained(options: Options, ranks: Ranks) -> Trained:
-    """Load a checkpoint, or a run folder's last one.
+    """Load a checkpoint, or a run folder's last one; as many threads do the arithmetic as in training.
 
     Raises:
         FileNotFoundError: there is none.
@@ -45,6 +45,8 @@ def open_trained(options: Options, ranks: Ranks) -> Trained:
     config = Config.from_dict(checkpoint.config)
     batch_size = config.batch_size if options.batch_size is None else options.batch_size
     config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
+    if config.cpu_threads:
+        torch.set_num_threads(config.cpu_threads)
     model, weights = load_model(checkpoint, path, options.weights)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)

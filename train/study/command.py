@@ -12,7 +12,8 @@ from types import FrameType
 import tyro
 
 from train.study.jobs import only_one, run
-from train.study.plan import Options, make_plan, note_down
+from train.study.options import Options
+from train.study.plan import make_plan, note_down
 from train.study.report import write
 from train.study.results import collect
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-import platform
 import shlex
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import torch
 
-import dali_cutmix as dc
 from dali_cutmix.files import write_atomically
 from train.figures import curves, learning_curves
+from train.machine import machine, versions
 from train.study import published, tables
-from train.study.plan import FREE, Plan, result
+from train.study.options import FREE
+from train.study.plan import Plan, result
 from train.study.results import Mean, Row
 from train.study.tables import NAMES, Results
 
@@ -40,15 +40,13 @@ def write(plan: Plan, results: Results, command: str) -> Path:
 
 def as_json(plan: Plan, results: Results, command: str) -> dict[str, Any]:
     """All numbers, and what they belong to."""
+    device = "cpu" if plan.options.device == "cpu" or not torch.cuda.is_available() else "cuda"
     return {
         "command": command,
         "options": {name: str(value) for name, value in vars(plan.options).items() if name not in FREE},
         "left_out": plan.left_out,
-        "versions": {
-            "dali_cutmix": dc.__version__,
-            **{name: version(name) for name in ("torch", "torchvision", "numpy")},
-            "python": platform.python_version(),
-        },
+        "machine": machine(device),
+        "versions": versions(),
         "rules": rules(plan),
         "trainings": [
             {"method": one.method, "seed": one.seed, "folder": one.folder.name, "options": one.config.to_dict()}
