@@ -16,8 +16,11 @@ import tally
 from box_fixtures import edit, make_boxed
 from conftest import save
 from PIL import Image
-from train_fixtures import environment_with
+from train_fixtures import ALONE, assert_same_result, environment_with
 
+from train.evaluate import All, evaluate_all
+from train.loop import fit
+from train.run import start
 from train.study import command, published, tables
 from train.study.jobs import only_one
 from train.study.options import Options
@@ -44,18 +47,65 @@ def other(tmp_path_factory):
     return root
 
 
-def options_of(data, other, output) -> list[str]:
+def options_of(data, other, output, *methods, jobs=2) -> list[str]:
     given = ["digits", "--data", data, "--ood", f"lsun-crop={other}", "--output", output, "--device", "cpu"]
-    given += ["--methods", "none", "cutmix", "--seeds", 2, "--steps", 3, "--noise-images", 20, "--jobs", 2]
+    given += ["--methods", *(methods or ("none", "cutmix")), "--seeds", 2, "--steps", 3, "--noise-images", 20]
+    given += ["--jobs", jobs]
     return [*map(str, given), "--", *TRAININGS]
+
+
+def kill_at(moment: Path, arguments: list[str], number: int) -> bytes:
+    """Start a study as a user does and send it a signal as soon as a file is there; what it said on standard error."""
+    start = [sys.executable, "-m", "train", "study", *arguments]
+    process = subprocess.Popen(start, env=environment_with(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not moment.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    tally.count("kills")
+    return said
 
 
 @pytest.fixture(scope="module")
 def whole(data, other, tmp_path_factory):
-    """The folder of a study that nothing stopped."""
+    """The folder of a study that was killed in its first trainings and in its last ones, and started again."""
     folder = tmp_path_factory.mktemp("whole")
-    assert command.main(options_of(data, other, folder)) == 0
+    arguments = options_of(data, other, folder)
+    for training in ("none-0", "cutmix-1"):
+        kill_at(folder / training / "last.pt", arguments, signal.SIGKILL)
+    assert command.main(arguments) == 0
     return folder
+
+
+def plan_of(data, other, folder):
+    options = Options(data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, steps=3)
+    return make_plan(replace(options, noise_images=20, output=folder, device="cpu"), TRAININGS)
+
+
+def test_killed_and_started_again_every_training_ends_as_one_that_was_not(whole, data, other, tmp_path):
+    """The same trainings and evaluations, once more in this process, where nothing stops them."""
+    for training in plan_of(data, other, whole).trainings:
+        config = replace(training.config, output_dir=tmp_path / training.folder.name)
+        fit(start(config, ALONE))
+        assert_same_result(config.output_dir / "last.pt", training.folder / "last.pt")
+    last = tmp_path / "cutmix-1" / "last.pt"
+    options = All(last, device="cpu", steps=3, noise_images=20, ood=(f"lsun-crop={other}",))
+    evaluate_all(options, ALONE)
+    for evaluation in ("eval", "robustness", "uncertainty", "localization"):
+        ours, theirs = (json.loads(result(root / "cutmix-1", evaluation).read_bytes()) for root in (whole, tmp_path))
+        assert {**ours, "checkpoint": ""} == {**theirs, "checkpoint": ""}
+
+
+@pytest.mark.slow
+def test_sigterm_lets_trainings_save_and_says_how_to_go_on(data, other, tmp_path):
+    arguments = options_of(data, other, tmp_path / "study", "cutmix", jobs=1)
+    said = kill_at(tmp_path / "study/cutmix-0/last.pt", arguments, signal.SIGTERM)
+    assert b"stopped; to go on: python -m train study digits" in said
+    assert command.main(arguments) == 0
 
 
 def test_all_methods_are_trained_from_the_same_seeds_and_evaluated(whole):
@@ -140,38 +190,12 @@ def test_a_finished_study_has_nothing_left_to_do(whole, data, other, capsys):
     assert "train:" not in capsys.readouterr().out
 
 
-def numbers(folder: Path) -> dict:
-    """Of results.json without what differs between two folders."""
-    return {k: v for k, v in json.loads((folder / "results.json").read_bytes()).items() if k in ("methods", "rules")}
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_and_started_again_it_ends_as_one_that_was_not(whole, data, other, tmp_path, number):
-    """Killed in the first trainings and again in the second ones; nothing that it started goes on without it."""
-    start = [sys.executable, "-m", "train", "study", *options_of(data, other, tmp_path / "study")]
-    for moment in ("none-0/last.pt", "cutmix-1/last.pt"):
-        process = subprocess.Popen(start, env=environment_with(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 120
-        while not (tmp_path / "study" / moment).exists():
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=60)
-        assert process.returncode == (-9 if number == signal.SIGKILL else 143)
-        if number == signal.SIGTERM:
-            assert b"stopped; to go on: python -m train study digits" in said
-        tally.count("kills")
-    assert command.main(options_of(data, other, tmp_path / "study")) == 0
-    assert numbers(tmp_path / "study") == numbers(whole)
-
-
 def test_two_at_once_in_one_folder_are_refused(tmp_path):
     with only_one(tmp_path), pytest.raises(ValueError, match="another study is running there"), only_one(tmp_path, 0.3):
         pass
 
 
-def test_a_training_that_fails_is_named_and_the_others_go_on(data, tmp_path):
+def test_a_training_that_fails_is_named(data, tmp_path):
     broken = make_boxed(tmp_path / "set", train=6, val=2)
     (broken / "train" / "pale" / "0.png").write_text("no image")
     given = ["digits", "--data", str(broken), "--output", str(tmp_path / "study"), "--device", "cpu", "--jobs", "1"]
@@ -180,8 +204,6 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(data, tmp_path):
     assert "none 0, train failed (exit status 1):" in said
     assert "train/pale/0.png" in said
     assert f"To go on: python -m train study digits --data {broken}" in said
-    save(Image.new("L", (50, 50)), broken / "train" / "pale" / "0.png")
-    assert command.main([*given, "--", *TRAININGS]) == 0
 
 
 def test_without_boxes_there_is_no_localization(data, tmp_path):
@@ -229,12 +251,17 @@ def test_several_processes_are_started_by_torchrun(data):
         ({"data": Path("/nowhere")}, [], "--data /nowhere: it has no folder train"),
         ({}, ["--seed", "3"], "--seed given behind --; the study sets it itself"),
         ({}, ["--data=x"], "--data given behind --; the study sets it itself"),
-        ({}, ["--lr", "0"], "--lr 0 given; it must be above 0"),
     ],
 )
 def test_what_is_refused_before_anything_is_trained(data, changes, extra, message):
     with pytest.raises((ValueError, FileNotFoundError), match=re.escape(message)):
         make_plan(replace(Options(data=data, device="cpu"), **changes), extra)
+
+
+def test_a_wrong_option_of_the_trainings_is_told_as_the_trainer_does(data, capsys):
+    with pytest.raises(SystemExit):
+        make_plan(Options(data=data, device="cpu"), ["--lr", "0"])
+    assert "--lr 0 given; it must be above 0" in capsys.readouterr().err
 
 
 def test_a_box_outside_of_its_image_is_refused_before_anything_is_trained(tmp_path):
@@ -291,12 +318,5 @@ def test_published_numbers_are_the_papers():
 
 
 def test_collecting_reads_every_training(whole, data, other):
-    own = options_of(data, other, whole)
-    plan = make_plan(
-        Options(
-            data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, output=whole, device="cpu"
-        ),
-        own[own.index("--") + 1 :],
-    )
-    found = collect(plan)
+    found = collect(plan_of(data, other, whole))
     assert [len(found["none"].training), len(found["cutmix"].top1_error.values)] == [2, 2]

@@ -13,7 +13,6 @@ from train.distributed import join
 from train.loop import fit
 from train.preemption import STATUS, Preemption
 from train.run import Run, start
-from train.study import command as study
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -21,7 +20,9 @@ INTERRUPTED = 128 + signal.SIGINT
 def main() -> None:
     """Train, and print where the results are; whatever ends it before that is told in a plain sentence."""
     if sys.argv[1:2] == ["study"]:
-        sys.exit(study.main(sys.argv[2:]))
+        from train.study.command import main as study  # a second's imports that no training needs
+
+        sys.exit(study(sys.argv[2:]))
     with ExitStack() as stack:
         try:
             config = parse(sys.argv[1:])
