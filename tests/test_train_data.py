@@ -92,7 +92,7 @@ def test_cub_trains_in_its_own_layout(tmp_path):
     root = make_cub(tmp_path / "CUB_200_2011")
     run = start(small("cub200-resnet50", root, tmp_path / "run", size=32, val_resize=40), ALONE)
     assert run.loader.classes == ("001.Bright_bird", "002.Middle_bird", "004.Pale_bird")
-    images, _ = next(iter(run.val_loader))
+    images, _ = next(iter(run.task.val_loader))
     assert images.shape[2:] == (32, 32)
     fit(run)
     assert [group["lr_scale"] for group in run.optimizer.param_groups] == [1, 10]

@@ -35,7 +35,7 @@ def pair(options, tmp_path_factory):
 
 def test_metrics_equal_those_of_one_process(pair, data, tmp_path):
     """Nine images in batches of four: the second process has one more than the first."""
-    done = command("train.evaluate", pair, "--data", data, "--json", tmp_path / "two.json", processes=2)
+    done = command("train.evaluate", pair, "--data", data, "--output", tmp_path / "two", processes=2)
     assert done.returncode == 0, done.stderr
     together = json.loads((tmp_path / "two.json").read_text())
     alone = evaluate(Options(pair, data=data), ALONE)

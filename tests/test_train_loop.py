@@ -10,7 +10,7 @@ from train_fixtures import ALONE, make_folder, quick
 
 import dali_cutmix as dc
 from train import classification, models
-from train.log import COLUMNS
+from train.log import columns
 from train.loop import finite, fit
 from train.run import start
 
@@ -53,7 +53,7 @@ def test_a_run_leaves_metrics_events_and_checkpoints(finished):
     assert {"metrics.csv", "last.pt", "best.pt"} <= names
     with (finished.folder / "metrics.csv").open() as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == columns(("val_loss", "val_top1", "val_top5"))
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     for row in rows:
         assert 0 <= row["val_top1"] <= row["val_top5"] == 100  # three classes: the best three hold the right one
@@ -73,7 +73,7 @@ def test_tensorboard_has_the_same_numbers(finished):
 
 
 def test_the_metrics_are_those_of_the_averaged_weights(finished):
-    metrics = classification.evaluate(finished.ema.model, finished.val_loader, ALONE)
+    metrics = classification.evaluate(finished.ema.model, finished.task.val_loader, ALONE)
     assert metrics == {name: finished.history[-1][name] for name in metrics}
 
 

@@ -130,7 +130,7 @@ def test_the_command_ends_with_143_and_says_how_to_continue(data, tmp_path):
 
 def test_during_set_up_the_signal_just_ends_the_process(whole):
     """To a shell, whose $? this is, the status is the same as later."""
-    script = "import os; from train import __main__, run; run.models.build = lambda *_: os.kill(os.getpid(), 15); "
+    script = "import os; from train import __main__, models; models.build = lambda *_: os.kill(os.getpid(), 15); "
     before = {path: path.read_bytes() for path in whole.iterdir()}
     done = subprocess.run(
         ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", f"{script}__main__.main()", "--resume", str(whole)],

@@ -120,7 +120,7 @@ def test_more_epochs_may_follow(data, tmp_path):
     ("changes", "message"),
     [
         ({"batch_size": 4}, "--batch-size: 8 saved, 4 given"),
-        ({"lr": 0.2, "mix": "none"}, "--mix: cutmix saved, none given; --lr: 0.1 saved, 0.2 given"),
+        ({"lr": 0.2, "mix": "none"}, "--lr: 0.1 saved, 0.2 given; --mix: cutmix saved, none given"),
         ({"model": "resnet18"}, "--model: resnet10 saved, resnet18 given"),
         ({"ema": 0.0}, "--ema: 0.9 saved, 0.0 given"),
     ],

@@ -43,7 +43,7 @@ def main() -> None:
         if last is None:
             leave(f"stopped by SIGTERM after step {run.step}", run, STATUS)
         if ranks.is_first:
-            print(f"validation top-1 {last['val_top1']:.2f} %; metrics and checkpoints are in {run.folder}")
+            print(f"{run.task.headline(last)}; metrics and checkpoints are in {run.folder}")
 
 
 def leave(why: str, run: Run, status: int) -> NoReturn:

@@ -1,8 +1,8 @@
-"""The task: which batches, which loss, which metrics. The loop knows nothing of these."""
+"""Classification: batches, loss and metrics of the task."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,76 @@ from torch import Tensor, nn
 
 import dali_cutmix as dc
 from pipelines import cifar, cub, imagenet
+from train import models
 from train.config import Config
 from train.data import Split, open_split
 from train.distributed import Ranks
+from train.initial import take_all_but_last
+from train.log import Row
+
+
+class Classification:
+    """The task of a classifier; see `train.task.Task`.
+
+    Args:
+        folder: of the run, for the list of bad files.
+
+    Raises:
+        FileNotFoundError, ValueError: the data are missing, or not what they should be.
+    """
+
+    metrics: tuple[str, ...] = ("val_loss", "val_top1", "val_top5")
+    best = "val_top1"
+
+    def __init__(self, config: Config, ranks: Ranks, folder: Path) -> None:
+        self._config, self._ranks = config, ranks
+        self.loader = train_loader(config, ranks, folder)
+        self.val_loader = val_loader(config, ranks)
+        self.classes = self.loader.classes
+        check_classes(self.classes, self.val_loader.classes, open_split(config.data, "val").name)
+
+    def model(self) -> nn.Module:
+        """The classifier, from ``--init`` or at random."""
+        model = models.build(self._config.model, self.loader.num_classes)
+        if self._config.init and not self._config.resume:
+            taken = take_all_but_last(model, self._config.init)
+            if self._ranks.is_first:
+                print(taken)
+        return model
+
+    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """All parameters, or the last layer's apart."""
+        return parameter_groups(model, self._config.last_layer_lr)
+
+    def loss(self, forward: Callable[..., Any], batch: list[Tensor]) -> Tensor:
+        """Cross entropy with the mixed targets."""
+        images, *targets = batch
+        return loss(self._config, forward(images), targets)
+
+    def evaluate(self, model: nn.Module) -> Row:
+        """Loss, top-1 and top-5."""
+        return evaluate(model, self.val_loader, self._ranks, self._config.amp)
+
+    def describe(self, row: Row) -> str:
+        """In one line."""
+        return f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2f} %"
+
+    def headline(self, row: Row) -> str:
+        """Top-1."""
+        return f"validation top-1 {row['val_top1']:.2f} %"
+
+    def check_classes(self, saved: list[str]) -> None:
+        """Names of the class folders."""
+        check_classes(saved, self.classes, open_split(self._config.data, "train").name)
+
+
+def parameter_groups(model: nn.Module, last_layer_lr: float) -> list[dict[str, Any]]:
+    """For the optimizer: all parameters, or the last layer's apart, with its ``lr_scale``."""
+    if last_layer_lr == 1:
+        return [{"params": list(model.parameters()), "lr_scale": 1.0}]
+    last = list(models.last_layer(model).parameters())
+    others = [parameter for parameter in model.parameters() if all(parameter is not mine for mine in last)]
+    return [{"params": others, "lr_scale": 1.0}, {"params": last, "lr_scale": last_layer_lr}]
 
 
 def train_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc.Loader:

@@ -10,8 +10,8 @@ from pathlib import Path
 import tyro
 
 from train.checkpoint import Checkpoint, find
-from train.config import Config
-from train.recipes import RECIPES
+from train.recipes import RECIPES, config_of
+from train.run_config import RunConfig
 
 DESCRIPTION = """Train a classifier on a folder of JPEGs, decoded and mixed by DALI.
 
@@ -21,7 +21,7 @@ Recipes (the first argument; digits if none is given) set the defaults shown her
 """
 
 
-def parse(arguments: Sequence[str]) -> Config:
+def parse(arguments: Sequence[str]) -> RunConfig:
     """The configuration that a command line asks for.
 
     With ``--resume`` the options that the checkpoint was saved with take the recipe's place.
@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str]) -> Config:
     if resume is None:
         return _parse(options, RECIPES[recipe]())
     path = find(resume)
-    saved = Config.from_dict(Checkpoint.load(path).config)
+    saved = config_of(Checkpoint.load(path).config)
     if named and recipe != saved.recipe:
         raise ValueError(
             f"{path} was trained with the recipe {saved.recipe!r}, and {recipe!r} was given; "
@@ -49,10 +49,10 @@ def parse(arguments: Sequence[str]) -> Config:
     return _parse(options, dataclasses.replace(saved, output_dir=path.parent, resume=path))
 
 
-def _parse(options: Sequence[str], default: Config) -> Config:
+def _parse(options: Sequence[str], default: RunConfig) -> RunConfig:
     recipes = "\n".join(f"  {name:24}{(recipe.__doc__ or '').splitlines()[0]}" for name, recipe in RECIPES.items())
     return tyro.cli(
-        Config,
+        type(default),
         prog=f"python -m train {default.recipe}",
         description=DESCRIPTION + recipes,
         default=default,

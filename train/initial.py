@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ class Taken:
     """The file, and which of its weights."""
     taken: tuple[str, ...]
     random: tuple[str, ...]
-    """Of the model, not in the file or meant for other classes."""
+    """Of the model, not in the file or not to be taken."""
     unused: tuple[str, ...]
     """Of the file, not in the model."""
 
@@ -32,36 +32,50 @@ class Taken:
         return f"weights of {self.source}: {shown}"
 
 
-def take_weights(model: nn.Module, path: Path) -> Taken:
-    """Load every weight of the same name and shape but the last layer's, which stays random (paper, B).
+def take_weights(
+    parts: Sequence[nn.Module], path: Path, *, random: Collection[str] = (), complete: bool = False
+) -> Taken:
+    """Load every weight of the same name and shape.
 
     Args:
+        parts: of one network, whose tensors have the names that they have in the file.
         path: a checkpoint or run folder of this trainer, whose averaged weights are taken if it has them, or a file
             with a state_dict, such as torchvision's.
+        random: names of tensors that stay as they are.
+        complete: refuse a file in which a tensor is missing.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: it holds no weights, or they are another architecture's; tensors are named.
     """
     source, state = read_weights(path)
-    own = model.state_dict()
-    last = models.last_layer(model)
-    kept = {f"{name}.{part}" for name, module in model.named_modules() if module is last for part in last.state_dict()}
-    fitting = {name: tensor for name, tensor in state.items() if name in own and name not in kept}
+    own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
+    fitting = {name: tensor for name, tensor in state.items() if name in own and name not in random}
     for name, tensor in fitting.items():
         if tensor.shape != own[name].shape:
             raise ValueError(
                 f"{path}: {name} has the shape {list(tensor.shape)}, in the model {list(own[name].shape)}; give "
                 "weights of the same architecture."
             )
-    if not fitting:
+    missing = [name for name in own if name not in fitting]
+    if not fitting or (complete and missing):
         raise ValueError(
-            f"{path}: none of its {len(state)} tensors has a name of the model's ({', '.join(list(own)[:3])}, …); "
-            "give weights of the same architecture."
+            f"{path}: {len(fitting)} of the model's {len(own)} tensors are in it, {', '.join(missing[:3])} "
+            f"{'are' if len(missing) > 1 else 'is'} not; give weights of the same architecture."
         )
-    model.load_state_dict(fitting, strict=False)
-    random = tuple(name for name in own if name not in fitting)
-    return Taken(source, tuple(fitting), random, tuple(name for name in state if name not in fitting))
+    with torch.no_grad():
+        for name, tensor in fitting.items():
+            own[name].copy_(tensor)
+    unused = (name for name in state if name not in fitting and not name.endswith("num_batches_tracked"))
+    return Taken(source, tuple(fitting), tuple(missing), tuple(unused))
+
+
+def take_all_but_last(model: nn.Module, path: Path) -> Taken:
+    """A classifier's weights but the last layer's, which stays random (paper, B); errors as in `take_weights`."""
+    last = models.last_layer(model)
+    names = (name for name, module in model.named_modules() if module is last)
+    random = {f"{name}.{part}" for name in names for part in last.state_dict()}
+    return take_weights([model], path, random=random)
 
 
 def read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:

@@ -13,18 +13,10 @@ from dali_cutmix.files import write_atomically
 
 Row = dict[str, float]
 
-COLUMNS = (
-    "epoch",
-    "lr",
-    "train_loss",
-    "val_loss",
-    "val_top1",
-    "val_top5",
-    "images_per_second",
-    "data_wait_share",
-    "seconds",
-)
-"""Of metrics.csv. Accuracies in percent; lr as of the epoch's last step; losses are means over images."""
+
+def columns(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    """Of metrics.csv. Accuracies in percent; lr as of the epoch's last step; losses are means over images."""
+    return ("epoch", "lr", "train_loss", *metrics, "images_per_second", "data_wait_share", "seconds")
 
 
 class Log:
@@ -38,10 +30,12 @@ class Log:
         folder: of the run.
         step: steps done so far.
         active: whether this process is the one that writes.
+        metrics: names of the validation's.
     """
 
-    def __init__(self, folder: Path, step: int, active: bool) -> None:
+    def __init__(self, folder: Path, step: int, active: bool, metrics: tuple[str, ...] = ()) -> None:
         self._path = folder / "metrics.csv"
+        self._columns = columns(metrics)
         self._events = SummaryWriter(str(folder), purge_step=step + 1) if active else None
 
     def step(self, step: int, values: Row) -> None:
@@ -60,13 +54,12 @@ class Log:
                     error.errno, f"TensorBoard's events could not be written ({error.strerror})", str(self._path.parent)
                 ) from error
 
-    def epoch(self, step: int, row: Row, epochs: int) -> None:
-        """Log and print a complete epoch."""
+    def epoch(self, step: int, row: Row, epochs: int, metrics: str) -> None:
+        """Log and print a complete epoch; ``metrics``: the validation's, in words."""
         if self._events:
             self.step(step, {f"epoch/{name}": value for name, value in row.items() if name != "epoch"})
             tqdm.write(
-                f"epoch {row['epoch']:.0f}/{epochs}  train loss {row['train_loss']:.3f}  "
-                f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2f} %  "
+                f"epoch {row['epoch']:.0f}/{epochs}  train loss {row['train_loss']:.3f}  {metrics}  "
                 f"{row['images_per_second']:.0f} images/s, {row['data_wait_share']:.0%} of the time waiting for data  "
                 f"{row['seconds']:.1f} s"
             )
@@ -75,7 +68,7 @@ class Log:
         """Replace metrics.csv."""
         if self._events:
             text = io.StringIO(newline="")
-            writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+            writer = csv.DictWriter(text, self._columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
             write_atomically(self._path, text.getvalue().encode())

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import torch
 
-from train import classification
 from train.log import Log, Row
 from train.progress import Stopwatch, progress_bar
 from train.run import Run
@@ -20,28 +19,29 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
     and None returned.
 
     Nothing waits for the device except every ``log_every`` steps, at a checkpoint and at the end of an epoch.
-    ``last.pt`` is the newest checkpoint, ``best.pt`` that of the epoch with the highest validation top-1.
+    ``last.pt`` is the newest checkpoint, ``best.pt`` that of the epoch with the task's best validation.
 
     Raises:
         FloatingPointError: the loss is not a number; the last checkpoint is from before.
         OSError: a checkpoint, metrics.csv or the events cannot be written; the last checkpoint is intact.
     """
-    config, ranks = run.config, run.ranks
-    steps = len(run.loader)
-    log = Log(run.folder, run.step, active=ranks.is_first)
+    config, ranks, task = run.config, run.ranks, run.task
+    steps, total = len(run.loader), run.total
+    epochs = -(-total // steps)
+    log = Log(run.folder, run.step, ranks.is_first, task.metrics)
     log.table(run.history)
     watch = Stopwatch(config.batch_size)
-    for epoch in range(run.epoch, config.epochs):
-        began = time.perf_counter()
+    while run.step < total:
+        began, epoch = time.perf_counter(), run.epoch + 1
+        last = min(epoch * steps, total)
         run.model.train()
-        with progress_bar(steps, run.step % steps, f"epoch {epoch + 1}/{config.epochs}", ranks.is_first) as bar:
-            for images, *targets in watch.batches(run.loader):
+        with progress_bar(steps, run.step % steps, f"epoch {epoch}/{epochs}", ranks.is_first) as bar:
+            for batch in watch.batches(run.loader):
                 rate = run.schedule(run.step)
                 for group in run.optimizer.param_groups:
                     group["lr"] = rate * group.get("lr_scale", 1.0)  # older checkpoints have none
                 with torch.autocast(ranks.device.type, torch.bfloat16, enabled=config.amp):
-                    logits = run.forward(images)
-                loss = classification.loss(config, logits, targets)
+                    loss = task.loss(run.forward, list(batch))
                 loss.backward()
                 run.optimizer.step()
                 run.optimizer.zero_grad()
@@ -58,30 +58,34 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
                     bar.set_postfix_str(f"loss {value:.3f}, {speed:.0f} images/s, {waiting:.0%} waiting for data")
                 stopping = stop()
                 due = config.checkpoint_every and run.step % config.checkpoint_every == 0
-                if (stopping or due) and run.step % steps:
+                if run.step == last:
+                    break
+                if stopping or due:
                     finite(loss.item(), run.step)
                     run.save("last.pt")
                     if stopping:
                         log.close()
                         return None
 
-        train_loss = finite(ranks.sum(run.loss_sum).item() / (steps * ranks.world_size), run.step)
+        trained = last - (epoch - 1) * steps
+        train_loss = finite(ranks.sum(run.loss_sum).item() / (trained * ranks.world_size), run.step)
         speed, waiting = watch.read()
         run.synchronize()
+        validated = epoch % config.val_every == 0 or run.step == total
         row = {
-            "epoch": epoch + 1,
+            "epoch": epoch,
             "lr": rate,
             "train_loss": train_loss,
-            **classification.evaluate(run.evaluated, run.val_loader, ranks, config.amp),
+            **(task.evaluate(run.evaluated) if validated else {}),
             "images_per_second": speed,
             "data_wait_share": waiting,
             "seconds": time.perf_counter() - began,
         }
-        best = row["val_top1"] > max((past["val_top1"] for past in run.history), default=-1.0)
+        best = validated and row[task.best] > max((past.get(task.best, -1.0) for past in run.history), default=-1.0)
         run.history.append(row)
         run.loss_sum.zero_()
         # last.pt after the events and best.pt: a run killed in between repeats the epoch's end and writes all of it.
-        log.epoch(run.step, row, config.epochs)
+        log.epoch(run.step, row, epochs, task.describe(row) if validated else "not validated")
         run.save(*(["best.pt"] if best else []), "last.pt")
         log.table(run.history)
     log.close()

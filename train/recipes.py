@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from pipelines import cifar
 from train.config import Config
+from train.run_config import RunConfig
 
 
 def digits() -> Config:
@@ -155,7 +157,7 @@ def imagenet_wsol_vgg16gap() -> Config:
     return replace(imagenet_wsol_resnet50(), recipe="imagenet-wsol-vgg16gap", model="vgg16_gap")
 
 
-RECIPES: dict[str, Callable[[], Config]] = {
+RECIPES: dict[str, Callable[[], RunConfig]] = {
     recipe().recipe: recipe
     for recipe in (
         digits,
@@ -168,3 +170,14 @@ RECIPES: dict[str, Callable[[], Config]] = {
         imagenet_wsol_vgg16gap,
     )
 }
+
+
+def config_of(saved: dict[str, Any]) -> RunConfig:
+    """The configuration that a checkpoint holds.
+
+    Raises:
+        ValueError: its recipe is not known here.
+    """
+    if saved["recipe"] not in RECIPES:
+        raise ValueError(f"a checkpoint of the recipe {saved['recipe']!r}; known here are {', '.join(RECIPES)}.")
+    return type(RECIPES[saved["recipe"]]()).from_dict(saved)

@@ -13,18 +13,17 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 import dali_cutmix as dc
-from train import classification, models
 from train.checkpoint import Checkpoint, find
-from train.config import Config
-from train.data import open_split
 from train.distributed import Ranks
 from train.ema import Ema
-from train.initial import take_weights
 from train.log import Row
+from train.run_config import RunConfig
 from train.schedule import Schedule
+from train.task import Task
+from train.tasks import make_task
 
 FREE = {"epochs", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
-FREE |= {"on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile"}
+FREE |= {"val_every", "on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile"}
 """Options that may differ between a checkpoint and its continuation; whatever else differs is refused."""
 
 
@@ -32,12 +31,11 @@ FREE |= {"on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile
 class Run:
     """All that changes while training, and what changes it."""
 
-    config: Config
+    config: RunConfig
     ranks: Ranks
-    loader: dc.Loader
-    val_loader: dc.Loader
+    task: Task
     model: nn.Module
-    forward: Callable[[Tensor], Tensor]
+    forward: Callable[..., Any]
     """The model as the loop calls it: in DistributedDataParallel, compiled, or itself."""
     ema: Ema | None
     optimizer: torch.optim.Optimizer
@@ -47,6 +45,16 @@ class Run:
     """Of this process, in this epoch so far; it stays on the device."""
     step: int = 0
     history: list[Row] = field(default_factory=list)
+
+    @property
+    def loader(self) -> dc.Loader:
+        """Training batches."""
+        return self.task.loader
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.config.iterations or self.config.epochs * len(self.loader)
 
     @property
     def epoch(self) -> int:
@@ -76,7 +84,7 @@ class Run:
         def write() -> None:
             checkpoint = Checkpoint(
                 config=self.config.to_dict(),
-                classes=list(self.loader.classes),
+                classes=list(self.task.classes),
                 epoch=self.epoch,
                 step=self.step,
                 model=self.model.state_dict(),
@@ -119,7 +127,7 @@ def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
     Raises:
         ValueError: options, number of processes or classes differ.
     """
-    here, there = run.config.to_dict(), Config.from_dict(saved.config).to_dict()
+    here, there = run.config.to_dict(), type(run.config).from_dict(saved.config).to_dict()
     pairs = {f"--{name.replace('_', '-')}": (there[name], here[name]) for name in here if name not in FREE}
     pairs["number of processes"] = (len(saved.ranks), run.ranks.world_size)
     different = [f"{name}: {old} saved, {new} given" for name, (old, new) in pairs.items() if old != new]
@@ -128,10 +136,10 @@ def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
             f"{path} cannot be continued with other settings ({'; '.join(different)}); give those that were saved, "
             "or start a new run without --resume."
         )
-    classification.check_classes(saved.classes, run.loader.classes, open_split(run.config.data, "train").name)
+    run.task.check_classes(saved.classes)
 
 
-def start(config: Config, ranks: Ranks) -> Run:
+def start(config: RunConfig, ranks: Ranks) -> Run:
     """Set everything up, continue from ``config.resume`` if given, and make the run's folder.
 
     Raises:
@@ -139,20 +147,13 @@ def start(config: Config, ranks: Ranks) -> Run:
         OSError: the run's folder cannot be written.
     """
     folder = ranks.gather(run_folder(config))[0]  # processes may see different times
-    loader = classification.train_loader(config, ranks, folder)
-    val_loader = classification.val_loader(config, ranks)
-    classification.check_classes(loader.classes, val_loader.classes, open_split(config.data, "val").name)
+    task = make_task(config, ranks, folder)
 
     torch.backends.cudnn.benchmark = True  # images are all of one size: the search for the best kernels pays
     if config.cpu_threads:
         torch.set_num_threads(config.cpu_threads)
     torch.manual_seed(config.seed)
-    model = models.build(config.model, loader.num_classes)
-    if config.init and not config.resume:
-        taken = take_weights(model, config.init)
-        if ranks.is_first:
-            print(taken)
-    model = model.to(ranks.device)
+    model = task.model().to(ranks.device)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     forward = DistributedDataParallel(model) if ranks.world_size > 1 else model
@@ -160,19 +161,12 @@ def start(config: Config, ranks: Ranks) -> Run:
     run = Run(
         config=config,
         ranks=ranks,
-        loader=loader,
-        val_loader=val_loader,
+        task=task,
         model=model,
         forward=torch.compile(forward) if config.compile else forward,
         ema=Ema(model, config.ema) if config.ema else None,
-        optimizer=torch.optim.SGD(
-            parameter_groups(model, config.last_layer_lr),
-            config.lr,
-            config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=True,
-        ),
-        schedule=Schedule.of(config, len(loader)),
+        optimizer=make_optimizer(config, task.groups(model)),
+        schedule=Schedule.of(config, len(task.loader)),
         folder=folder,
         loss_sum=torch.zeros((), dtype=torch.float64, device=ranks.device),
     )
@@ -183,16 +177,16 @@ def start(config: Config, ranks: Ranks) -> Run:
     return run
 
 
-def parameter_groups(model: nn.Module, last_layer_lr: float) -> list[dict[str, Any]]:
-    """For the optimizer: all parameters, or the last layer's apart, with its ``lr_scale``."""
-    if last_layer_lr == 1:
-        return [{"params": list(model.parameters()), "lr_scale": 1.0}]
-    last = list(models.last_layer(model).parameters())
-    others = [parameter for parameter in model.parameters() if all(parameter is not mine for mine in last)]
-    return [{"params": others, "lr_scale": 1.0}, {"params": last, "lr_scale": last_layer_lr}]
+def make_optimizer(config: RunConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """The optimizer that the options name."""
+    if config.optimizer == "adam":
+        return torch.optim.Adam(groups, config.lr, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        groups, config.lr, config.momentum, weight_decay=config.weight_decay, nesterov=config.nesterov
+    )
 
 
-def run_folder(config: Config) -> Path:
+def run_folder(config: RunConfig) -> Path:
     """Where the run writes: ``output_dir``, the folder of the run that is continued, or a new one by the time.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from train.config import Config
+from train.run_config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Schedule:
     milestones: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, config: Config, steps_per_epoch: int) -> Schedule:
+    def of(cls, config: RunConfig, steps_per_epoch: int) -> Schedule:
         """The schedule of a run, its epochs turned into steps (rounded to the nearest)."""
-        steps = [round(epoch * steps_per_epoch) for epoch in config.milestones]
+        unit = 1 if config.iterations else steps_per_epoch
         return cls(
             peak=config.lr,
-            total=config.epochs * steps_per_epoch,
+            total=config.iterations or config.epochs * steps_per_epoch,
             warmup=round(config.warmup_epochs * steps_per_epoch),
-            milestones=tuple(steps) if config.schedule == "step" else None,
+            milestones=tuple(round(m * unit) for m in config.milestones) if config.schedule == "step" else None,
         )
 
     def __call__(self, step: int) -> float:

@@ -16,6 +16,7 @@ from train.config import Config
 from train.data import Split, open_evaluated
 from train.distributed import Ranks
 from train.evaluator import Options
+from train.recipes import config_of
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ def open_trained(options: Options, ranks: Ranks) -> Trained:
     """
     path = find(options.checkpoint)
     checkpoint = Checkpoint.load(path)
-    config = Config.from_dict(checkpoint.config)
+    config = config_of(checkpoint.config)
+    if not isinstance(config, Config):
+        raise ValueError(f"{path}: no classifier, it was trained by the recipe {config.recipe!r}; give one that is.")
     batch_size = config.batch_size if options.batch_size is None else options.batch_size
     config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
     if config.cpu_threads:

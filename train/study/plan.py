@@ -99,7 +99,10 @@ def _config(options: Options, extra: Sequence[str], method: str, seed: int) -> C
     for name in ("--data", "--mix", "--seed", "--device", "--output-dir", "--resume", "--num-threads"):
         if name in (word.partition("=")[0] for word in extra):
             raise ValueError(f"{name} given behind --; the study sets it itself.")
-    return parse(_arguments(options, extra, method, seed))
+    config = parse(_arguments(options, extra, method, seed))
+    if not isinstance(config, Config):
+        raise ValueError(f"recipe {options.recipe!r} given; a study compares classifiers, choose a recipe of one.")
+    return config
 
 
 def _jobs(config: Config) -> int:

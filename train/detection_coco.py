@@ -1,0 +1,87 @@
+"""Mean average precision as COCO defines it (Lin et al., ECCV 2014), by ``faster-coco-eval``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
+
+from train.detections import Detections, Objects, together
+
+
+@dataclass(frozen=True)
+class CocoAp:
+    """Average precision over IoU 0.5, 0.55, … 0.95 and recall 0, 0.01, … 1; percent, NaN where there is no object."""
+
+    mean: float
+    """Of the classes that have an object."""
+    ap50: float
+    """At IoU 0.5 alone."""
+    ap75: float
+    small: float
+    """Of boxes up to 32² pixels."""
+    medium: float
+    large: float
+    """Of boxes from 96² pixels."""
+    of_class: dict[str, float]
+
+
+def coco_ap(found: Sequence[Detections], true: Sequence[Objects], classes: Sequence[str]) -> CocoAp:
+    """Judge detections in all images, at most the 100 surest ones of a class in each.
+
+    Boxes are x2 − x1 wide, without the pixel that VOC's metric adds. Difficult objects are COCO's crowds: not counted,
+    and what lies in one with half of its own area (or 0.55, …) is left out.
+
+    Args:
+        found: by image.
+        true: of the same images.
+        classes: names; labels are their numbers.
+
+    Raises:
+        ValueError: arrays are not as ``Detections`` and ``Objects`` say, or there is nothing to find.
+    """
+    table = together(found, true, classes)
+    images = {"images": [{"id": image} for image in range(len(true))]}
+    categories = {"categories": [{"id": number, "name": name} for number, name in enumerate(classes)]}
+    objects = _rows(table.true, table.true_images, iscrowd=table.true.difficult.astype(int))
+    no_crowd = np.zeros(len(table.found_images), int)
+    detections = _rows(table.found, table.found_images, iscrowd=no_crowd, score=table.found.scores)
+    truth = COCO({**images, **categories, "annotations": objects})
+    result = COCO({**images, **categories, "annotations": detections})
+    judge = COCOeval_faster(truth, result, "bbox", print_function=lambda *_: None)
+    judge.evaluate()
+    judge.accumulate()
+    # IoU × recall × class × size × detections in an image: 1, 10, 100; −1 where there is no object
+    precision = judge.eval["precision"][..., -1]
+    every = precision[..., 0]
+    return CocoAp(
+        mean=_mean(every),
+        ap50=_mean(every[0]),
+        ap75=_mean(every[5]),
+        small=_mean(precision[..., 1]),
+        medium=_mean(precision[..., 2]),
+        large=_mean(precision[..., 3]),
+        of_class={name: _mean(every[:, :, number]) for number, name in enumerate(classes)},
+    )
+
+
+def _rows(boxes: Detections | Objects, images: np.ndarray, **more: np.ndarray) -> list[dict[str, object]]:
+    """As COCO's files have them, numbered from 1."""
+    sizes = boxes.boxes[:, 2:] - boxes.boxes[:, :2]
+    columns = {
+        "id": np.arange(1, len(images) + 1),
+        "image_id": images,
+        "category_id": boxes.labels,
+        "bbox": np.c_[boxes.boxes[:, :2], sizes],
+        "area": sizes.prod(axis=1),
+        **more,
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _mean(precision: np.ndarray) -> float:
+    counted = precision[precision > -1]
+    return 100 * counted.mean().item() if counted.size else float("nan")

@@ -1,0 +1,135 @@
+"""What every run depends on, whatever it trains; the command line, checkpoints and recipes share it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tyro
+
+PATHS = ("data", "init", "backbone", "output_dir", "resume")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A training run, its task left open. Defaults are plain ones; recipes set what a paper prescribes.
+
+    Raises:
+        ValueError: a value is outside what is allowed.
+    """
+
+    recipe: Annotated[str, tyro.conf.Fixed]
+    """Name of the recipe that these options started from."""
+
+    # Data
+    data: Path | None = None
+    """What to train on; an embedded data set if not given."""
+    batch_size: int = 256
+    """Images in one step over all processes; also in one step of validation."""
+    on_error: Literal["raise", "replace"] = "raise"
+    """A training image that cannot be decoded: end the run, or replace it by another (see bad_files.jsonl in the run's
+    folder). Validation always ends."""
+    max_bad: float = 0.01
+    """With on-error replace: share of the training images that may be bad; with more the run ends."""
+
+    # Model and optimization
+    model: str = "resnet50"
+    """The network, or the one beneath."""
+    epochs: int = 300
+    """Passes over the training data."""
+    iterations: int = 0
+    """Steps of the whole run, in place of --epochs; --milestones are steps then, too."""
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """SGD with momentum, or Adam."""
+    lr: float = 0.1
+    """Peak learning rate, for --batch-size as given."""
+    schedule: Literal["step", "cosine"] = "step"
+    """Step: a tenth at each of --milestones. Cosine: down to zero."""
+    milestones: tuple[float, ...] = (75, 150, 225)
+    """Epochs at which the step schedule divides the learning rate by ten."""
+    warmup_epochs: float = 0.0
+    """Epochs of linear warm-up, part of --epochs."""
+    last_layer_lr: float = 1.0
+    """The last layer's learning rate, in multiples of that of the others (classifiers)."""
+    momentum: float = 0.9
+    """Of SGD."""
+    nesterov: bool = True
+    """Nesterov momentum."""
+    weight_decay: float = 1e-4
+    """L2 penalty on all parameters."""
+    ema: float = 0.0
+    """Decay per step of an exponential moving average of the weights, e.g. 0.9999; 0 switches it off."""
+
+    # Machine
+    device: str = "auto"
+    """cpu, cuda, cuda:N, or auto: the GPU if there is one."""
+    num_threads: int | None = None
+    """Threads that decode, for each process; chosen by the loader if not given."""
+    cpu_threads: int | None = None
+    """Threads for the model's arithmetic on a CPU, for each process; PyTorch's choice if not given."""
+    amp: bool = False
+    """Compute in bfloat16 where that is safe (autocast)."""
+    channels_last: bool = False
+    """Keep images and weights in channels_last memory format."""
+    compile: bool = False
+    """Compile the model with torch.compile."""
+
+    # Run
+    seed: int = 0
+    """Seed of weights and data order."""
+    output_dir: Path | None = None
+    """Folder for checkpoints and metrics; runs/RECIPE-TIME if not given."""
+    resume: Path | None = None
+    """Run folder or checkpoint to continue; its own options hold, those given here must not contradict."""
+    log_every: int = 50
+    """Steps between two looks at the loss (each waits for the device)."""
+    checkpoint_every: int = 0
+    """Steps between two checkpoints within an epoch; 0: only at the end of each epoch."""
+    val_every: int = 1
+    """Epochs between two validations; the last epoch always has one."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "lr", "last_layer_lr", "log_every", "val_every"):
+            check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+        for name in ("iterations", "weight_decay", "warmup_epochs", "checkpoint_every", "seed"):
+            check(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
+        for name in ("num_threads", "cpu_threads"):
+            if (value := getattr(self, name)) is not None:
+                check(name, value, value > 0, "above 0")
+        check("momentum", self.momentum, 0 < self.momentum < 1, "above 0 and below 1")
+        check("max_bad", self.max_bad, 0 <= self.max_bad <= 1, "0 to 1, a share of the training images")
+        check("ema", self.ema, 0 <= self.ema < 1, "at least 0 and below 1")
+        choose("schedule", self.schedule, ("step", "cosine"))
+        choose("optimizer", self.optimizer, ("sgd", "adam"))
+        if not self.iterations and self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"--warmup-epochs {self.warmup_epochs:g} is more than --epochs {self.epochs}; warm-up is part of "
+                "the epochs, so give at most as many."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only, for checkpoints; `from_dict` reads them back."""
+        fields = dataclasses.asdict(self)
+        return {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Read what `to_dict` wrote, also by an older version that lacked some options."""
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        paths = {name: Path(value) for name, value in fields.items() if value is not None and name in PATHS}
+        return cls(**{name: value for name, value in (fields | paths).items() if name in known})
+
+
+def check(name: str, value: float, allowed: bool, rule: str) -> None:
+    """Refuse an option's value that is not allowed."""
+    if not allowed:
+        raise ValueError(f"--{name.replace('_', '-')} {value:g} given; it must be {rule}.")
+
+
+def choose(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a word that is none of those allowed."""
+    if value not in allowed:
+        *first, last = allowed
+        raise ValueError(f"--{name} {value!r} given; allowed are {', '.join(first)} and {last}.")
