@@ -11,6 +11,7 @@ from conftest import save
 from PIL import Image
 from train_fixtures import ALONE, command, make_folder, quick
 
+from train import accuracy
 from train import evaluate as evaluation
 from train.accuracy import Options as Plain
 from train.loop import fit
@@ -41,7 +42,7 @@ def curve(results, name, of="top1"):
 
 
 def test_the_ends_of_every_curve_are_the_plain_accuracy_or_that_of_a_blank_image(results, trained, data):
-    plain = evaluation.evaluate(Plain(trained, data=data, device="cpu"), ALONE)["top1"]
+    plain = accuracy.evaluate(Plain(trained, data=data, device="cpu"), ALONE)["top1"]
     assert plain > 50
     assert curve(results, "fgsm")[0] == plain
     assert curve(results, "occlusion-centre")[0] == curve(results, "occlusion-boundary")[-1] == plain
