@@ -36,7 +36,7 @@ def test_a_checkpoint_gives_its_averaged_weights_without_the_last_layer(trained)
     assert taken.unused == ("fc.weight", "fc.bias")
     assert set(taken.taken) == set(own) - {"fc.weight", "fc.bias"}
     assert str(taken).startswith(
-        f"weights of {trained}/last.pt (resnet10, ema): taken: conv1 (1), bn1 (5), layer1 (12)"
+        f"weights of {trained}/last.pt (resnet10, cutmix, ema): taken: conv1 (1), bn1 (5), layer1 (12)"
     )
     assert str(taken).endswith("random: fc (2); in the file and not used: fc (2)")
 

@@ -37,6 +37,8 @@ class Checkpoint:
     """For each process: its loader's state, random number generators, sum of losses in this epoch."""
     history: list[dict[str, float]]
     """The rows of metrics.csv."""
+    origin: str = "random weights"
+    """What the first weights were; checkpoints of older versions do not say."""
 
     def save(self, path: Path) -> None:
         """Write atomically.
@@ -66,7 +68,7 @@ class Checkpoint:
                 f"{path}: not a checkpoint, or a damaged one ({type(error).__name__}); give a .pt file that "
                 "python -m train wrote."
             ) from error
-        names = {field.name for field in dataclasses.fields(cls)}
+        names = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
         if not isinstance(content, dict) or "version" not in content:
             raise ValueError(f"{path}: not a checkpoint of this trainer; give a .pt file that python -m train wrote.")
         if content["version"] != VERSION or not names <= content.keys():
@@ -74,7 +76,7 @@ class Checkpoint:
                 f"{path}: a checkpoint of version {content['version']}, and this trainer reads version {VERSION}; "
                 "use the version of dali_cutmix that wrote it."
             )
-        return cls(**{name: content[name] for name in names})
+        return cls(**{name: content[name] for name in (*names, "origin") if name in content})
 
 
 def find(path: Path) -> Path:

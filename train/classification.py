@@ -15,7 +15,7 @@ from train import models
 from train.config import Config
 from train.data import Split, open_split
 from train.distributed import Ranks
-from train.initial import take_all_but_last
+from train.initial import RANDOM, take_all_but_last, told
 from train.log import Row
 
 
@@ -34,6 +34,7 @@ class Classification:
 
     def __init__(self, config: Config, ranks: Ranks, folder: Path) -> None:
         self._config, self._ranks = config, ranks
+        self.origin = RANDOM
         self.loader = train_loader(config, ranks, folder)
         self.val_loader = val_loader(config, ranks)
         self.classes = self.loader.classes
@@ -43,9 +44,7 @@ class Classification:
         """The classifier, from ``--init`` or at random."""
         model = models.build(self._config.model, self.loader.num_classes)
         if self._config.init and not self._config.resume:
-            taken = take_all_but_last(model, self._config.init)
-            if self._ranks.is_first:
-                print(taken)
+            self.origin = told(take_all_but_last(model, self._config.init), self._ranks)
         return model
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:

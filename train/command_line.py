@@ -10,12 +10,13 @@ from pathlib import Path
 import tyro
 
 from train.checkpoint import Checkpoint, find
-from train.recipes import RECIPES, config_of
+from train.recipes import EMBEDDED, RECIPES, config_of
 from train.run_config import RunConfig
 
-DESCRIPTION = """Train a classifier on a folder of JPEGs, decoded and mixed by DALI.
+DESCRIPTION = """Train a classifier on JPEGs, decoded and mixed by DALI; or a detector or a captioner on top of one.
 
-To train all four methods and compare them: python -m train study --help.
+To train all four methods and compare them: python -m train study --help. The recipes voc-… and coco-… take --embedded:
+a small version for embedded scenes of digits.
 
 Recipes (the first argument; digits if none is given) set the defaults shown here:
 """
@@ -36,7 +37,13 @@ def parse(arguments: Sequence[str]) -> RunConfig:
         raise ValueError(f"there is no recipe {recipe!r}; allowed are {', '.join(RECIPES)}.")
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--resume", type=Path)
-    resume = finder.parse_known_args(options)[0].resume
+    finder.add_argument("--embedded", action="store_true")
+    found, rest = finder.parse_known_args(options)
+    resume = found.resume
+    if found.embedded:
+        if recipe not in EMBEDDED or resume:
+            raise ValueError(f"--embedded given; it goes with a new run of {', '.join(EMBEDDED)}.")
+        return _parse(rest, EMBEDDED[recipe]())
     if resume is None:
         return _parse(options, RECIPES[recipe]())
     path = find(resume)

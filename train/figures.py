@@ -30,7 +30,7 @@ def histogram(scores: Mapping[str, np.ndarray]) -> bytes:
     (reference, inside), *others = scores.items()
     columns = min(3, len(others))
     rows = -(-len(others) // columns)
-    figure, axes = _figure(rows, columns)
+    figure, axes = grid(rows, columns)
     bins = np.linspace(0, 1, 41)
     for axis, (name, outside) in zip(axes, others, strict=False):
         for label, values, colour in ((reference, inside, "tab:blue"), (name, outside, "tab:orange")):
@@ -42,7 +42,7 @@ def histogram(scores: Mapping[str, np.ndarray]) -> bytes:
         axis.legend(fontsize=7)
     for axis in axes[len(others) :]:
         axis.set_visible(False)
-    return _png(figure)
+    return to_png(figure)
 
 
 def curves(methods: Mapping[str, Mapping[str, Rows]]) -> bytes:
@@ -53,7 +53,7 @@ def curves(methods: Mapping[str, Mapping[str, Rows]]) -> bytes:
             and perhaps ``std``, the deviation of ``top1``, drawn as a band.
     """
     columns = 3
-    figure, axes = _figure(-(-len(PANELS) // columns), columns)
+    figure, axes = grid(-(-len(PANELS) // columns), columns)
     for axis, (experiment, title) in zip(axes, PANELS.items(), strict=False):
         for number, (method, found) in enumerate(methods.items()):
             rows, colour = found[experiment], f"C{number}"
@@ -67,7 +67,7 @@ def curves(methods: Mapping[str, Mapping[str, Rows]]) -> bytes:
         axis.legend(fontsize=7)
     for axis in axes[len(PANELS) :]:
         axis.set_visible(False)
-    return _png(figure)
+    return to_png(figure)
 
 
 def learning_curves(methods: Mapping[str, Rows]) -> bytes:
@@ -76,13 +76,13 @@ def learning_curves(methods: Mapping[str, Rows]) -> bytes:
     Args:
         methods: by name rows of ``parameter`` (the epoch), ``top1``, perhaps ``std``.
     """
-    figure, (axis,) = _figure(1, 1, width=8)
+    figure, (axis,) = grid(1, 1, width=8)
     for number, (method, rows) in enumerate(methods.items()):
         _line(axis, rows, f"C{number}", method)
     axis.set_xlabel("epoch", fontsize=8)
     axis.set_ylabel("top-1 accuracy, %", fontsize=8)
     axis.legend(fontsize=7)
-    return _png(figure)
+    return to_png(figure)
 
 
 def _line(axis: Any, rows: Rows, colour: str, label: str) -> None:
@@ -110,7 +110,7 @@ class Overlay:
 
 def overlays(pictures: Sequence[Overlay], columns: int = 4) -> bytes:
     """For each picture the image and the map on it, with the true boxes in green and the found one in red."""
-    figure, axes = _figure(-(-len(pictures) // columns), columns)
+    figure, axes = grid(-(-len(pictures) // columns), columns)
     for axis, picture in zip(axes, pictures, strict=False):
         height, width = picture.activations.shape
         axis.imshow(picture.image, extent=(0, width, height, 0))
@@ -126,19 +126,21 @@ def overlays(pictures: Sequence[Overlay], columns: int = 4) -> bytes:
         axis.set_title(picture.title, fontsize=8)
     for axis in axes:
         axis.set_axis_off()
-    return _png(figure)
+    return to_png(figure)
 
 
-def _figure(rows: int, columns: int, width: float = 4) -> tuple[Any, Any]:
+def grid(rows: int, columns: int, width: float = 4, height: float = 2.6) -> tuple[Any, Any]:
+    """A figure, and its axes row by row; sizes of a place in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, 2.6 * rows), layout="constrained")
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False).ravel()
 
 
-def _png(figure: Any) -> bytes:
+def to_png(figure: Any) -> bytes:
+    """The file's content."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from train import models
 from train.checkpoint import Checkpoint, find
+from train.distributed import Ranks
+
+RANDOM = "random weights"
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ def read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
     if "version" in content and "config" in content:
         checkpoint = Checkpoint.load(path)
         weights, state = ("ema", checkpoint.ema) if checkpoint.ema else ("model", checkpoint.model)
-        return f"{path} ({checkpoint.config['model']}, {weights})", state
+        how = ", ".join(str(checkpoint.config[name]) for name in ("model", "mix") if name in checkpoint.config)
+        return f"{path} ({how}, {weights})", state
     state = next((content[name] for name in ("state_dict", "model") if name in content), content)
     tensors = {name.removeprefix("module."): t for name, t in state.items() if isinstance(t, Tensor)}
     if not tensors:
@@ -97,6 +101,13 @@ def read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
             f"{path}: it holds no tensors by name; give a checkpoint, or a state_dict saved by torch.save."
         )
     return str(path), tensors
+
+
+def told(taken: Taken, ranks: Ranks) -> str:
+    """Print what was taken, once; and where it is from, for the checkpoint."""
+    if ranks.is_first:
+        print(taken)
+    return f"weights of {taken.source}"
 
 
 def _summary(names: Iterable[str]) -> str:

@@ -92,6 +92,7 @@ class Run:
                 optimizer=self.optimizer.state_dict(),
                 ranks=of_all,
                 history=self.history,
+                origin=self.task.origin,
             )
             for name in names:
                 checkpoint.save(self.folder / name)
@@ -118,7 +119,7 @@ class Run:
         self.loader.load_state_dict(mine["loader"])
         self.loss_sum.copy_(mine["loss_sum"])
         _set_rng(mine["rng"], self.ranks.device)
-        self.step, self.history = saved.step, saved.history
+        self.step, self.history, self.task.origin = saved.step, saved.history, saved.origin
 
 
 def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:

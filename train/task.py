@@ -18,6 +18,8 @@ class Task(Protocol):
     """Training batches."""
     val_loader: dc.Loader
     """Validation batches."""
+    origin: str
+    """What the first weights are; known once `model` has been called."""
     classes: tuple[str, ...]
     """What the model's outputs mean, in their order; for checkpoints."""
     metrics: tuple[str, ...]

@@ -57,23 +57,31 @@ def open_trained(options: Options, ranks: Ranks) -> Trained:
 
 
 def load_model(checkpoint: Checkpoint, path: Path, weights: str) -> tuple[nn.Module, str]:
-    """The checkpoint's model, on the CPU, and which of its weights it carries, "model" or "ema".
+    """The checkpoint's classifier, on the CPU, and which of its weights it carries, "model" or "ema".
 
     Raises:
         ValueError: it has no such weights, or they do not fit the model that this version builds.
+    """
+    model = models.build(checkpoint.config["model"], len(checkpoint.classes))
+    return model, choose_weights(model, checkpoint, path, weights)
+
+
+def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights: str) -> str:
+    """Load a checkpoint's weights into a model: "model", "ema", or "auto", the latter if it has them; which it was.
+
+    Raises:
+        ValueError: it has no such weights, or they do not fit the model.
     """
     if weights == "auto":
         weights = "ema" if checkpoint.ema else "model"
     state = checkpoint.ema if weights == "ema" else checkpoint.model
     if state is None:
         raise ValueError(f"{path} has no averaged weights (it was trained without --ema); give --weights model.")
-    name = checkpoint.config["model"]
-    model = models.build(name, len(checkpoint.classes))
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"{path}: its weights do not fit the model {name!r}: {error}") from error
-    return model, weights
+        raise ValueError(f"{path}: its weights do not fit the model {checkpoint.config['model']!r}: {error}") from error
+    return weights
 
 
 def open_data(trained: Trained, options: Options, ranks: Ranks) -> tuple[Split, dc.Loader]:

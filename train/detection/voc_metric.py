@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.detections import Detections, Objects, together
+from train.detection.boxes import Detections, Objects, together
 
 RECALLS = np.arange(11) / 10
 """Of the 11 points. Not ``np.arange(0, 1.1, 0.1)``, whose fourth number is over 3/10 by rounding."""
@@ -31,8 +31,8 @@ def voc2007_ap(
     By class, detections are taken by falling score, equal ones in the order of images and in an image as given. One
     belongs to the object of its image and class with which it overlaps most, of equal ones the first, if their IoU is
     at least ``min_iou``. It is right if it is the first one there, and left out if the object is difficult; all others
-    are wrong. Average precision is the mean, over recall 0, 0.1, … 1, of the largest precision at that recall or a higher
-    one. Boxes include their last pixels: they are x2 − x1 + 1 wide.
+    are wrong. Average precision is the mean, over recall 0, 0.1, … 1, of the largest precision at that recall or a
+    higher one. Boxes include their last pixels: they are x2 − x1 + 1 wide.
 
     Args:
         found: by image.

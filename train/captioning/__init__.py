@@ -1,0 +1,1 @@
+"""Transfer to image captioning: NIC on the backbone of a classifier (paper, D)."""

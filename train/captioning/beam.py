@@ -1,0 +1,142 @@
+"""Beam search: the likeliest sequence that a model writes token by token (NIC: Vinyals et al., CVPR 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+State = TypeVar("State")
+"""A tensor, or a tuple of those or of such tuples."""
+Step = Callable[[Tensor, State], tuple[Tensor, State]]
+
+
+@torch.inference_mode()
+def beam_search(
+    step: Step[State],
+    state: State,
+    start: int,
+    end: int,
+    width: int,
+    max_length: int,
+    length_exponent: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Find the best sequence for each of B items.
+
+    A beam holds the ``width`` best hypotheses of an item. At each position the unfinished ones grow by every token; a
+    finished one stays as it is and keeps its place as long as it is among the best. What is unfinished at
+    ``max_length`` counts as it is. Equal ones are ranked by their parents, then by their last token's likelihood, then
+    by its number. All items and hypotheses advance in one call of ``step``, until for each item the best hypothesis is
+    finished and no other one can still become better. As wide as there are sequences, the beam finds the best of all.
+
+    Args:
+        step: from the last tokens, B·W int64, and the state to the log-probabilities of the next ones, B·W×V and at
+            most 0, and the next state. Rows of an item are next to each other.
+        state: before the first token; each tensor has B rows, a row for each item. ``step`` gets and returns B·W.
+        start: the token before the first one.
+        end: the token that finishes a sequence.
+        width: W, hypotheses for each item.
+        max_length: tokens at most, without ``start``, with ``end``.
+        length_exponent: scores are divided by the number of tokens to this power; 0, as in NIC, prefers short ones.
+
+    Returns:
+        Tokens, B×``max_length`` int64, without ``start``, filled up with ``end``; scores, B float64, sums of
+        log-probabilities, divided as said; −∞ where no sequence is possible.
+
+    Raises:
+        ValueError: a number is out of range, tensors of the state do not fit, or ``step`` returns no log-probabilities.
+    """
+    for name, value in {"width": width, "max_length": max_length}.items():
+        if value < 1:
+            raise ValueError(f"{name} {value} given; it must be at least 1.")
+    if length_exponent < 0:
+        raise ValueError(f"length_exponent {length_exponent} given; it must be at least 0.")
+    items, device = _rows(state)
+    state = _each(state, lambda tensor: tensor.repeat_interleave(width, dim=0))
+    first_row = width * torch.arange(items, device=device)[:, None]
+    tokens = torch.full((items, width), start, device=device)
+    sequences = torch.full((items, width, max_length), end, device=device)
+    # All hypotheses are the same at first: one of them counts
+    scores = torch.full((items, width), -torch.inf, dtype=torch.float64, device=device)
+    scores[:, 0] = 0
+    finished = torch.zeros((items, width), dtype=torch.bool, device=device)
+    divisors = torch.ones_like(scores)
+    for position in range(max_length):
+        log_probs, state = step(tokens.flatten(), state)
+        if log_probs.ndim != 2 or len(log_probs) != items * width:
+            raise ValueError(
+                f"step returned log-probabilities of shape {tuple(log_probs.shape)}; wanted is ({items * width}, V)."
+            )
+        size = log_probs.shape[1]
+        if not 0 <= end < size:
+            raise ValueError(f"end {end} given; the step has tokens 0 to {size - 1}.")
+        likeliest, following = _likeliest(log_probs, min(width, size))
+        # items × width × choices; a finished one has itself for its only choice
+        grown = scores[..., None] + likeliest.double().view(items, width, -1)
+        grown.masked_fill_(finished[..., None], -torch.inf)
+        grown[..., 0] = torch.where(finished, scores, grown[..., 0])
+        following = following.view_as(grown).masked_fill(finished[..., None], end)
+        divisors = torch.where(finished, divisors, (position + 1) ** length_exponent)
+        ranked = (grown / divisors[..., None]).flatten(1).sort(dim=1, descending=True, stable=True)
+        best = ranked.indices[:, :width]
+        parents = best // grown.shape[2]
+        tokens = following.flatten(1).gather(1, best)
+        scores = grown.flatten(1).gather(1, best)
+        divisors = divisors.gather(1, parents)
+        finished = finished.gather(1, parents) | (tokens == end)
+        sequences = sequences.gather(1, parents[..., None].expand_as(sequences))
+        sequences[..., position] = tokens
+        state = _each(state, partial(torch.index_select, dim=0, index=(first_row + parents).flatten()))
+        # An unfinished one becomes no better than if all that follows were certain
+        limit = torch.where(finished, -torch.inf, scores / max_length**length_exponent).amax(dim=1)
+        reached = torch.where(finished, scores / divisors, -torch.inf).amax(dim=1)
+        done = ((reached > limit) | limit.isneginf()).all()
+        # Rounding in log_softmax may leave a little above 0; NaN is not below, and counts as the likeliest
+        valid, stop = torch.stack([(likeliest <= 1e-3).all(), done]).tolist()
+        if not valid:
+            raise ValueError(
+                f"step returned at position {position + 1} what are no log-probabilities, at most 0; use log_softmax."
+            )
+        if stop:
+            break
+    return sequences[:, 0], scores[:, 0] / divisors[:, 0]
+
+
+def _likeliest(log_probs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest values of each row, and where; of equal ones the first, which ``topk`` alone does not promise."""
+    values, places = log_probs.topk(count, dim=1)
+    smallest, size = values[:, -1:], log_probs.shape[1]
+    numbers = torch.arange(size, dtype=torch.int32, device=log_probs.device)
+    first = torch.where(log_probs == smallest, numbers, size).topk(count, dim=1, largest=False).values.long()
+    slot = numbers[:count] - (values > smallest).sum(dim=1, keepdim=True)
+    places = torch.where(slot < 0, places, first.gather(1, slot.clamp(min=0)))
+    places, by_place = places.sort(dim=1)
+    values, by_value = values.gather(1, by_place).sort(dim=1, descending=True, stable=True)
+    return values, places.gather(1, by_value)
+
+
+def _each(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    return change(state) if isinstance(state, Tensor) else tuple(_each(part, change) for part in state)
+
+
+def _rows(state: Any) -> tuple[int, torch.device]:
+    """Rows that all tensors have, and their device."""
+    tensors: list[Tensor] = []
+    parts = [state]
+    while parts:
+        match parts.pop():
+            case Tensor() as tensor:
+                tensors.append(tensor)
+            case tuple() as more:
+                parts.extend(reversed(more))
+            case other:
+                raise ValueError(f"state has a {type(other).__name__}; wanted are tensors, in tuples or alone.")
+    if not tensors:
+        raise ValueError("state has no tensor; give at least one, with a row for each item.")
+    rows = [len(tensor) for tensor in tensors]
+    if len(set(rows)) > 1:
+        raise ValueError(f"state has tensors of {rows} rows; wanted is one for each item.")
+    return rows[0], tensors[0].device

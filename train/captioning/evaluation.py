@@ -1,0 +1,137 @@
+"""The command ``python -m train.evaluate captioning CHECKPOINT --data DIR`` (paper, D and Table A1)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from train import evaluator
+from train.captioning.config import CaptioningConfig
+from train.captioning.data import open_captioned, val_loader
+from train.captioning.metrics import caption_scores
+from train.captioning.task import build, write_captions
+from train.captioning.vocabulary import Vocabulary
+from train.checkpoint import Checkpoint, find
+from train.distributed import Ranks
+from train.evaluator import Evaluator, Report
+from train.figures import grid, to_png
+from train.recipes import config_of
+from train.trained import choose_weights
+
+
+@dataclass(frozen=True)
+class Options(evaluator.Options):
+    """Judge a captioner: BLEU, METEOR (with Java), ROUGE-L, CIDEr-D, as a table and JSON; captions as a picture."""
+
+    beam: int | None = None
+    """Width of the beam search; that of the training if not given."""
+    pictures: int = 12
+    """Images that are shown with their captions, evenly from all; 0 for none."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image, the caption that was written, and one by a person."""
+
+    image: np.ndarray
+    """H×W×3 uint8."""
+    written: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an evaluation finds."""
+
+    results: dict[str, Any]
+    pictures: list[Shown]
+
+
+def evaluate(options: Options, ranks: Ranks) -> Found:
+    """Judge a checkpoint.
+
+    Raises:
+        FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; a wrong option.
+    """
+    if options.pictures < 0:
+        raise ValueError(f"--pictures {options.pictures} given; it must be at least 0.")
+    path = find(options.checkpoint)
+    checkpoint = Checkpoint.load(path)
+    config = config_of(checkpoint.config)
+    if not isinstance(config, CaptioningConfig):
+        raise ValueError(f"{path}: no captioner, it was trained by the recipe {config.recipe!r}; give one that is.")
+    batch_size = config.batch_size if options.batch_size is None else options.batch_size
+    beam = config.beam if options.beam is None else options.beam
+    config = replace(config, num_threads=options.num_threads, batch_size=batch_size, beam=beam)
+    captioned = open_captioned(options.data or config.data, "val")
+    words = Vocabulary(checkpoint.classes)
+    model = build(config, len(words))
+    weights = choose_weights(model, checkpoint, path, options.weights)
+    written = write_captions(model.to(ranks.device), val_loader(config, captioned, ranks), words, config, ranks)
+    if not ranks.is_first:  # METEOR's Java need not run for each
+        return Found({}, [])
+    scores = caption_scores(written, dict(enumerate(captioned.sentences)))
+    results = {
+        "checkpoint": str(path),
+        "weights": weights,
+        "backbone": checkpoint.origin,
+        "images": len(captioned),
+        "beam": config.beam,
+        "words": len(words),
+        **asdict(scores),
+        "captions": {str(captioned.paths[number]): text for number, text in sorted(written.items())},
+    }
+    chosen = np.linspace(0, len(captioned), options.pictures, endpoint=False).astype(int).tolist()
+    pictures = []
+    for number in chosen:
+        with Image.open(captioned.paths[number]) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        pictures.append(Shown(pixels, written[number], captioned.sentences[number][0]))
+    return Found(results, pictures)
+
+
+NAMES = {
+    "bleu1": "BLEU-1",
+    "bleu2": "BLEU-2",
+    "bleu3": "BLEU-3",
+    "bleu4": "BLEU-4",
+    "meteor": "METEOR",
+    "rouge_l": "ROUGE-L",
+    "cider": "CIDEr-D",
+}
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results for reading."""
+    lines = [f"{results['images']} images, beam {results['beam']}, backbone: {results['backbone']}"]
+    for key, name in NAMES.items():
+        value = results[key]
+        lines.append(f"{name:10}{value:6.1f}" if value is not None else f"{name:10}     –  ({results['meteor_note']})")
+    return "\n".join(lines)
+
+
+def shown_captions(pictures: Sequence[Shown], columns: int = 4) -> bytes:
+    """Captions under their images, what a person said in gray; a PNG."""
+    figure, axes = grid(-(-len(pictures) // columns), columns, height=3.4)
+    for axis, picture in zip(axes, pictures, strict=False):
+        axis.imshow(picture.image)
+        written, reference = (textwrap.fill(text, 42) for text in (picture.written, picture.reference))
+        axis.set_title(f"{written}\n", fontsize=8, y=-0.3, verticalalignment="top")
+        axis.text(0.5, -0.02, reference, fontsize=7, color="gray", transform=axis.transAxes, ha="center", va="top")
+    for axis in axes:
+        axis.set_axis_off()
+    return to_png(figure)
+
+
+def report(found: Found) -> Report:
+    """For showing."""
+    pictures = {"png": shown_captions(found.pictures)} if found.pictures else {}
+    return Report(table(found.results), found.results, pictures)
+
+
+EVALUATOR = Evaluator("captioning", Options, evaluate, report)

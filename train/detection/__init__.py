@@ -1,0 +1,1 @@
+"""Transfer to object detection: SSD and Faster R-CNN on the backbone of a classifier (paper, C)."""

@@ -1,0 +1,56 @@
+"""The configuration of a detector's training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import dali_cutmix as dc
+from train.run_config import RunConfig, check, choose
+
+
+@dataclass(frozen=True)
+class DetectionConfig(RunConfig):
+    """A detector's training run.
+
+    Raises:
+        ValueError: a value is outside what is allowed.
+    """
+
+    data: Path | None = None
+    """VOCdevkit with VOC2007 and VOC2012 (or one of them), or a folder in COCO's layout; embedded scenes of digits if
+    not given."""
+    model: str = "resnet50"
+    """The ResNet beneath: resnet10 (small), resnet18, resnet50, …"""
+    detector: Literal["ssd", "faster-rcnn"] = "ssd"
+    """SSD, or Faster R-CNN."""
+    backbone: Path | None = None
+    """Weights of the ResNet: a classifier's checkpoint or run folder of this trainer, or a file of torchvision's;
+    random ones if not given."""
+    freeze_norm: bool = False
+    """Keep the ResNet's batch norm as its weights have it."""
+    size: int = 300
+    """SSD: side of the images, pixels."""
+    short_side: int = 600
+    """Faster R-CNN: shorter side of the images, pixels."""
+    long_side: int = 1000
+    """Faster R-CNN: longer side at most, pixels."""
+    distort: float = 0.5
+    """SSD: chance of each distortion of colours."""
+    zoom_out: float = 0.5
+    """SSD: chance that an image is put on a larger canvas."""
+    flip: float = 0.5
+    """Chance of a horizontal flip."""
+    mean: tuple[float, float, float] = dc.IMAGENET_MEAN
+    """Of the pixels for red, green and blue, in levels of 255; as the backbone was trained with."""
+    std: tuple[float, float, float] = dc.IMAGENET_STD
+    """Standard deviation of the pixels, in levels of 255."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choose("detector", self.detector, ("ssd", "faster-rcnn"))
+        for name in ("size", "short_side", "long_side"):
+            check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+        for name in ("distort", "zoom_out", "flip"):
+            check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "0 to 1, a chance")

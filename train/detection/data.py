@@ -1,0 +1,71 @@
+"""Which images with boxes a detector is trained on and judged by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import dali_cutmix as dc
+from pipelines import coco, faster_rcnn, ssd, voc
+from pipelines.annotations import Annotated
+from train.classification import share_of_batch
+from train.detection.config import DetectionConfig
+from train.distributed import Ranks
+from train.scenes import scenes_voc
+
+
+def open_annotated(data: Path | None, split: Literal["train", "val"]) -> Annotated:
+    """Images and boxes of ``--data``; of the embedded scenes where none is given.
+
+    Raises:
+        FileNotFoundError: it, or a part, is missing.
+        ValueError: it has none of the known layouts, or an entry is wrong; it is named.
+    """
+    folder = scenes_voc() if data is None else data
+    for known in (voc, coco):
+        if (known.is_voc if known is voc else known.is_coco)(folder):
+            return known.read(folder, split)
+    raise FileNotFoundError(
+        f"--data {folder}: neither VOC's layout (VOC2007/ImageSets/Main, …) nor COCO's (annotations/instances_*.json)."
+    )
+
+
+def train_loader(config: DetectionConfig, annotated: Annotated, ranks: Ranks, folder: Path) -> dc.Loader:
+    """Training batches of this process: images, boxes, labels, and of Faster R-CNN sizes.
+
+    Args:
+        folder: of the run, for the list of bad files.
+    """
+    arguments: dict[str, Any] = {
+        "seed": config.seed,
+        "flip": config.flip,
+        "on_error": config.on_error,
+        "max_bad": config.max_bad,
+        "bad_log": folder / "bad_files.jsonl",
+        **_arguments(config, ranks),
+    }
+    if config.detector == "ssd":
+        return ssd.train(annotated, distort=config.distort, zoom_out=config.zoom_out, **arguments)
+    return faster_rcnn.train(annotated, **arguments)
+
+
+def val_loader(config: DetectionConfig, annotated: Annotated, ranks: Ranks) -> dc.Loader:
+    """Every image once over all processes: images, their numbers, and sizes N×2 (height, width) within the padding."""
+    return (ssd if config.detector == "ssd" else faster_rcnn).val(annotated, **_arguments(config, ranks))
+
+
+def _arguments(config: DetectionConfig, ranks: Ranks) -> dict[str, Any]:
+    if config.detector == "ssd":
+        sides = {"size": config.size}
+    else:
+        sides = {"short_side": config.short_side, "long_side": config.long_side}
+    return {
+        "batch_size": share_of_batch(config.batch_size, ranks),
+        "device": str(ranks.device),
+        "shard": ranks.shard,
+        "num_threads": config.num_threads,
+        "channels_last": config.channels_last,
+        "mean": config.mean,
+        "std": config.std,
+        **sides,
+    }

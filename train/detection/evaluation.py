@@ -1,0 +1,114 @@
+"""The command ``python -m train.evaluate detection CHECKPOINT --data DIR`` (paper, C)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from train import evaluator
+from train.checkpoint import Checkpoint, find
+from train.detection.coco_metric import coco_ap
+from train.detection.config import DetectionConfig
+from train.detection.data import open_annotated, val_loader
+from train.detection.pictures import Drawn, drawn_objects
+from train.detection.task import build, detect, in_voc_pixels, objects_of
+from train.detection.voc_metric import voc2007_ap
+from train.distributed import Ranks
+from train.evaluator import Evaluator, Report
+from train.recipes import config_of
+from train.trained import choose_weights
+
+
+@dataclass(frozen=True)
+class Options(evaluator.Options):
+    """Judge a detector: mAP of VOC 2007 and of COCO, by class, as a table and JSON; detections drawn on images."""
+
+    pictures: int = 12
+    """Images that are drawn with what was found in them, evenly from all; 0 for none."""
+    min_score: float = 0.5
+    """Of the detections that are drawn."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an evaluation finds."""
+
+    results: dict[str, Any]
+    pictures: list[Drawn]
+
+
+def evaluate(options: Options, ranks: Ranks) -> Found:
+    """Judge a checkpoint.
+
+    Raises:
+        FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; a wrong option.
+    """
+    if options.pictures < 0:
+        raise ValueError(f"--pictures {options.pictures} given; it must be at least 0.")
+    path = find(options.checkpoint)
+    checkpoint = Checkpoint.load(path)
+    config = config_of(checkpoint.config)
+    if not isinstance(config, DetectionConfig):
+        raise ValueError(f"{path}: no detector, it was trained by the recipe {config.recipe!r}; give one that is.")
+    batch_size = config.batch_size if options.batch_size is None else options.batch_size
+    config = replace(config, num_threads=options.num_threads, batch_size=batch_size)
+    annotated = open_annotated(options.data or config.data, "val")
+    if list(annotated.classes) != checkpoint.classes:
+        raise ValueError(
+            f"--data has the classes {', '.join(annotated.classes)}, {path} {', '.join(checkpoint.classes)}; give the "
+            "data that it was trained for."
+        )
+    model = build(config, len(checkpoint.classes))
+    weights = choose_weights(model, checkpoint, path, options.weights)
+    found = detect(model.to(ranks.device), val_loader(config, annotated, ranks), annotated, ranks, config.amp)
+    voc = voc2007_ap(*in_voc_pixels(found, annotated), annotated.classes)
+    coco = coco_ap(found, objects_of(annotated), annotated.classes)
+    results = {
+        "checkpoint": str(path),
+        "weights": weights,
+        "backbone": checkpoint.origin,
+        "detector": config.detector,
+        "images": len(annotated),
+        "map07": voc.mean,
+        "map07_rule": "VOC 2007: 11 points, IoU at least 0.5, difficult objects ignored, borders included",
+        "coco": {name: _number(value) for name, value in asdict(coco).items() if name != "of_class"},
+        "classes": {
+            name: {"ap07": _number(voc.of_class[name]), "coco": _number(coco.of_class[name])} for name in voc.of_class
+        },
+    }
+    chosen = np.linspace(0, len(annotated), options.pictures, endpoint=False).astype(int).tolist()
+    pictures = [Drawn.of(annotated, number, found[number], options.min_score) for number in chosen]
+    return Found(results, pictures if ranks.is_first else [])
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results for reading."""
+
+    def shown(value: float | None) -> str:
+        return "    –" if value is None else f"{value:5.1f}"
+
+    coco = results["coco"]
+    lines = [
+        f"{results['detector']}, {results['images']} images, backbone: {results['backbone']}",
+        f"mAP07         {shown(results['map07'])} %   (VOC 2007, 11 points)",
+        f"COCO AP       {shown(coco['mean'])} %   AP50 {shown(coco['ap50'])}   AP75 {shown(coco['ap75'])}",
+        f"{'class':16}{'AP07':>6}{'COCO AP':>9}",
+    ]
+    lines += [f"{name:16}{shown(of['ap07']):>6}{shown(of['coco']):>9}" for name, of in results["classes"].items()]
+    return "\n".join(lines)
+
+
+def report(found: Found) -> Report:
+    """For showing."""
+    return Report(table(found.results), found.results, {"png": drawn_objects(found.pictures)} if found.pictures else {})
+
+
+EVALUATOR = Evaluator("detection", Options, evaluate, report)

@@ -1,0 +1,76 @@
+"""Faster R-CNN (Ren et al., NIPS 2015) on a ResNet, from torchvision's building blocks (paper, C)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredictor
+from torchvision.ops import MultiScaleRoIAlign
+
+from train import backbones
+from train.detection.prepared import Prepared
+
+
+class Layer4(nn.Module):
+    """What VGG's fully connected layers did: a ResNet's last stage on every region, and the mean."""
+
+    def __init__(self, layer4: nn.Module) -> None:
+        super().__init__()
+        self.layer4 = layer4
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """N×C of N×channels×7×7."""
+        return self.layer4(regions).mean(dim=(2, 3))
+
+
+def faster_rcnn(name: str, num_classes: int, short_side: int = 600, freeze_norm: bool = True) -> FasterRCNN:
+    """Faster R-CNN on a ResNet in VGG-16's place: regions on the maps of ``layer3``, ``layer4`` on each region.
+
+    Anchors have sides of 128, 256 and 512 pixels for a short side of 600, and three shapes; regions and boxes are
+    drawn and kept as in the implementation that the paper names (256 anchors and 128 regions of an image are trained
+    on, 2,000 regions proposed in training and 300 in evaluation, non-maximum suppression at 0.3). Label 0 is the
+    background.
+
+    Args:
+        name: of the ResNet.
+        num_classes: K, without the background.
+        short_side: of the images, in pixels.
+        freeze_norm: keep batch norm as the backbone's weights have it, since batches are small.
+    """
+    model = backbones.resnet(name)
+    if freeze_norm:
+        backbones.freeze_norm(model)
+    last = model.get_submodule("layer4")
+    head_width = backbones.width(last)
+    body = backbones.body(model, "layer3")
+    body.out_channels = backbones.width(body["layer3"])
+    sides = tuple(short_side * side // 600 for side in (128, 256, 512))
+    detector = FasterRCNN(
+        _Only(body),
+        rpn_anchor_generator=AnchorGenerator((sides,), ((0.5, 1.0, 2.0),)),
+        rpn_pre_nms_top_n_train=12000,
+        rpn_pre_nms_top_n_test=6000,
+        rpn_post_nms_top_n_train=2000,
+        rpn_post_nms_top_n_test=300,
+        box_roi_pool=MultiScaleRoIAlign(["0"], output_size=7, sampling_ratio=2),
+        box_head=Layer4(last),
+        box_predictor=FastRCNNPredictor(head_width, num_classes + 1),
+        box_batch_size_per_image=128,
+        box_score_thresh=0.01,
+        box_nms_thresh=0.3,
+    )
+    detector.transform = Prepared(divisible=32)
+    return detector
+
+
+class _Only(nn.Module):
+    """A body with one map, as torchvision's detectors take it."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.out_channels = body.out_channels
+
+    def forward(self, images: Tensor) -> Tensor:
+        (found,) = self.body(images).values()
+        return found

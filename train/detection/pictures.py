@@ -1,0 +1,54 @@
+"""Detections drawn on their images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from pipelines.annotations import Annotated
+from train.detection.boxes import Detections
+from train.figures import grid, to_png
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One image and what was found in it."""
+
+    image: np.ndarray
+    """H×W×3 uint8."""
+    truth: np.ndarray
+    """True boxes, n×4, in pixels."""
+    found: list[tuple[list[float], str]]
+    """Boxes, and what is written beside them."""
+
+    @classmethod
+    def of(cls, annotated: Annotated, number: int, found: Detections, min_score: float) -> Drawn:
+        """An image of a data set with the detections that are sure enough."""
+        sure = found.scores >= min_score
+        texts = [
+            f"{annotated.classes[label]} {score:.2f}"
+            for label, score in zip(found.labels[sure].tolist(), found.scores[sure].tolist(), strict=True)
+        ]
+        with Image.open(annotated.paths[number]) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        return cls(pixels, annotated.boxes[number], list(zip(found.boxes[sure].tolist(), texts, strict=True)))
+
+
+def drawn_objects(pictures: Sequence[Drawn], columns: int = 4) -> bytes:
+    """True boxes in green, dashed, what was found in red; a PNG."""
+    figure, axes = grid(-(-len(pictures) // columns), columns, height=3.2)
+    for axis, picture in zip(axes, pictures, strict=False):
+        axis.imshow(picture.image)
+        for x1, y1, x2, y2 in picture.truth.tolist():
+            axis.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], color="lime", linewidth=1, linestyle="--")
+        for (x1, y1, x2, y2), text in picture.found:
+            axis.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], color="red", linewidth=1.5)
+            axis.text(x1, y1, text, fontsize=6, color="white", backgroundcolor="red", verticalalignment="bottom")
+        axis.set_xlim(0, picture.image.shape[1])
+        axis.set_ylim(picture.image.shape[0], 0)
+    for axis in axes:
+        axis.set_axis_off()
+    return to_png(figure)

@@ -1,0 +1,93 @@
+"""SSD (Liu et al., ECCV 2016) on a ResNet, from torchvision's building blocks (paper, C)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
+from torchvision.models.detection.ssd import SSD
+
+from train import backbones
+from train.detection.prepared import Prepared
+
+
+class SsdMaps(nn.Module):
+    """Feature maps of falling size: two of a ResNet's stages, then extra layers down to 1×1.
+
+    The first map, an eighth of the image's side, is ``layer2``'s in the place of VGG's ``conv4_3`` (paper, C); the
+    second one, a sixteenth, is ``layer4``'s in the place of ``fc7``, its stride changed so that it has that size. For
+    300 pixels the sides are 38, 19, 10, 5, 3 and 1.
+
+    Args:
+        name: of the ResNet.
+        size: side of the images, in pixels.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
+        super().__init__()
+        model = backbones.resnet(name)
+        strides = backbones.strides(model)
+        backbones.set_stride(model.get_submodule("layer4"), 16 // strides["layer3"])
+        first = next(stage for stage, stride in strides.items() if stride == 8)
+        self.out_channels = [backbones.width(getattr(model, stage)) for stage in (first, "layer4")]
+        self.body = backbones.body(model, first, "layer4")
+        self.sides = [-(-size // 8), -(-size // 16)]
+        self.extra = nn.ModuleList()
+        for outputs in (512, 256, 256, 256, 256, 256):
+            if self.sides[-1] == 1:
+                break
+            padding = 0 if self.sides[-1] in (3, 5) else 1
+            self.extra.append(extra_layer(self.out_channels[-1], outputs, padding))
+            self.out_channels.append(outputs)
+            self.sides.append((self.sides[-1] + 1) // 2 if padding else self.sides[-1] - 2)
+
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        """Maps by their numbers, the largest first; of images N×3×H×W."""
+        maps = list(self.body(images).values())
+        for layer in self.extra:
+            maps.append(layer(maps[-1]))
+        return OrderedDict((str(number), found) for number, found in enumerate(maps))
+
+
+def extra_layer(inputs: int, outputs: int, padding: int) -> nn.Sequential:
+    """1×1, then 3×3: with padding it halves the map, without it takes the border off."""
+    layer = nn.Sequential(
+        nn.Conv2d(inputs, outputs // 2, kernel_size=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(outputs // 2, outputs, kernel_size=3, stride=1 + padding, padding=padding),
+        nn.ReLU(inplace=True),
+    )
+    for module in layer:
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return layer
+
+
+def prior_boxes(sides: list[int], size: int) -> DefaultBoxGenerator:
+    """SSD's default boxes as its authors have them for VOC: 8,732 for the maps of 300 pixels.
+
+    Args:
+        sides: of the feature maps, the largest first.
+        size: of the images.
+    """
+    ratios = [[2], *[[2, 3]] * (len(sides) - 3), [2], [2]]
+    scales = [0.1, *np.linspace(0.2, 1.05, len(sides)).round(4).tolist()]
+    steps = [8 * 2**number if side > 3 else size // side for number, side in enumerate(sides)]
+    return DefaultBoxGenerator(ratios, scales=scales, steps=steps)
+
+
+def ssd(name: str, num_classes: int, size: int) -> SSD:
+    """SSD for images of size×size on a ResNet; label 0 is the background, so classes count from 1.
+
+    Args:
+        name: of the ResNet.
+        num_classes: K, without the background.
+    """
+    maps = SsdMaps(name, size)
+    model = SSD(maps, prior_boxes(maps.sides, size), (size, size), num_classes + 1)
+    model.transform = Prepared()
+    return model

@@ -1,0 +1,147 @@
+"""Detection: batches, loss and metric of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import dali_cutmix as dc
+from pipelines.annotations import Annotated
+from train.detection.boxes import Detections, Objects
+from train.detection.config import DetectionConfig
+from train.detection.data import open_annotated, train_loader, val_loader
+from train.detection.faster_rcnn import faster_rcnn
+from train.detection.ssd import ssd
+from train.detection.voc_metric import voc2007_ap
+from train.distributed import Ranks
+from train.initial import RANDOM, take_weights, told
+from train.log import Row
+
+
+class Detection:
+    """The task of a detector; see `train.task.Task`.
+
+    Args:
+        folder: of the run, for the list of bad files.
+
+    Raises:
+        FileNotFoundError, ValueError: the data are missing, or not what they should be.
+    """
+
+    metrics: tuple[str, ...] = ("val_map07",)
+    best = "val_map07"
+
+    def __init__(self, config: DetectionConfig, ranks: Ranks, folder: Path) -> None:
+        self._config, self._ranks = config, ranks
+        self.origin = RANDOM
+        training, self._judged_by = (open_annotated(config.data, split) for split in ("train", "val"))
+        self.classes = training.classes
+        self.check_classes(list(self._judged_by.classes))
+        self.loader = train_loader(config, training, ranks, folder)
+        self.val_loader = val_loader(config, self._judged_by, ranks)
+
+    def model(self) -> nn.Module:
+        """The detector, its ResNet from ``--backbone`` or at random."""
+        model = build(self._config, len(self.classes))
+        if self._config.backbone and not self._config.resume:
+            taken = take_weights(backbone_parts(model), self._config.backbone, complete=True)
+            self.origin = told(taken, self._ranks)
+        return model
+
+    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """All parameters alike."""
+        return [{"params": [p for p in model.parameters() if p.requires_grad], "lr_scale": 1.0}]
+
+    def loss(self, forward: Callable[..., Any], batch: list[Tensor]) -> Tensor:
+        """The sum of the detector's own losses."""
+        images, boxes, labels, *sizes = batch
+        targets = [
+            {"boxes": mine[known >= 0], "labels": known[known >= 0] + 1}
+            for mine, known in zip(boxes, labels, strict=True)
+        ]
+        losses = forward(unpadded(images, *sizes), targets)
+        return torch.stack([loss.float() for loss in losses.values()]).sum()
+
+    def evaluate(self, model: nn.Module) -> Row:
+        """Mean average precision of VOC 2007."""
+        found = detect(model, self.val_loader, self._judged_by, self._ranks, self._config.amp)
+        return {"val_map07": voc2007_ap(*in_voc_pixels(found, self._judged_by), self.classes).mean}
+
+    def describe(self, row: Row) -> str:
+        """In one line."""
+        return f"val mAP07 {row['val_map07']:.2f} %"
+
+    def headline(self, row: Row) -> str:
+        """mAP07."""
+        return f"validation mAP07 {row['val_map07']:.2f} %"
+
+    def check_classes(self, saved: list[str]) -> None:
+        """Names of the objects."""
+        if saved != list(self.classes):
+            raise ValueError(
+                f"classes {', '.join(saved)} there, {', '.join(self.classes)} in the training data; give data that "
+                "belong together."
+            )
+
+
+def build(config: DetectionConfig, num_classes: int) -> nn.Module:
+    """The detector with random weights."""
+    if config.detector == "ssd":
+        return ssd(config.model, num_classes, config.size)
+    return faster_rcnn(config.model, num_classes, config.short_side, config.freeze_norm)
+
+
+def backbone_parts(model: nn.Module) -> list[nn.Module]:
+    """The parts of a detector in which a ResNet's weights have their own names."""
+    heads = [module for name, module in model.named_modules() if name == "roi_heads.box_head"]
+    return [model.get_submodule("backbone.body"), *heads]
+
+
+def unpadded(images: Tensor, sizes: Tensor | None = None) -> list[Tensor]:
+    """Images one by one, without the padding outside of sizes N×2 (height, width)."""
+    if sizes is None:
+        return list(images)
+    return [image[:, :height, :width] for image, (height, width) in zip(images, sizes.tolist(), strict=True)]
+
+
+@torch.inference_mode()
+def detect(
+    model: nn.Module, loader: dc.Loader, annotated: Annotated, ranks: Ranks, amp: bool = False
+) -> list[Detections]:
+    """What a detector finds in every image, over all processes, in pixels of the files.
+
+    Args:
+        loader: of ``annotated``, see `train.detection.data.val_loader`.
+        amp: compute in bfloat16 where that is safe.
+    """
+    model.eval()
+    mine: dict[int, Detections] = {}
+    for images, numbers, sizes in loader:
+        if len(images) == 0:  # a process whose shard ended before the others'
+            continue
+        with torch.autocast(ranks.device.type, torch.bfloat16, enabled=amp):
+            outputs = model(unpadded(images, sizes))
+        for number, seen, output in zip(numbers.tolist(), sizes.tolist(), outputs, strict=True):
+            scale = np.tile((annotated.sizes[number] / seen)[::-1], 2)
+            found = {name: value.float().cpu().numpy() for name, value in output.items()}
+            labels = found["labels"].astype(np.int64) - 1
+            mine[number] = Detections(found["boxes"] * scale, labels, found["scores"])
+    everywhere = {number: found for part in ranks.gather(mine) for number, found in part.items()}
+    return [everywhere[number] for number in range(len(annotated))]
+
+
+def objects_of(annotated: Annotated) -> list[Objects]:
+    """What there is to find in each image."""
+    return [Objects(*one) for one in zip(annotated.boxes, annotated.labels, annotated.difficult, strict=True)]
+
+
+def in_voc_pixels(found: list[Detections], annotated: Annotated) -> tuple[list[Detections], list[Objects]]:
+    """Found and true boxes with their last pixels in place of the borders behind them, as VOC's metric counts."""
+    last = np.array([0, 0, 1, 1])
+    detections = [Detections(one.boxes - last, one.labels, one.scores) for one in found]
+    return detections, [Objects(one.boxes - last, one.labels, one.difficult) for one in objects_of(annotated)]
