@@ -98,7 +98,8 @@ def _numbers(folder: Path, which: int, table: dict[int, str], number: int, count
         found = []
     if len(found) != count:
         raise ValueError(
-            f"{folder / LISTS[which]}: image {number} has {table[number]!r}; wanted is {count} number{'s' * (count > 1)}."
+            f"{folder / LISTS[which]}: image {number} has {table[number]!r}; wanted is {count} "
+            f"number{'s' * (count > 1)}."
         )
     return found
 

@@ -1,0 +1,162 @@
+"""COCO in its own layout, and other data in the same: JSON files with objects or captions, folders of images."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.annotations import Annotated, Captioned, Entry, Object, annotate, check_exists
+
+PathLike = str | os.PathLike[str]
+Split = Literal["train", "val"]
+
+
+def is_coco(root: PathLike) -> bool:
+    """Whether a folder has COCO's layout."""
+    return any(Path(root, "annotations").glob("instances_*.json")) or any(
+        Path(root, "annotations").glob("captions_*.json")
+    )
+
+
+def read(root: PathLike, split: Split) -> Annotated:
+    """The images of a COCO folder with their objects.
+
+    A box is x, y, width, height there, and becomes x, y, x + width, y + height. Crowds are kept, and marked as
+    difficult. Objects whose own ``area`` is 0 are left out where their box has none either: COCO's training images of
+    2014 and 2017 have two.
+
+    Args:
+        root: with ``annotations/instances_train2017.json`` and ``train2017``, or the same of ``val`` and of 2014 or any
+            other year.
+        split: ``"train"`` or ``"val"``.
+
+    Returns:
+        Images in the order of the file; classes in the order of their ids.
+
+    Raises:
+        FileNotFoundError: the file, or an image, is missing.
+        ValueError: the file is damaged, an annotation is of an unknown class or image, and see
+            :func:`pipelines.annotations.annotate`; file and entry are named.
+    """
+    file, content = _read(root, "instances", split)
+    images = _by_id(content, "images", file)
+    categories = dict(sorted(_by_id(content, "categories", file).items()))
+    names = tuple(str(_get(category, "name", f"{file}, category {key}")) for key, category in categories.items())
+    labels = {key: label for label, key in enumerate(categories)}
+    mine: dict[int, list[tuple[str, dict[str, Any]]]] = {key: [] for key in images}
+    for image, one in _annotations(content, images, file):
+        mine[image].append(one)
+    return annotate(names, (_entry(file, key, image, mine.pop(key), labels) for key, image in images.items()))
+
+
+def read_captions(root: PathLike, split: Split) -> Captioned:
+    """The images of a COCO folder with their captions, from ``annotations/captions_train2017.json`` and the like.
+
+    Args:
+        root, split: see :func:`read`.
+
+    Returns:
+        Images in the order of the file, but for those without a caption; spaces around captions are cut off.
+
+    Raises:
+        FileNotFoundError: the file, or an image, is missing.
+        ValueError: the file is damaged, a caption is empty or of an unknown image; file and entry are named.
+    """
+    file, content = _read(root, "captions", split)
+    images = _by_id(content, "images", file)
+    sentences: dict[int, list[str]] = {key: [] for key in images}
+    for image, (where, one) in _annotations(content, images, file):
+        sentence = str(_get(one, "caption", where)).strip()
+        if not sentence:
+            raise ValueError(f"{where}: its caption is empty. Write one, or remove the annotation.")
+        sentences[image].append(sentence)
+    paths = {key: _path(file, key, images[key]) for key, said in sentences.items() if said}
+    for key, path in paths.items():
+        check_exists(path, f"{file}, image {key}")
+    if not paths:
+        raise ValueError(f"{file}: no captions in it; at least one is needed.")
+    return Captioned(tuple(paths.values()), tuple(tuple(sentences[key]) for key in paths))
+
+
+def _entry(
+    file: Path, key: int, image: dict[str, Any], mine: list[tuple[str, dict[str, Any]]], labels: dict[int, int]
+) -> Entry:
+    where = f"{file}, image {key}"
+    size = int(_get(image, "height", where)), int(_get(image, "width", where))
+    objects = [found for place, one in mine if (found := _object(place, one, labels))]
+    return Entry(where, _path(file, key, image), size, objects)
+
+
+def _path(file: Path, key: int, image: dict[str, Any]) -> Path:
+    _, _, folder = file.stem.partition("_")
+    return file.parent.parent / folder / str(_get(image, "file_name", f"{file}, image {key}"))
+
+
+def _object(where: str, one: dict[str, Any], labels: dict[int, int]) -> Object | None:
+    """An annotation as an object; none where it says itself that it has no area."""
+    category = _get(one, "category_id", where)
+    if category not in labels:
+        raise ValueError(
+            f"{where}: category_id={category}, which categories has not ({len(labels)} classes). Correct it, or remove "
+            "the annotation."
+        )
+    box = _get(one, "bbox", where)
+    if not (isinstance(box, list) and len(box) == 4 and all(isinstance(side, (int, float)) for side in box)):
+        raise ValueError(f"{where}: bbox={box!r}; wanted is [x, y, width, height].")
+    x, y, width, height = map(float, box)
+    if min(width, height) <= 0 and one.get("area") == 0:
+        return None
+    return Object(where, f"bbox={box}", labels[category], (x, y, x + width, y + height), bool(one.get("iscrowd", 0)))
+
+
+def _annotations(content: Any, images: dict[int, Any], file: Path) -> Iterator[tuple[int, tuple[str, dict[str, Any]]]]:
+    """Each annotation: its image, and itself with its place for errors."""
+    for number, one in enumerate(_list(content, "annotations", file)):
+        where = f"{file}, annotation {one['id'] if isinstance(one, dict) and 'id' in one else f'number {number}'}"
+        image = _get(one, "image_id", where)
+        if image not in images:
+            raise ValueError(f"{where}: image_id={image}, which images has not. Correct it, or remove the annotation.")
+        yield image, (where, one)
+
+
+def _read(root: PathLike, kind: str, split: Split) -> tuple[Path, Any]:
+    file = _find(Path(root), kind, split)
+    try:
+        return file, json.loads(file.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{file}: damaged or no JSON ({error}). Unpack or write it again.") from error
+
+
+def _find(root: Path, kind: str, split: Split) -> Path:
+    """The one file of a kind and split, of whatever year."""
+    if split not in ("train", "val"):
+        raise ValueError(f"split={split!r} given; allowed are 'train' and 'val'.")
+    pattern = re.compile(rf"{kind}_({split}\d*)\.json")
+    matches = [match for path in sorted(root.glob("annotations/*")) if (match := pattern.fullmatch(path.name))]
+    if len(matches) > 1:  # the annotations of several years, but often the images of one
+        matches = [match for match in matches if (root / match[1]).is_dir()] or matches
+    if len(matches) != 1:
+        wanted = f"wanted is annotations/{kind}_{split}2017.json, or the same of another year, and a folder of images"
+        if not matches:
+            raise FileNotFoundError(f"{root}: no annotations/{kind}_{split}….json; {wanted}.")
+        raise ValueError(f"{root}: {' and '.join(match[0] for match in matches)}; {wanted}. Keep one of them there.")
+    return root / "annotations" / matches[0][0]
+
+
+def _by_id(content: Any, name: str, file: Path) -> dict[int, dict[str, Any]]:
+    return {_get(one, "id", f"{file}, {name}, entry {n}"): one for n, one in enumerate(_list(content, name, file))}
+
+
+def _list(content: Any, name: str, file: Path) -> list[Any]:
+    found = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(found, list):
+        raise ValueError(f"{file}: it has no list {name!r}; wanted is a file in COCO's form.")
+    return found
+
+
+def _get(entry: Any, name: str, where: str) -> Any:
+    if not isinstance(entry, dict) or name not in entry:
+        raise ValueError(f"{where}: it has no {name!r}; wanted is an entry in COCO's form.")
+    return entry[name]
