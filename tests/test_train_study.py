@@ -18,7 +18,7 @@ from conftest import save
 from PIL import Image
 from train_fixtures import ALONE, assert_same_result, environment_with
 
-from train.evaluate import All, evaluate_all
+from train.evaluate_all import All, evaluate_all
 from train.loop import fit
 from train.run import start
 from train.study import command, published, tables

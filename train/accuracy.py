@@ -14,7 +14,8 @@ from train.trained import open_data, open_trained
 class Options(evaluator.Options):
     """Measure a checkpoint on a folder of classes: top-1, top-5 and loss, as a table and as JSON.
 
-    Others, each with a --help of its own: python -m train.evaluate robustness | uncertainty | localization | all.
+    Others, each with a --help of its own: python -m train.evaluate robustness | uncertainty | localization | all, and
+    detection | captioning for what was trained on a classifier.
     """
 
 
@@ -58,3 +59,8 @@ def report(results: Results) -> Report:
 
 
 EVALUATOR = Evaluator("eval", Options, evaluate, report)
+
+
+def main(arguments: list[str]) -> None:
+    """The command."""
+    EVALUATOR.command(arguments)

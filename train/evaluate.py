@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from dataclasses import dataclass, replace
-from typing import Any, Literal
 
-from train import accuracy, localization, robustness, uncertainty
-from train.boxes import find_boxes
-from train.checkpoint import Checkpoint
-from train.config import Config
-from train.data import evaluated_folder
-from train.distributed import Ranks
-from train.evaluator import Evaluator, command
-
-EVALUATORS: dict[str, Evaluator[Any, Any]] = {
-    module.EVALUATOR.name: module.EVALUATOR for module in (accuracy, robustness, uncertainty, localization)
+MODULES = {
+    "eval": "train.accuracy",
+    "robustness": "train.robustness",
+    "uncertainty": "train.uncertainty",
+    "localization": "train.localization",
+    "all": "train.evaluate_all",
+    "detection": "train.detection.evaluation",
+    "captioning": "train.captioning.evaluation",
 }
-
-
-@dataclass(frozen=True)
-class All(robustness.Options, uncertainty.Options, localization.Options):
-    """Make several evaluations one after the other, each into files of its own."""
-
-    only: tuple[Literal["eval", "robustness", "uncertainty", "localization"], ...] = ()
-    """Which; if not given all, localization where there are boxes."""
-
-
-def evaluate_all(options: All, ranks: Ranks) -> None:
-    """Make the evaluations that are asked for.
-
-    Raises:
-        ValueError, OSError, DecodeError: one cannot be made; those before it are written.
-    """
-    names: tuple[str, ...] = options.only
-    if not names:
-        config = Config.from_dict(Checkpoint.load(options.checkpoint).config)
-        boxes = options.boxes or find_boxes(evaluated_folder(options.data, config.data))
-        names = tuple(name for name in EVALUATORS if name != "localization" or boxes)
-    for name in names:
-        output = options.output and options.output.with_name(f"{options.output.name}.{name}")
-        EVALUATORS[name].run(replace(options, output=output), ranks)
+"""Each is imported only when it is asked for, since each brings libraries of its own."""
 
 
 def main() -> None:
     """The command that the first argument names, or accuracy."""
-    name, *rest = sys.argv[1:] or [""]
-    if name == "all":
-        command(name, All, evaluate_all, rest)
-    elif name in EVALUATORS:
-        EVALUATORS[name].command(rest)
-    else:
-        accuracy.EVALUATOR.command(sys.argv[1:])
+    named = sys.argv[1:2] != [] and sys.argv[1] in MODULES
+    name, arguments = (sys.argv[1], sys.argv[2:]) if named else ("eval", sys.argv[1:])
+    importlib.import_module(MODULES[name]).main(arguments)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ def take_weights(
         FileNotFoundError: there is none.
         ValueError: it holds no weights, or they are another architecture's; tensors are named.
     """
+    path = find(path)
     source, state = read_weights(path)
     own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
     fitting = {name: tensor for name, tensor in state.items() if name in own and name not in random}

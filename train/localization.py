@@ -171,3 +171,8 @@ def report(found: Found) -> Report:
 
 
 EVALUATOR = Evaluator("localization", Options, evaluate, report)
+
+
+def main(arguments: list[str]) -> None:
+    """The command."""
+    EVALUATOR.command(arguments)

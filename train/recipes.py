@@ -248,6 +248,8 @@ def small_faster_rcnn() -> DetectionConfig:
         freeze_norm=False,
         short_side=128,
         long_side=256,
+        proposals=(100, 50),
+        regions=24,
         iterations=0,
         epochs=12,
         schedule="cosine",

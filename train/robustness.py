@@ -162,3 +162,8 @@ def report(results: dict[str, Any]) -> Report:
 
 
 EVALUATOR = Evaluator("robustness", Options, evaluate, report)
+
+
+def main(arguments: list[str]) -> None:
+    """The command."""
+    EVALUATOR.command(arguments)

@@ -113,3 +113,8 @@ def report(found: Found) -> Report:
 
 
 EVALUATOR = Evaluator("uncertainty", Options, evaluate, report)
+
+
+def main(arguments: list[str]) -> None:
+    """The command."""
+    EVALUATOR.command(arguments)

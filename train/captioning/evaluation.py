@@ -135,3 +135,8 @@ def report(found: Found) -> Report:
 
 
 EVALUATOR = Evaluator("captioning", Options, evaluate, report)
+
+
+def main(arguments: list[str]) -> None:
+    """The command."""
+    EVALUATOR.command(arguments)

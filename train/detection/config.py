@@ -36,6 +36,10 @@ class DetectionConfig(RunConfig):
     """Faster R-CNN: shorter side of the images, pixels."""
     long_side: int = 1000
     """Faster R-CNN: longer side at most, pixels."""
+    proposals: tuple[int, int] = (2000, 300)
+    """Faster R-CNN: regions that are proposed for an image, in training and in evaluation."""
+    regions: int = 128
+    """Faster R-CNN: of these, how many of an image are trained on."""
     distort: float = 0.5
     """SSD: chance of each distortion of colours."""
     zoom_out: float = 0.5
@@ -50,7 +54,9 @@ class DetectionConfig(RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         choose("detector", self.detector, ("ssd", "faster-rcnn"))
-        for name in ("size", "short_side", "long_side"):
+        for value in self.proposals:
+            check("proposals", value, value > 0, "above 0")
+        for name in ("size", "short_side", "long_side", "regions"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
         for name in ("distort", "zoom_out", "flip"):
             check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "0 to 1, a chance")

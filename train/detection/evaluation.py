@@ -112,3 +112,8 @@ def report(found: Found) -> Report:
 
 
 EVALUATOR = Evaluator("detection", Options, evaluate, report)
+
+
+def main(arguments: list[str]) -> None:
+    """The command."""
+    EVALUATOR.command(arguments)

@@ -23,19 +23,27 @@ class Layer4(nn.Module):
         return self.layer4(regions).mean(dim=(2, 3))
 
 
-def faster_rcnn(name: str, num_classes: int, short_side: int = 600, freeze_norm: bool = True) -> FasterRCNN:
+def faster_rcnn(
+    name: str,
+    num_classes: int,
+    short_side: int = 600,
+    freeze_norm: bool = True,
+    proposals: tuple[int, int] = (2000, 300),
+    regions: int = 128,
+) -> FasterRCNN:
     """Faster R-CNN on a ResNet in VGG-16's place: regions on the maps of ``layer3``, ``layer4`` on each region.
 
-    Anchors have sides of 128, 256 and 512 pixels for a short side of 600, and three shapes; regions and boxes are
-    drawn and kept as in the implementation that the paper names (256 anchors and 128 regions of an image are trained
-    on, 2,000 regions proposed in training and 300 in evaluation, non-maximum suppression at 0.3). Label 0 is the
-    background.
+    Anchors have sides of 128, 256 and 512 pixels for a short side of 600, and three shapes; numbers and thresholds are
+    those of the implementation that the paper names: 256 anchors of an image are trained on, non-maximum suppression is
+    at 0.3. Label 0 is the background.
 
     Args:
         name: of the ResNet.
         num_classes: K, without the background.
         short_side: of the images, in pixels.
         freeze_norm: keep batch norm as the backbone's weights have it, since batches are small.
+        proposals: regions that are proposed for an image, in training and in evaluation.
+        regions: of these, how many of an image are trained on.
     """
     model = backbones.resnet(name)
     if freeze_norm:
@@ -48,14 +56,14 @@ def faster_rcnn(name: str, num_classes: int, short_side: int = 600, freeze_norm:
     detector = FasterRCNN(
         _Only(body),
         rpn_anchor_generator=AnchorGenerator((sides,), ((0.5, 1.0, 2.0),)),
-        rpn_pre_nms_top_n_train=12000,
-        rpn_pre_nms_top_n_test=6000,
-        rpn_post_nms_top_n_train=2000,
-        rpn_post_nms_top_n_test=300,
+        rpn_pre_nms_top_n_train=6 * proposals[0],
+        rpn_pre_nms_top_n_test=20 * proposals[1],
+        rpn_post_nms_top_n_train=proposals[0],
+        rpn_post_nms_top_n_test=proposals[1],
         box_roi_pool=MultiScaleRoIAlign(["0"], output_size=7, sampling_ratio=2),
         box_head=Layer4(last),
         box_predictor=FastRCNNPredictor(head_width, num_classes + 1),
-        box_batch_size_per_image=128,
+        box_batch_size_per_image=regions,
         box_score_thresh=0.01,
         box_nms_thresh=0.3,
     )

@@ -37,6 +37,10 @@ class Detection:
     best = "val_map07"
 
     def __init__(self, config: DetectionConfig, ranks: Ranks, folder: Path) -> None:
+        if config.freeze_norm and not (config.backbone or config.resume):
+            raise ValueError(
+                "--freeze-norm keeps the batch norm of --backbone, and none is given; give one, or --no-freeze-norm."
+            )
         self._config, self._ranks = config, ranks
         self.origin = RANDOM
         training, self._judged_by = (open_annotated(config.data, split) for split in ("train", "val"))
@@ -93,7 +97,9 @@ def build(config: DetectionConfig, num_classes: int) -> nn.Module:
     """The detector with random weights."""
     if config.detector == "ssd":
         return ssd(config.model, num_classes, config.size)
-    return faster_rcnn(config.model, num_classes, config.short_side, config.freeze_norm)
+    return faster_rcnn(
+        config.model, num_classes, config.short_side, config.freeze_norm, config.proposals, config.regions
+    )
 
 
 def backbone_parts(model: nn.Module) -> list[nn.Module]:
@@ -142,6 +148,10 @@ def objects_of(annotated: Annotated) -> list[Objects]:
 
 def in_voc_pixels(found: list[Detections], annotated: Annotated) -> tuple[list[Detections], list[Objects]]:
     """Found and true boxes with their last pixels in place of the borders behind them, as VOC's metric counts."""
-    last = np.array([0, 0, 1, 1])
-    detections = [Detections(one.boxes - last, one.labels, one.scores) for one in found]
-    return detections, [Objects(one.boxes - last, one.labels, one.difficult) for one in objects_of(annotated)]
+    detections = [Detections(_inclusive(one.boxes), one.labels, one.scores) for one in found]
+    return detections, [Objects(_inclusive(one.boxes), one.labels, one.difficult) for one in objects_of(annotated)]
+
+
+def _inclusive(boxes: np.ndarray) -> np.ndarray:
+    """A box narrower than a pixel becomes one of a pixel."""
+    return np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:] - 1, boxes[:, :2])], axis=1)

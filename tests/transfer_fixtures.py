@@ -1,0 +1,28 @@
+"""Small scenes, quick configurations and a trained classifier for the tests of detection and captioning."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from train.recipes import EMBEDDED
+from train.run_config import RunConfig
+from train.scene_drawing import Scenes
+from train.scenes import scenes_coco, scenes_voc
+
+FEW = Scenes(train=24, val=10, side=(64, 80))
+
+
+def make_scenes(parent: Path) -> dict[str, Path]:
+    """Small scenes in both layouts, by what they are for."""
+    return {"voc": scenes_voc(parent, FEW), "coco": scenes_coco(parent, FEW)}
+
+
+def quickly(name: str, data: Path, output: Path, **changes: object) -> RunConfig:
+    """A recipe's small version for two epochs of a few steps."""
+    small = {"data": data, "output_dir": output, "device": "cpu", "num_threads": 1, "cpu_threads": 1}
+    small |= {"epochs": 2, "batch_size": 8, "warmup_epochs": 0, "val_every": 1, "ema": 0.0}
+    own = {
+        "voc-ssd300": {"size": 64},
+        "voc-faster-rcnn": {"short_side": 64, "long_side": 100, "proposals": (20, 10), "regions": 8},
+        "coco-nic": {"size": 48, "resize": 50, "hidden": 32, "beam": 2, "min_count": 1},
+    }[name]
+    return replace(EMBEDDED[name](), **small | own | changes)  # type: ignore[arg-type]
