@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss, top_k_accuracy_score
-from train_fixtures import ALONE, command, make_folder, quick
+from train_fixtures import ALONE, command, load_model, make_folder, quick
 
 from train import classification, models
 from train.accuracy import Options, evaluate, table
@@ -15,7 +15,6 @@ from train.checkpoint import Checkpoint
 from train.distributed import Ranks
 from train.loop import fit
 from train.run import start
-from train.trained import load_model
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,13 @@ from box_fixtures import edit, make_boxed, make_cub
 from conftest import save
 from PIL import Image
 from skimage import measure
-from train_fixtures import ALONE, command, make_folder, quick
+from train_fixtures import ALONE, command, load_model, make_folder, quick
 
 from train import evaluate as evaluation
 from train.checkpoint import Checkpoint
 from train.localization import Options, evaluate
 from train.loop import fit
 from train.run import start
-from train.trained import load_model
 
 SMALL = {"batch_size": 8, "epochs": 6, "warmup_epochs": 1, "lr": 0.05, "mix": "none", "ema": 0.0}
 

@@ -9,7 +9,7 @@ import torch
 from conftest import save
 from PIL import Image
 from torch import nn
-from train_fixtures import ALONE, command, make_folder, quick
+from train_fixtures import ALONE, command, load_model, make_folder, quick
 
 import dali_cutmix as dc
 from train import evaluate as evaluation
@@ -19,7 +19,6 @@ from train.distributed import Ranks
 from train.loop import fit
 from train.out_of_distribution import detection
 from train.run import start
-from train.trained import load_model
 from train.uncertainty import Options, evaluate
 
 

@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
+from train import models
+from train.checkpoint import Checkpoint
 from train.config import Config
 from train.distributed import Ranks
 from train.recipes import digits
+from train.trained import choose_weights
 
 ROOT = Path(__file__).parents[1]
 ALONE = Ranks(rank=0, world_size=1, device=torch.device("cpu"))
@@ -63,6 +67,12 @@ def launcher(processes: int) -> list[str]:
 def environment_with(**changes: str) -> dict[str, str]:
     """This process's environment, able to import the checkout, with one thread for arithmetic."""
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | changes
+
+
+def load_model(checkpoint: Checkpoint, path: Path, weights: str) -> tuple[nn.Module, str]:
+    """A classifier of a checkpoint, and which of its weights it carries."""
+    model = models.build(checkpoint.config["model"], len(checkpoint.classes))
+    return model, choose_weights(model, checkpoint, path, weights)
 
 
 def same(left: object, right: object) -> bool:

@@ -104,7 +104,7 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
 
 def locate_all(
     options: Options,
-    trained: Trained,
+    trained: Trained[Config],
     maps: ClassMaps,
     images: Annotated,
     truth: list[np.ndarray],

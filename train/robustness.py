@@ -118,7 +118,7 @@ def evaluate(options: Options, ranks: Ranks) -> dict[str, Any]:
 
 
 def count(
-    trained: Trained, experiments: Experiments, images: dc.Loader, partners: dc.Loader, ranks: Ranks
+    trained: Trained[Config], experiments: Experiments, images: dc.Loader, partners: dc.Loader, ranks: Ranks
 ) -> dict[tuple[str, float], tuple[float, float]]:
     """Right predictions over all processes, by experiment and parameter: by the larger share, and by either label."""
     keys = [(name, parameter) for name, values in experiments.parameters.items() for parameter in values]

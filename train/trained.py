@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -17,16 +19,19 @@ from train.data import Split, open_evaluated
 from train.distributed import Ranks
 from train.evaluator import Options
 from train.recipes import config_of
+from train.run_config import RunConfig
+
+C = TypeVar("C", bound=RunConfig)
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Generic[C]):
     """What an evaluator needs of a run."""
 
     path: Path
     """The checkpoint's file."""
     checkpoint: Checkpoint
-    config: Config
+    config: C
     """Of the training, with the evaluator's batch size and threads."""
     model: nn.Module
     """In evaluation mode, on the process's device."""
@@ -34,36 +39,41 @@ class Trained:
     """Which ones: "model" or "ema"."""
 
 
-def open_trained(options: Options, ranks: Ranks) -> Trained:
-    """Load a checkpoint, or a run folder's last one; as many threads do the arithmetic as in training.
+def open_trained(options: Options, ranks: Ranks) -> Trained[Config]:
+    """Load a classifier's checkpoint, or a run folder's last one; errors as in `open_task`."""
+    return open_task(
+        options, ranks, Config, "classifier", lambda config, classes: models.build(config.model, len(classes))
+    )
+
+
+def open_task(
+    options: Options, ranks: Ranks, kind: type[C], what: str, build: Callable[[C, list[str]], nn.Module]
+) -> Trained[C]:
+    """Load a task's checkpoint, or a run folder's last one; as many threads do the arithmetic as in training.
+
+    Args:
+        kind: configuration of the task.
+        what: it trains, for messages.
+        build: the model with random weights, from the configuration and the checkpoint's classes.
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is none, or does not fit this version's models.
+        ValueError: it is none, another task's, or does not fit this version's models.
     """
     path = find(options.checkpoint)
     checkpoint = Checkpoint.load(path)
     config = config_of(checkpoint.config)
-    if not isinstance(config, Config):
-        raise ValueError(f"{path}: no classifier, it was trained by the recipe {config.recipe!r}; give one that is.")
+    if not isinstance(config, kind):
+        raise ValueError(f"{path}: no {what}, it was trained by the recipe {config.recipe!r}; give one that is.")
     batch_size = config.batch_size if options.batch_size is None else options.batch_size
     config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
     if config.cpu_threads:
         torch.set_num_threads(config.cpu_threads)
-    model, weights = load_model(checkpoint, path, options.weights)
+    model = build(config, checkpoint.classes)
+    weights = choose_weights(model, checkpoint, path, options.weights)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     return Trained(path, checkpoint, config, model.to(ranks.device).eval(), weights)
-
-
-def load_model(checkpoint: Checkpoint, path: Path, weights: str) -> tuple[nn.Module, str]:
-    """The checkpoint's classifier, on the CPU, and which of its weights it carries, "model" or "ema".
-
-    Raises:
-        ValueError: it has no such weights, or they do not fit the model that this version builds.
-    """
-    model = models.build(checkpoint.config["model"], len(checkpoint.classes))
-    return model, choose_weights(model, checkpoint, path, weights)
 
 
 def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights: str) -> str:
@@ -84,7 +94,7 @@ def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights
     return weights
 
 
-def open_data(trained: Trained, options: Options, ranks: Ranks) -> tuple[Split, dc.Loader]:
+def open_data(trained: Trained[Config], options: Options, ranks: Ranks) -> tuple[Split, dc.Loader]:
     """What ``--data`` means, and its batches as validation sees them.
 
     Raises:

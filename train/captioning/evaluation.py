@@ -16,12 +16,10 @@ from train.captioning.data import open_captioned, val_loader
 from train.captioning.metrics import caption_scores
 from train.captioning.task import build, write_captions
 from train.captioning.vocabulary import Vocabulary
-from train.checkpoint import Checkpoint, find
 from train.distributed import Ranks
 from train.evaluator import Evaluator, Report
 from train.figures import grid, to_png
-from train.recipes import config_of
-from train.trained import choose_weights
+from train.trained import open_task
 
 
 @dataclass(frozen=True)
@@ -60,26 +58,18 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     """
     if options.pictures < 0:
         raise ValueError(f"--pictures {options.pictures} given; it must be at least 0.")
-    path = find(options.checkpoint)
-    checkpoint = Checkpoint.load(path)
-    config = config_of(checkpoint.config)
-    if not isinstance(config, CaptioningConfig):
-        raise ValueError(f"{path}: no captioner, it was trained by the recipe {config.recipe!r}; give one that is.")
-    batch_size = config.batch_size if options.batch_size is None else options.batch_size
-    beam = config.beam if options.beam is None else options.beam
-    config = replace(config, num_threads=options.num_threads, batch_size=batch_size, beam=beam)
+    trained = open_task(options, ranks, CaptioningConfig, "captioner", lambda config, words: build(config, len(words)))
+    config = trained.config if options.beam is None else replace(trained.config, beam=options.beam)
     captioned = open_captioned(options.data or config.data, "val")
-    words = Vocabulary(checkpoint.classes)
-    model = build(config, len(words))
-    weights = choose_weights(model, checkpoint, path, options.weights)
-    written = write_captions(model.to(ranks.device), val_loader(config, captioned, ranks), words, config, ranks)
+    words = Vocabulary(trained.checkpoint.classes)
+    written = write_captions(trained.model, val_loader(config, captioned, ranks), words, config, ranks)
     if not ranks.is_first:  # METEOR's Java need not run for each
         return Found({}, [])
     scores = caption_scores(written, dict(enumerate(captioned.sentences)))
     results = {
-        "checkpoint": str(path),
-        "weights": weights,
-        "backbone": checkpoint.origin,
+        "checkpoint": str(trained.path),
+        "weights": trained.weights,
+        "backbone": trained.checkpoint.origin,
         "images": len(captioned),
         "beam": config.beam,
         "words": len(words),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from train import evaluator
-from train.checkpoint import Checkpoint, find
 from train.detection.coco_metric import coco_ap
 from train.detection.config import DetectionConfig
 from train.detection.data import open_annotated, val_loader
@@ -18,8 +17,7 @@ from train.detection.task import build, detect, in_voc_pixels, objects_of
 from train.detection.voc_metric import voc2007_ap
 from train.distributed import Ranks
 from train.evaluator import Evaluator, Report
-from train.recipes import config_of
-from train.trained import choose_weights
+from train.trained import open_task
 
 
 @dataclass(frozen=True)
@@ -48,28 +46,23 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     """
     if options.pictures < 0:
         raise ValueError(f"--pictures {options.pictures} given; it must be at least 0.")
-    path = find(options.checkpoint)
-    checkpoint = Checkpoint.load(path)
-    config = config_of(checkpoint.config)
-    if not isinstance(config, DetectionConfig):
-        raise ValueError(f"{path}: no detector, it was trained by the recipe {config.recipe!r}; give one that is.")
-    batch_size = config.batch_size if options.batch_size is None else options.batch_size
-    config = replace(config, num_threads=options.num_threads, batch_size=batch_size)
+    trained = open_task(
+        options, ranks, DetectionConfig, "detector", lambda config, classes: build(config, len(classes))
+    )
+    config, classes = trained.config, trained.checkpoint.classes
     annotated = open_annotated(options.data or config.data, "val")
-    if list(annotated.classes) != checkpoint.classes:
+    if list(annotated.classes) != classes:
         raise ValueError(
-            f"--data has the classes {', '.join(annotated.classes)}, {path} {', '.join(checkpoint.classes)}; give the "
+            f"--data has the classes {', '.join(annotated.classes)}, {trained.path} {', '.join(classes)}; give the "
             "data that it was trained for."
         )
-    model = build(config, len(checkpoint.classes))
-    weights = choose_weights(model, checkpoint, path, options.weights)
-    found = detect(model.to(ranks.device), val_loader(config, annotated, ranks), annotated, ranks, config.amp)
+    found = detect(trained.model, val_loader(config, annotated, ranks), annotated, ranks, config.amp)
     voc = voc2007_ap(*in_voc_pixels(found, annotated), annotated.classes)
     coco = coco_ap(found, objects_of(annotated), annotated.classes)
     results = {
-        "checkpoint": str(path),
-        "weights": weights,
-        "backbone": checkpoint.origin,
+        "checkpoint": str(trained.path),
+        "weights": trained.weights,
+        "backbone": trained.checkpoint.origin,
         "detector": config.detector,
         "images": len(annotated),
         "map07": voc.mean,
