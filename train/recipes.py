@@ -229,13 +229,14 @@ def small_ssd() -> DetectionConfig:
         size=128,
         batch_size=16,
         iterations=0,
-        epochs=40,
+        epochs=12,
         lr=0.01,
         schedule="cosine",
         warmup_epochs=1,
         flip=0.0,
         ema=0.99,
         channels_last=True,
+        val_every=2,
         checkpoint_every=0,
     )
 
@@ -251,12 +252,12 @@ def small_faster_rcnn() -> DetectionConfig:
         proposals=(100, 50),
         regions=24,
         iterations=0,
-        epochs=12,
+        epochs=8,
         schedule="cosine",
         warmup_epochs=1,
         flip=0.0,
         ema=0.99,
-        val_every=3,
+        val_every=2,
         checkpoint_every=0,
     )
 
@@ -274,10 +275,11 @@ def small_nic() -> CaptioningConfig:
         min_count=2,
         beam=5,
         batch_size=32,
-        epochs=20,
+        epochs=10,
+        ema=0.99,
         schedule="cosine",
         warmup_epochs=1,
-        val_every=5,
+        val_every=2,
         checkpoint_every=0,
     )
 
