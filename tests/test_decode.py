@@ -66,8 +66,8 @@ def test_the_centre_crop_is_torchvisions_within_half_a_level(many_sizes, size, r
         assert mine.shape == theirs.shape == (size, size, 3)
         assert mine.dtype == np.uint8
         differences.append(np.abs(mine.astype(float) - theirs).mean())
-    record_property("mean", np.mean(differences))
-    record_property("max", np.max(differences))
+    record_property("mean", float(np.mean(differences)))
+    record_property("max", float(np.max(differences)))
     print(f"size {size}, resize {resize}: mean {np.mean(differences):.3f}, worst photograph {np.max(differences):.3f}")
     assert np.mean(differences) < 0.5
     assert np.max(differences) < 1.0

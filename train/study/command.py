@@ -15,7 +15,7 @@ from train.study.jobs import only_one, run
 from train.study.options import Options
 from train.study.plan import make_plan, note_down
 from train.study.report import write
-from train.study.results import collect
+from train.study.results import collect, collect_transfer
 
 
 def main(arguments: list[str]) -> int | str:
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int | str:
             failed = run(plan, lock)
         if failed:
             return "\n".join(["error: not everything could be done.", *failed, f"To go on: {again}"])
-        print(f"report: {write(plan, collect(plan), again)}")
+        print(f"report: {write(plan, collect(plan), collect_transfer(plan), again)}")
     except (OSError, ValueError) as error:
         return f"error: {error}"
     except _EndError as ended:

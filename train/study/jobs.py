@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from train.study.plan import Plan, Step, Training
+from train.study.plan import Plan, Training
+from train.study.step import Step
 
 _FOLLOW = """
 import ctypes, os, signal, sys
@@ -44,10 +45,9 @@ def run(plan: Plan, lock: int) -> list[str]:
     Args:
         lock: descriptor that the processes inherit, see `only_one`.
     """
-    waiting = [
-        _Running(training, [step for step in training.steps if not step.is_done()]) for training in plan.trainings
-    ]
-    total = sum(len(training.steps) for training in plan.trainings)
+    trainings = [*plan.trainings, *plan.random]
+    waiting = [_Running(training, [step for step in training.steps if not step.is_done()]) for training in trainings]
+    total = sum(len(training.steps) for training in trainings)
     waiting = [one for one in waiting if one.todo]
     running: list[_Running] = []
     failed: list[str] = []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from train.study.published import METHODS, Method
+
+Transfer = Literal["voc-ssd300", "voc-faster-rcnn", "coco-nic"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Options:
     """Robustness: hole sizes."""
     noise_images: int = 10_000
     """Uncertainty: images of noise."""
+    transfer: tuple[Transfer, ...] = ()
+    """Fine-tune every classifier by these recipes too, and for comparison a random network."""
+    transfer_data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RECIPE=DIR")] = ()
+    """What they take; their --embedded version on embedded scenes if not given."""
     output: Path | None = None
     """Folder for trainings and report; runs/study-RECIPE if not given."""
     jobs: int | None = None
@@ -54,6 +60,11 @@ class Options:
                 raise ValueError(f"--{name.replace('_', '-')} {value} given; it must be at least {least}.")
         if not self.methods or len(set(self.methods)) < len(self.methods):
             raise ValueError(f"--methods {' '.join(self.methods)} given; name each once, of {', '.join(METHODS)}.")
+        if len(set(self.transfer)) < len(self.transfer):
+            raise ValueError(f"--transfer {' '.join(self.transfer)} given; name each recipe once.")
+        for text in self.transfer_data:
+            if text.partition("=")[0] not in self.transfer or not text.partition("=")[2]:
+                raise ValueError(f"--transfer-data {text} given; wanted is RECIPE=DIR, the recipe one of --transfer.")
         if self.jobs is not None and self.jobs < 1:
             raise ValueError(f"--jobs {self.jobs} given; it must be at least 1.")
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,28 +17,19 @@ from pipelines.ood import list_images
 from train import models
 from train.boxes import boxes_in_crop, find_boxes, read_annotated
 from train.cam import ClassMaps
-from train.checkpoint import Checkpoint
 from train.command_line import parse
 from train.config import Config
 from train.data import evaluated_folder, open_split
 from train.digits import backgrounds
+from train.study import transfer
 from train.study.options import FREE, Options
+from train.study.step import Step, result
 from train.uncertainty import parse_sets
 
 
 @dataclass(frozen=True)
-class Step:
-    """One command of a study."""
-
-    name: str
-    command: list[str]
-    log: Path
-    is_done: Callable[[], bool]
-
-
-@dataclass(frozen=True)
 class Training:
-    """One training and its evaluations."""
+    """A classifier's training, its evaluations, and what is fine-tuned on it."""
 
     method: str
     seed: int
@@ -56,6 +47,8 @@ class Plan:
     extra: tuple[str, ...]
     """Options of the trainings."""
     trainings: tuple[Training, ...]
+    random: tuple[Training, ...]
+    """Without a classifier: what is fine-tuned from random networks."""
     jobs: int
     evaluations: tuple[str, ...]
     left_out: dict[str, str]
@@ -76,6 +69,7 @@ def make_plan(options: Options, extra: Sequence[str]) -> Plan:
     config = _config(options, extra, options.methods[0], 0)
     for split in ("train", "val"):
         open_split(config.data, split)
+    transfer.check_data(options)
     left_out = _check_localization(options, config)
     evaluations = tuple(name for name in ("eval", "robustness", "uncertainty", "localization") if name not in left_out)
     jobs = options.jobs or _jobs(config)
@@ -84,7 +78,8 @@ def make_plan(options: Options, extra: Sequence[str]) -> Plan:
         for seed in range(options.seeds)
         for method in options.methods
     )
-    return Plan(options, tuple(extra), trainings, jobs, evaluations, left_out)
+    random = tuple(_random(options, seed, config, jobs) for seed in range(options.seeds) if options.transfer)
+    return Plan(options, tuple(extra), trainings, random, jobs, evaluations, left_out)
 
 
 def _arguments(options: Options, extra: Sequence[str], method: str, seed: int) -> list[str]:
@@ -134,15 +129,10 @@ def _training(
     config = dataclasses.replace(_config(options, extra, method, seed), output_dir=folder)
     last, log = folder / "last.pt", folder / "log.txt"
     threads = ["--num-threads", str(max(1, len(os.sched_getaffinity(0)) // (jobs * options.processes)))]
-    python = [sys.executable, "-m"]
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(options.processes), "-m"]
-    run = [*python, *(launcher if options.processes > 1 else [])]
+    run = _python(options)
     resumed = ["--resume", str(folder), "--device", options.device]
     fresh = [*_arguments(options, extra, method, seed), "--output-dir", str(folder)]
     train = [*run, "train", *(resumed if last.exists() else fresh), *threads]
-
-    def is_trained() -> bool:
-        return last.exists() and Checkpoint.load(last).epoch >= config.epochs
 
     evaluate = [*run, "train.evaluate", "all", str(last), "--steps", str(options.steps)]
     evaluate += ["--noise-images", str(options.noise_images), *(["--ood", *options.ood] if options.ood else [])]
@@ -153,13 +143,22 @@ def _training(
     def is_evaluated() -> bool:
         return all(result(folder, name).exists() for name in evaluations)
 
-    steps = Step("train", train, log, is_trained), Step("evaluate", evaluate, log, is_evaluated)
-    return Training(method, seed, folder, config, steps)
+    steps = [Step("train", train, log, lambda: transfer.is_finished(last))]
+    steps += [Step("evaluate", evaluate, log, is_evaluated)]
+    steps += transfer.steps(options, seed, folder, last, run, jobs)
+    return Training(method, seed, folder, config, tuple(steps))
 
 
-def result(folder: Path, evaluation: str) -> Path:
-    """Where an evaluation of a training writes its numbers."""
-    return folder / f"last.{evaluation}.json"
+def _random(options: Options, seed: int, config: Config, jobs: int) -> Training:
+    folder = (options.folder / f"{transfer.RANDOM}-{seed}").absolute()
+    steps = transfer.steps(options, seed, folder, None, _python(options), jobs)
+    return Training(transfer.RANDOM, seed, folder, config, tuple(steps))
+
+
+def _python(options: Options) -> list[str]:
+    """What every command begins with, up to the module's name."""
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(options.processes), "-m"]
+    return [sys.executable, "-m", *(launcher if options.processes > 1 else [])]
 
 
 def note_down(plan: Plan) -> None:

@@ -17,12 +17,14 @@ from train.figures import curves, learning_curves
 from train.machine import machine, versions
 from train.study import published, tables
 from train.study.options import FREE
-from train.study.plan import Plan, result
-from train.study.results import Mean, Row
+from train.study.plan import Plan
+from train.study.results import Mean, Row, Transferred
+from train.study.step import result
 from train.study.tables import NAMES, Results
+from train.study.transfer import EVALUATIONS
 
 
-def write(plan: Plan, results: Results, command: str) -> Path:
+def write(plan: Plan, results: Results, transferred: Transferred, command: str) -> Path:
     """Write ``results.json`` and ``report.html`` into the study's folder; the path of the latter.
 
     Args:
@@ -32,13 +34,13 @@ def write(plan: Plan, results: Results, command: str) -> Path:
         OSError: they cannot be written.
     """
     folder = plan.options.folder
-    content = as_json(plan, results, command)
+    content = as_json(plan, results, transferred, command)
     write_atomically(folder / "results.json", json.dumps(content, indent=1).encode())
-    write_atomically(folder / "report.html", as_html(plan, results, content).encode())
+    write_atomically(folder / "report.html", as_html(plan, results, transferred, content).encode())
     return folder / "report.html"
 
 
-def as_json(plan: Plan, results: Results, command: str) -> dict[str, Any]:
+def as_json(plan: Plan, results: Results, transferred: Transferred, command: str) -> dict[str, Any]:
     """All numbers, and what they belong to."""
     device = "cpu" if plan.options.device == "cpu" or not torch.cuda.is_available() else "cuda"
     return {
@@ -53,7 +55,12 @@ def as_json(plan: Plan, results: Results, command: str) -> dict[str, Any]:
             for one in plan.trainings
         ],
         "methods": {method: asdict(found) for method, found in results.items()},
+        "transfer": {
+            recipe: {method: {name: asdict(mean) for name, mean in of.items()} for method, of in found.items()}
+            for recipe, found in transferred.items()
+        },
         "published": {
+            "transfer": published.TRANSFER,
             "top1_error": published.TOP1_ERROR.get(plan.options.recipe),
             "top1_loc": published.TOP1_LOC.get(plan.options.recipe),
             "out_of_distribution": published.OUT_OF_DISTRIBUTION,
@@ -77,7 +84,7 @@ def rules(plan: Plan) -> dict[str, str]:
     return rules
 
 
-def as_html(plan: Plan, results: Results, content: dict[str, Any]) -> str:
+def as_html(plan: Plan, results: Results, transferred: Transferred, content: dict[str, Any]) -> str:
     """The page; pictures are inside."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
@@ -90,6 +97,12 @@ def as_html(plan: Plan, results: Results, content: dict[str, Any]) -> str:
         attacks=tables.attacks(results),
         detections=tables.detections(results),
         localizations=tables.localizations(results, plan.options.recipe),
+        transfers=tables.transfers(transferred),
+        pictures={
+            f"{recipe}, {name}": _inline_file(folder / recipe / f"last.{EVALUATIONS[recipe]}.png")
+            for recipe in transferred
+            for name, folder in first.items()
+        },
         learning=_inline(learning_curves({name: _plain(found.training) for name, found in by_name.items()})),
         curves=_inline(
             curves({name: {e: _plain(rows) for e, rows in found.curves.items()} for name, found in by_name.items()})

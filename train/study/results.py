@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.study.plan import Plan, result
+from train.study.plan import Plan, Training
+from train.study.step import result
+from train.study.transfer import EVALUATIONS
 
 Row = dict[str, float]
+Transferred = dict[str, dict[str, dict[str, "Mean"]]]
+"""What was fine-tuned: by recipe, method (and ``random``) and metric."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,34 @@ def collect(plan: Plan) -> dict[str, MethodResults]:
         OSError, ValueError: something is missing or damaged.
     """
     return {method: _of_method(plan, method) for method in plan.options.methods}
+
+
+def collect_transfer(plan: Plan) -> Transferred:
+    """What was fine-tuned.
+
+    Raises:
+        OSError, ValueError: something is missing or damaged.
+    """
+    return {recipe: _of_recipe([*plan.trainings, *plan.random], recipe) for recipe in plan.options.transfer}
+
+
+def _of_recipe(trainings: list[Training], recipe: str) -> dict[str, dict[str, Mean]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in trainings:
+        content = json.loads(result(one.folder / recipe, EVALUATIONS[recipe]).read_bytes())
+        found.setdefault(one.method, []).append(content | content.get("coco", {}))
+    metrics = {"map07": "map07", "mean": "coco_ap"} if "map07" in content else dict.fromkeys(CAPTIONS)
+    return {
+        method: {
+            name or metric: Mean.of(one[metric] for one in same)
+            for metric, name in metrics.items()
+            if all(one.get(metric) is not None for one in same)
+        }
+        for method, same in found.items()
+    }
+
+
+CAPTIONS = ("bleu1", "bleu2", "bleu3", "bleu4", "meteor", "rouge_l", "cider")
 
 
 def _of_method(plan: Plan, method: str) -> MethodResults:

@@ -8,9 +8,21 @@ from dataclasses import dataclass
 from train.study import published
 from train.study.results import Mean, MethodResults
 
-NAMES = {"none": "None", "mixup": "Mixup", "cutout": "Cutout", "cutmix": "CutMix"}
+NAMES = {"none": "None", "mixup": "Mixup", "cutout": "Cutout", "cutmix": "CutMix", "random": "random network"}
 METRICS = {"tnr95": "TNR at TPR 95 %", "auroc": "AUROC", "accuracy": "Detection accuracy"}
 LOCALIZATION = {"top1_loc": "Top-1 Loc", "gt_known_loc": "GT-known Loc", "max_box_acc": "MaxBoxAcc"}
+
+TRANSFER = {
+    "map07": "mAP07",
+    "coco_ap": "COCO AP",
+    "bleu1": "BLEU-1",
+    "bleu2": "BLEU-2",
+    "bleu3": "BLEU-3",
+    "bleu4": "BLEU-4",
+    "meteor": "METEOR",
+    "rouge_l": "ROUGE-L",
+    "cider": "CIDEr",
+}
 
 Results = Mapping[str, MethodResults]
 
@@ -108,3 +120,20 @@ def localizations(results: Results, recipe: str) -> Table | None:
             for metric, title in LOCALIZATION.items()
         )
     )
+
+
+def transfers(found: Mapping[str, Mapping[str, Mapping[str, Mean]]]) -> dict[str, Table]:
+    """What was fine-tuned, a table for each recipe."""
+    return {
+        recipe: table_of(
+            *(
+                Column(
+                    TRANSFER[metric],
+                    {method: of[metric] for method, of in by_method.items()},
+                    published.TRANSFER[recipe].get(metric, {}),
+                )
+                for metric in next(iter(by_method.values()))
+            )
+        )
+        for recipe, by_method in found.items()
+    }
