@@ -17,6 +17,7 @@ from box_fixtures import edit, make_boxed
 from conftest import save
 from PIL import Image
 from train_fixtures import ALONE, assert_same_result, environment_with
+from transfer_fixtures import make_scenes
 
 from train.evaluate_all import All, evaluate_all
 from train.loop import fit
@@ -24,8 +25,9 @@ from train.run import start
 from train.study import command, published, tables
 from train.study.jobs import only_one
 from train.study.options import Options
-from train.study.plan import make_plan, note_down, result
-from train.study.results import Mean, collect
+from train.study.plan import make_plan, note_down
+from train.study.results import Mean, collect, collect_transfer
+from train.study.step import result
 
 TRAININGS = ["--size", "32", "--val-resize", "32", "--epochs", "2", "--batch-size", "8", "--checkpoint-every", "1"]
 
@@ -234,9 +236,64 @@ def test_several_processes_are_started_by_torchrun(data):
         assert "torch.distributed.run --standalone --nproc-per-node 2 -m train" in " ".join(step.command)
 
 
+def plan_with_transfer(data, scenes, output):
+    given = (f"coco-nic={scenes['coco']}", f"voc-ssd300={scenes['voc']}")
+    options = Options(data=data, methods=("none", "cutmix"), seeds=2, output=output, device="cpu", jobs=1)
+    return make_plan(replace(options, transfer=("voc-ssd300", "coco-nic"), transfer_data=given), TRAININGS)
+
+
+def test_every_classifier_is_fine_tuned_and_a_random_network_beside_them(data, tmp_path):
+    scenes = make_scenes(tmp_path)
+    plan = plan_with_transfer(data, scenes, tmp_path / "study")
+    assert [(one.method, one.seed) for one in plan.random] == [("random", 0), ("random", 1)]
+    names = ["train", "evaluate"]
+    names += [f"{recipe}, {what}" for recipe in ("voc-ssd300", "coco-nic") for what in ("train", "evaluate")]
+    for one in plan.trainings:
+        assert [step.name for step in one.steps] == names
+        command = " ".join(one.steps[2].command)
+        assert f"train voc-ssd300 --data {scenes['voc']} --seed {one.seed}" in command
+        assert f"--backbone {one.folder}/last.pt" in command
+        assert "train.evaluate captioning" in " ".join(one.steps[5].command)
+    for one in plan.random:
+        assert [step.name for step in one.steps] == names[2:]
+        assert "--backbone" not in " ".join(one.steps[0].command)
+    plain = make_plan(Options(data=data, device="cpu", seeds=1, transfer=("voc-faster-rcnn",)), TRAININGS)
+    assert "train voc-faster-rcnn --embedded" in " ".join(plain.trainings[0].steps[2].command)
+
+
+def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, tmp_path):
+    plan = plan_with_transfer(data, make_scenes(tmp_path), tmp_path / "study")
+    for number, one in enumerate([*plan.trainings, *plan.random]):
+        for recipe, content in (
+            ("voc-ssd300", {"map07": 50.0 + number, "coco": {"mean": 20.0 + number}}),
+            (
+                "coco-nic",
+                {"bleu1": 60.0, "bleu2": 50, "bleu3": 40, "bleu4": 30.0 + number, "meteor": None}
+                | {"rouge_l": 44.0, "cider": 120.0},
+            ),
+        ):
+            path = result(one.folder / recipe, "detection" if recipe == "voc-ssd300" else "captioning")
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(content))
+    found = collect_transfer(plan)
+    assert found["voc-ssd300"]["cutmix"]["map07"] == Mean.of([51.0, 53.0])
+    assert found["voc-ssd300"]["random"]["coco_ap"] == Mean.of([24.0, 25.0])
+    assert "meteor" not in found["coco-nic"]["none"]  # where there was no Java
+    made = tables.transfers(found)
+    assert list(made["voc-ssd300"].rows) == ["None", "CutMix", "random network"]
+    assert [cell.published for cell in made["voc-ssd300"].rows["CutMix"]] == ["77.6", ""]
+    assert [cell.is_best for (cell, _) in made["voc-ssd300"].rows.values()] == [False, False, True]
+    assert made["coco-nic"].rows["None"][3].published == "22.9"
+
+
 @pytest.mark.parametrize(
     ("changes", "extra", "message"),
     [
+        ({"transfer": ("coco-nic", "coco-nic")}, [], "--transfer coco-nic coco-nic given; name each recipe once"),
+        ({"transfer_data": ("coco-nic=x",)}, [], "--transfer-data coco-nic=x given; wanted is RECIPE=DIR, the recipe"),
+        ({"transfer": ("coco-nic",), "transfer_data": ("coco-nic",)}, [], "--transfer-data coco-nic given; wanted"),
+        ({"transfer": ("coco-nic",), "transfer_data": ("coco-nic=/nowhere",)}, [], "/nowhere"),
+        ({"recipe": "voc-ssd300", "data": None}, [], "recipe 'voc-ssd300' given; a study compares classifiers"),
         ({"seeds": 0}, [], "--seeds 0 given; it must be at least 1"),
         ({"processes": 0}, [], "--processes 0 given; it must be at least 1"),
         ({"jobs": 0}, [], "--jobs 0 given; it must be at least 1"),

@@ -21,6 +21,7 @@ from train.command_line import parse
 from train.config import Config
 from train.data import evaluated_folder, open_split
 from train.digits import backgrounds
+from train.recipes import RECIPES
 from train.study import transfer
 from train.study.options import FREE, Options
 from train.study.step import Step, result
@@ -94,9 +95,10 @@ def _config(options: Options, extra: Sequence[str], method: str, seed: int) -> C
     for name in ("--data", "--mix", "--seed", "--device", "--output-dir", "--resume", "--num-threads"):
         if name in (word.partition("=")[0] for word in extra):
             raise ValueError(f"{name} given behind --; the study sets it itself.")
-    config = parse(_arguments(options, extra, method, seed))
-    if not isinstance(config, Config):
+    if options.recipe in RECIPES and not isinstance(RECIPES[options.recipe](), Config):
         raise ValueError(f"recipe {options.recipe!r} given; a study compares classifiers, choose a recipe of one.")
+    config = parse(_arguments(options, extra, method, seed))
+    assert isinstance(config, Config)
     return config
 
 
