@@ -4,18 +4,23 @@ The first part needs no GPU. It defines every graph for a GPU and goes on until 
 on the way whether each input is on the device that its operator wants. The second part carries the marker ``gpu``.
 """
 
+import copy
 import gc
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from bad_files import BAD
+from cifar_fixtures import make_data, write_folder
 from conftest import save
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
 from dali_cutmix.paste import paste, paste_numpy
-from pipelines import imagenet
+from pipelines import cifar, cub, imagenet
+from train import models
+from train.cam import ClassMaps
 
 POLICIES = [
     dc.CutMix(),
@@ -63,6 +68,20 @@ def test_every_output_format_for_a_gpu_is_wired_right(
     options = {"dtype": dtype, "channels_last": channels_last}
     with pytest.raises(RuntimeError, match=NO_CUDA):
         function(colour_folder, batch_size=4, size=16, device="cuda:0", **options)
+
+
+@without_gpu
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+@pytest.mark.parametrize("function", [cub.train, cifar.train])
+def test_the_other_training_graphs_for_a_gpu_are_wired_right(colour_folder, as_if_there_were_a_gpu, function, policy):
+    with pytest.raises(RuntimeError, match=NO_CUDA):
+        function(colour_folder, batch_size=4, size=16, mix=policy, device="cuda:0")
+
+
+@without_gpu
+def test_the_stretched_evaluation_for_a_gpu_is_wired_right(colour_folder, as_if_there_were_a_gpu):
+    with pytest.raises(RuntimeError, match=NO_CUDA):
+        imagenet.val(colour_folder, batch_size=4, size=16, resize=20, stretch=True, device="cuda:0")
 
 
 @without_gpu
@@ -362,6 +381,42 @@ def test_evaluation_on_the_gpu_is_near_the_cpu_and_gives_every_sample_once(photo
         assert difference < 1.5, "levels, as a mean over pixels"
         seen += len(labels)
     assert seen == 24
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("function", "options"), [(cub.train, {"resize": 72}), (cifar.train, {"padding": 8})])
+def test_the_other_trainings_on_the_gpu_are_near_the_cpu(tmp_path, photos, function, options):
+    """PNG, which both decode to the same pixels; resampling may differ by a level."""
+    for i in range(16):
+        save(photos[i % 2][10 * i : 10 * i + 70, :90], tmp_path / "ab"[i % 2] / f"{i:02d}.png")
+    on_cpu, on_gpu = (
+        function(tmp_path, batch_size=8, size=64, device=device, seed=1, **options) for device in ("cpu", "cuda:0")
+    )
+    for (images, targets), (gpu_images, gpu_targets) in zip(on_cpu, on_gpu, strict=True):
+        assert gpu_targets.is_cuda
+        torch.testing.assert_close(gpu_targets.cpu(), targets)
+        assert (gpu_images.cpu() - images).abs().mean() * 57 < 1, "levels, as a mean over pixels"
+
+
+@pytest.mark.gpu
+def test_cifars_pixels_are_the_same_on_the_gpu(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data = make_data("cifar-10-batches-bin")
+    read = partial(cifar.read, write_folder(tmp_path, "cifar-10-batches-bin", data), "val")
+    ((images, labels),) = imagenet.val(read, size=32, resize=32, mean=(0, 0, 0), std=(1, 1, 1), device="cuda:0")
+    assert (images.permute(0, 2, 3, 1).cpu().numpy() == data["val"][0]).all()
+    assert labels.tolist() == data["val"][1].tolist()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["resnet10", "vgg16_gap", "resnet50_wsol"])
+def test_class_maps_on_the_gpu_are_near_the_cpu(name):
+    torch.manual_seed(0)
+    model, images, labels = models.build(name, 5).eval(), torch.randn(2, 3, 64, 64), torch.tensor([1, 4])
+    _, maps = ClassMaps(model, 64, torch.device("cpu"))(images, labels)
+    gpu = torch.device("cuda:0")
+    _, found = ClassMaps(copy.deepcopy(model).to(gpu), 64, gpu)(images.to(gpu), labels.to(gpu))
+    torch.testing.assert_close(found.cpu(), maps, rtol=0.02, atol=0.02 * maps.abs().max().item())
 
 
 @pytest.mark.gpu
