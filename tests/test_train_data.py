@@ -57,9 +57,7 @@ def test_without_data_it_is_what_was_trained_on(colours):
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_training_needs_both_parts(tmp_path, split):
     (tmp_path / split).mkdir()
-    with pytest.raises(
-        FileNotFoundError, match=r"it has no folder (train|val); .*CUB_200_2011, or an archive"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"it has no folder (train|val); .*CUB_200_2011, or an archive"):
         open_split(tmp_path, "train")
 
 

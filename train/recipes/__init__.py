@@ -1,0 +1,52 @@
+"""Recipes: plain functions that return a configuration; every value can be changed on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from train.recipes.classification import (
+    cifar100_pyramidnet200,
+    cub200_resnet50,
+    cub200_vgg16gap,
+    digits,
+    imagenet_resnet50,
+    imagenet_resnet50_fast,
+    imagenet_wsol_resnet50,
+    imagenet_wsol_vgg16gap,
+)
+from train.recipes.transfer import coco_nic, small_faster_rcnn, small_nic, small_ssd, voc_faster_rcnn, voc_ssd300
+from train.run_config import RunConfig
+
+RECIPES: dict[str, Callable[[], RunConfig]] = {
+    recipe().recipe: recipe
+    for recipe in (
+        digits,
+        imagenet_resnet50,
+        imagenet_resnet50_fast,
+        cifar100_pyramidnet200,
+        cub200_resnet50,
+        cub200_vgg16gap,
+        imagenet_wsol_resnet50,
+        imagenet_wsol_vgg16gap,
+        voc_ssd300,
+        voc_faster_rcnn,
+        coco_nic,
+    )
+}
+
+EMBEDDED: dict[str, Callable[[], RunConfig]] = {
+    recipe().recipe: recipe for recipe in (small_ssd, small_faster_rcnn, small_nic)
+}
+"""What --embedded makes of a recipe."""
+
+
+def config_of(saved: dict[str, Any]) -> RunConfig:
+    """The configuration that a checkpoint holds.
+
+    Raises:
+        ValueError: its recipe is not known here.
+    """
+    if saved["recipe"] not in RECIPES:
+        raise ValueError(f"a checkpoint of the recipe {saved['recipe']!r}; known here are {', '.join(RECIPES)}.")
+    return type(RECIPES[saved["recipe"]]()).from_dict(saved)
