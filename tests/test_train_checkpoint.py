@@ -118,3 +118,17 @@ def test_a_newer_version_is_refused(tmp_path):
     torch.save(vars(CHECKPOINT) | {"version": 2}, tmp_path / "x.pt")
     with pytest.raises(ValueError, match="of version 2, and this trainer reads version 1; use the version"):
         Checkpoint.load(tmp_path / "x.pt")
+
+
+def test_an_older_one_that_does_not_say_where_its_weights_began_loads(tmp_path):
+    content = {name: value for name, value in vars(CHECKPOINT).items() if name != "origin"}
+    torch.save(content | {"version": 1}, tmp_path / "x.pt")
+    assert Checkpoint.load(tmp_path / "x.pt").origin == "random weights"
+
+
+@pytest.mark.parametrize("name", ["model", "history"])
+def test_one_that_lacks_a_part_is_refused(tmp_path, name):
+    content = {part: value for part, value in vars(CHECKPOINT).items() if part != name}
+    torch.save(content | {"version": 1}, tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="use the version of dali_cutmix that wrote it"):
+        Checkpoint.load(tmp_path / "x.pt")
