@@ -17,6 +17,8 @@ Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels from the image's left upper corner, the last two exclusive: x2 − x1 is the width."""
 Size = tuple[int, int]
 """Height and width in pixels."""
+_UNREADABLE = (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+"""What Pillow raises at a header: ValueError at text of a PNG that unpacks to too much, the warning with -W error."""
 _TOLERANCE = 1.0  # pixels: some tools count from 0 where VOC counts from 1; COCO's corners are rounded
 
 
@@ -149,7 +151,7 @@ def _measured(entry: Entry) -> tuple[Entry, Size]:
     try:
         with Image.open(entry.path) as image:
             size = image.height, image.width
-    except (OSError, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         if entry.size is None:
             raise ValueError(f"{entry.where}: {entry.path} cannot be read as an image ({error}). Remove it.") from error
         return entry, entry.size  # a bad file is the Loader's business: it stops with its name, or replaces it

@@ -3,14 +3,15 @@
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipelines.annotations import Annotated, Captioned, Entry, Object, annotate, check_exists
+from pipelines.split import Split, check_split
 
 PathLike = str | os.PathLike[str]
-Split = Literal["train", "val"]
 
 
 def is_coco(root: PathLike) -> bool:
@@ -37,13 +38,13 @@ def read(root: PathLike, split: Split) -> Annotated:
 
     Raises:
         FileNotFoundError: the file, or an image, is missing.
-        ValueError: the file is damaged, an annotation is of an unknown class or image, and see
-            :func:`pipelines.annotations.annotate`; file and entry are named.
+        ValueError: the file is damaged, a value is of another kind than COCO's, an id is given twice, an annotation is
+            of an unknown class or image, and see :func:`pipelines.annotations.annotate`; file and entry are named.
     """
     file, content = _read(root, "instances", split)
     images = _by_id(content, "images", file)
     categories = dict(sorted(_by_id(content, "categories", file).items()))
-    names = tuple(str(_get(category, "name", f"{file}, category {key}")) for key, category in categories.items())
+    names = tuple(_text(category, "name", f"{file}, category {key}") for key, category in categories.items())
     labels = {key: label for label, key in enumerate(categories)}
     mine: dict[int, list[tuple[str, dict[str, Any]]]] = {key: [] for key in images}
     for image, one in _annotations(content, images, file):
@@ -62,13 +63,14 @@ def read_captions(root: PathLike, split: Split) -> Captioned:
 
     Raises:
         FileNotFoundError: the file, or an image, is missing.
-        ValueError: the file is damaged, a caption is empty or of an unknown image; file and entry are named.
+        ValueError: the file is damaged, a caption is empty, no text or of an unknown image, an id is given twice; file
+            and entry are named.
     """
     file, content = _read(root, "captions", split)
     images = _by_id(content, "images", file)
     sentences: dict[int, list[str]] = {key: [] for key in images}
     for image, (where, one) in _annotations(content, images, file):
-        sentence = str(_get(one, "caption", where)).strip()
+        sentence = _text(one, "caption", where).strip()
         if not sentence:
             raise ValueError(f"{where}: its caption is empty. Write one, or remove the annotation.")
         sentences[image].append(sentence)
@@ -84,38 +86,43 @@ def _entry(
     file: Path, key: int, image: dict[str, Any], mine: list[tuple[str, dict[str, Any]]], labels: dict[int, int]
 ) -> Entry:
     where = f"{file}, image {key}"
-    size = int(_get(image, "height", where)), int(_get(image, "width", where))
+    size = _whole(image, "height", where), _whole(image, "width", where)
     objects = [found for place, one in mine if (found := _object(place, one, labels))]
     return Entry(where, _path(file, key, image), size, objects)
 
 
 def _path(file: Path, key: int, image: dict[str, Any]) -> Path:
     _, _, folder = file.stem.partition("_")
-    return file.parent.parent / folder / str(_get(image, "file_name", f"{file}, image {key}"))
+    return file.parent.parent / folder / _text(image, "file_name", f"{file}, image {key}")
 
 
 def _object(where: str, one: dict[str, Any], labels: dict[int, int]) -> Object | None:
     """An annotation as an object; none where it says itself that it has no area."""
-    category = _get(one, "category_id", where)
+    category = _whole(one, "category_id", where)
     if category not in labels:
         raise ValueError(
             f"{where}: category_id={category}, which categories has not ({len(labels)} classes). Correct it, or remove "
             "the annotation."
         )
     box = _get(one, "bbox", where)
-    if not (isinstance(box, list) and len(box) == 4 and all(isinstance(side, (int, float)) for side in box)):
+    if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
         raise ValueError(f"{where}: bbox={box!r}; wanted is [x, y, width, height].")
     x, y, width, height = map(float, box)
     if min(width, height) <= 0 and one.get("area") == 0:
         return None
-    return Object(where, f"bbox={box}", labels[category], (x, y, x + width, y + height), bool(one.get("iscrowd", 0)))
+    is_crowd = "iscrowd" in one and _whole(one, "iscrowd", where) != 0
+    return Object(where, f"bbox={box}", labels[category], (x, y, x + width, y + height), is_crowd)
+
+
+def _is_number(side: Any) -> bool:
+    return isinstance(side, (int, float)) and abs(side) <= sys.float_info.max  # JSON's whole numbers have no end
 
 
 def _annotations(content: Any, images: dict[int, Any], file: Path) -> Iterator[tuple[int, tuple[str, dict[str, Any]]]]:
     """Each annotation: its image, and itself with its place for errors."""
     for number, one in enumerate(_list(content, "annotations", file)):
         where = f"{file}, annotation {one['id'] if isinstance(one, dict) and 'id' in one else f'number {number}'}"
-        image = _get(one, "image_id", where)
+        image = _whole(one, "image_id", where)
         if image not in images:
             raise ValueError(f"{where}: image_id={image}, which images has not. Correct it, or remove the annotation.")
         yield image, (where, one)
@@ -125,14 +132,13 @@ def _read(root: PathLike, kind: str, split: Split) -> tuple[Path, Any]:
     file = _find(Path(root), kind, split)
     try:
         return file, json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: damaged or no JSON ({error}). Unpack or write it again.") from error
 
 
 def _find(root: Path, kind: str, split: Split) -> Path:
     """The one file of a kind and split, of whatever year."""
-    if split not in ("train", "val"):
-        raise ValueError(f"split={split!r} given; allowed are 'train' and 'val'.")
+    check_split(split)
     pattern = re.compile(rf"{kind}_({split}\d*)\.json")
     matches = [match for path in sorted(root.glob("annotations/*")) if (match := pattern.fullmatch(path.name))]
     if len(matches) > 1:  # the annotations of several years, but often the images of one
@@ -146,7 +152,14 @@ def _find(root: Path, kind: str, split: Split) -> Path:
 
 
 def _by_id(content: Any, name: str, file: Path) -> dict[int, dict[str, Any]]:
-    return {_get(one, "id", f"{file}, {name}, entry {n}"): one for n, one in enumerate(_list(content, name, file))}
+    found: dict[int, dict[str, Any]] = {}
+    for number, one in enumerate(_list(content, name, file)):
+        where = f"{file}, {name}, entry {number}"
+        key = _whole(one, "id", where)
+        if key in found:
+            raise ValueError(f"{where}: id={key} is given twice. Correct it, or remove the entry.")
+        found[key] = one
+    return found
 
 
 def _list(content: Any, name: str, file: Path) -> list[Any]:
@@ -160,3 +173,18 @@ def _get(entry: Any, name: str, where: str) -> Any:
     if not isinstance(entry, dict) or name not in entry:
         raise ValueError(f"{where}: it has no {name!r}; wanted is an entry in COCO's form.")
     return entry[name]
+
+
+def _text(entry: Any, name: str, where: str) -> str:
+    value = _get(entry, name, where)
+    if not isinstance(value, str):
+        raise ValueError(f"{where}: {name}={value!r}; wanted is a text.")
+    return value
+
+
+def _whole(entry: Any, name: str, where: str) -> int:
+    """A whole number, which some tools write as 480.0, and 0 or 1 as false or true."""
+    value = _get(entry, name, where)
+    if not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
+        raise ValueError(f"{where}: {name}={value!r}; wanted is a whole number.")
+    return int(value)

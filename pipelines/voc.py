@@ -1,12 +1,15 @@
 """Pascal VOC in its own layout, and other data in the same: XML files, lists of images, JPEGImages."""
 
+import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from pipelines.annotations import Annotated, Box, Entry, Object, Size, annotate
+from pipelines.split import Split, check_split
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -55,7 +58,7 @@ def is_voc(root: str | os.PathLike[str]) -> bool:
     return bool(_years(Path(root)))
 
 
-def read(root: str | os.PathLike[str], split: Literal["train", "val"]) -> Annotated:
+def read(root: str | os.PathLike[str], split: Split) -> Annotated:
     """The images of a VOCdevkit folder, or of one VOC… folder, with their objects.
 
     VOC counts pixels from 1, and both corners belong to the object: a box becomes xmin − 1, ymin − 1, xmax, ymax, so
@@ -75,14 +78,13 @@ def read(root: str | os.PathLike[str], split: Literal["train", "val"]) -> Annota
         ValueError: an XML file is damaged, an object is of an unknown class, and see
             :func:`pipelines.annotations.annotate`; file and entry are named.
     """
-    if split not in ("train", "val"):
-        raise ValueError(f"split={split!r} given; allowed are 'train' and 'val'.")
+    check_split(split)
     years = _years(Path(root))
     if not years:
         raise FileNotFoundError(f"{root}: no folder VOC… with {_LISTS} in it; {_WANTED}.")
     evaluated = [] if split == "train" else [*_images(_year_of_test(years), "test")]
-    lacks_training = all(not (year / _LISTS / "trainval.txt").is_file() for year in years)
-    if lacks_training and {found.name for image in evaluated for found in image.objects} <= {*CLASSES}:
+    only_test = split == "val" and not any((year / _LISTS / "trainval.txt").is_file() for year in years)
+    if only_test and {found.name for image in evaluated for found in image.objects} <= {*CLASSES}:
         trained = []
     else:
         trained = [image for year in years for image in _images(year, "trainval")]
@@ -120,14 +122,16 @@ def _parsed(year: Path, name: str, listed_in: Path) -> _Image:
         raise FileNotFoundError(
             f"{file}: no such annotation, but {listed_in} has {name}. Put it there, or remove the line."
         ) from error
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last two of an encoding that is none
         raise ValueError(f"{file}: damaged or no XML ({error}). Correct it, or remove the image.") from error
     path = year / "JPEGImages" / f"{name}.jpg"
-    other = path.with_name(tree.findtext("filename") or path.name)  # other data in VOC's form may hold PNG files
+    if not path.is_file():  # other data in VOC's form may hold PNG files, and name them with their folders
+        other = path.parent / re.split(r"[/\\]", tree.findtext("filename", "").strip())[-1]
+        path = other if other.is_file() else path
     sides = [_number(tree, f"size/{side}", str(file), missing=0.0) for side in ("height", "width")]
     size = (int(sides[0]), int(sides[1])) if all(sides) else None  # some tools write 0 where they do not know
     objects = [_object(element, f"{file}, object {n}") for n, element in enumerate(tree.iter("object"), 1)]
-    return _Image(file, path if path.is_file() or not other.is_file() else other, size, objects)
+    return _Image(file, path, size, objects)
 
 
 def _object(element: ElementTree.Element, where: str) -> _Found:
@@ -142,6 +146,9 @@ def _number(element: ElementTree.Element, path: str, where: str, missing: float 
     if text is None and missing is not None:
         return missing
     try:
-        return float(text or "")
-    except ValueError as error:
-        raise ValueError(f"{where}: {path} is {text!r}; wanted is a number.") from error
+        number = float(text or "")
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{where}: {path} is {text!r}; wanted is a number.")
+    return number

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import save
-from PIL import Image
+from PIL import Image, PngImagePlugin
+from PIL.PngImagePlugin import PngInfo
 
 from pipelines.annotations import Entry, Object, annotate
 
@@ -103,6 +104,24 @@ def test_a_file_that_is_no_image_is_left_to_the_loader_if_its_size_is_known(entr
 def test_an_image_that_is_too_large_is_left_to_the_loader(entry, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     assert annotate(("x",), [entry()]).sizes.tolist() == [[30, 50]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_image_that_pillow_warns_of_is_left_to_the_loader_where_warnings_are_errors(entry, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert annotate(("x",), [entry()]).sizes.tolist() == [[30, 50]]
+    with pytest.raises(ValueError, match=r"^list, a.jpg: .*a.jpg cannot be read as an image .* Remove it"):
+        annotate(("x",), [entry(size=None)])
+
+
+def test_an_image_with_text_that_unpacks_to_too_much_is_left_to_the_loader(entry):
+    text = PngInfo()
+    text.add_text("bomb", "x" * 2 * PngImagePlugin.MAX_TEXT_CHUNK, zip=True)
+    bomb = entry("bomb.png")
+    save(Image.new("RGB", (50, 30)), bomb.path, pnginfo=text)
+    assert annotate(("x",), [bomb]).sizes.tolist() == [[30, 50]]
+    with pytest.raises(ValueError, match=r"^list, bomb.png: .*bomb.png cannot be read as an image .* Remove it"):
+        annotate(("x",), [bomb._replace(size=None)])
 
 
 def test_no_entries_are_refused():

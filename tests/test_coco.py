@@ -8,6 +8,8 @@ from layout_fixtures import caption_content, coco_content, write_coco
 
 from pipelines import captions, coco, ssd
 
+NULL = object()
+
 
 @pytest.fixture
 def root(tmp_path):
@@ -18,7 +20,7 @@ def root(tmp_path):
 
 
 def change(root, where, value, kind="instances"):
-    """Change one value of the training annotations; ``where`` leads to it; None takes it away."""
+    """Change one value of the training annotations; ``where`` leads to it; None takes it away, NULL is JSON's."""
     file = root / "annotations" / f"{kind}_train2017.json"
     content = json.loads(file.read_text())
     *path, last = where
@@ -28,7 +30,7 @@ def change(root, where, value, kind="instances"):
     if value is None:
         del place[last]
     else:
-        place[last] = value
+        place[last] = None if value is NULL else value
     file.write_text(json.dumps(content))
 
 
@@ -79,6 +81,15 @@ def test_an_object_that_says_itself_that_it_has_no_area_is_left_out(root):
     change(root, ["annotations", 0, "bbox"], [9.98, 188.56, 5.54, 0.0])
     change(root, ["annotations", 0, "area"], 0.0)
     assert coco.read(root, "train").labels[1].tolist() == [0]
+
+
+def test_whole_numbers_and_truth_may_be_written_otherwise(root):
+    change(root, ["images", 1, "height"], 40.0)
+    change(root, ["annotations", 0, "iscrowd"], True)
+    change(root, ["annotations", 2, "iscrowd"], False)
+    annotated = coco.read(root, "train")
+    assert annotated.sizes[1].tolist() == [40, 85]
+    assert annotated.difficult[1].tolist() == [True, False]
 
 
 def test_captions_come_with_their_images(root):
@@ -132,6 +143,24 @@ def test_another_part_is_refused(root, read, split):
         ),
         (["annotations"], {}, r"instances_train2017.json: it has no list 'annotations'"),
         (["images"], [], r"annotation 100: image_id=25, which images has not"),
+        (["images", 1, "id"], 9, r"instances_train2017.json, images, entry 1: id=9 is given twice"),
+        (["categories", 1, "id"], 18, r"instances_train2017.json, categories, entry 1: id=18 is given twice"),
+        (["images", 1, "id"], "25", r"images, entry 1: id='25'; wanted is a whole number"),
+        (["images", 1, "id"], [25], r"images, entry 1: id=\[25\]; wanted is a whole number"),
+        (["categories", 1, "id"], "3", r"categories, entry 1: id='3'; wanted is a whole number"),
+        (["images", 1, "height"], NULL, r"image 25: height=None; wanted is a whole number"),
+        (["images", 1, "height"], "tall", r"image 25: height='tall'; wanted is a whole number"),
+        (["images", 1, "width"], 84.5, r"image 25: width=84.5; wanted is a whole number"),
+        (["images", 1, "width"], float("nan"), r"image 25: width=nan; wanted is a whole number"),
+        (["images", 1, "file_name"], NULL, r"image 25: file_name=None; wanted is a text"),
+        (["images", 1, "file_name"], 25, r"image 25: file_name=25; wanted is a text"),
+        (["categories", 1, "name"], NULL, r"category 3: name=None; wanted is a text"),
+        (["categories", 1, "name"], 7, r"category 3: name=7; wanted is a text"),
+        (["annotations", 2, "image_id"], [25], r"annotation 102: image_id=\[25\]; wanted is a whole number"),
+        (["annotations", 2, "category_id"], {}, r"annotation 102: category_id={}; wanted is a whole number"),
+        (["annotations", 2, "iscrowd"], "0", r"annotation 102: iscrowd='0'; wanted is a whole number"),
+        (["annotations", 2, "bbox"], [3, 4, 10**400, 6], r"annotation 102: bbox=.*; wanted is \[x, y, width, height\]"),
+        (["annotations", 2, "bbox"], [3, 4, float("nan"), 6], r"annotation 102: bbox=\[3, 4, nan, 6\]; wanted is"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_named(root, where, value, message):
@@ -147,6 +176,11 @@ def test_what_is_wrong_in_the_file_is_named(root, where, value, message):
         (["annotations", 1, "caption"], None, r"annotation 1: it has no 'caption'"),
         (["annotations", 1, "image_id"], 3, r"annotation 1: image_id=3, which images has not"),
         (["annotations"], [], r"captions_train2017.json: no captions in it"),
+        (["annotations", 1, "caption"], NULL, r"captions_train2017.json, annotation 1: caption=None; wanted is a text"),
+        (["annotations", 1, "caption"], 5, r"captions_train2017.json, annotation 1: caption=5; wanted is a text"),
+        (["annotations", 1, "image_id"], "9", r"annotation 1: image_id='9'; wanted is a whole number"),
+        (["images", 1, "id"], 9, r"captions_train2017.json, images, entry 1: id=9 is given twice"),
+        (["images", 0, "file_name"], 9, r"captions_train2017.json, image 9: file_name=9; wanted is a text"),
     ],
 )
 def test_what_is_wrong_with_captions_is_named(root, where, value, message):
@@ -161,6 +195,9 @@ def test_a_file_that_is_no_json_is_named(root):
     with pytest.raises(ValueError, match=r"instances_train2017.json: damaged or no JSON \(.*line 1 column"):
         coco.read(root, "train")
     file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"instances_train2017.json: damaged or no JSON"):
+        coco.read(root, "train")
+    file.write_text("[" * 100_000)
     with pytest.raises(ValueError, match=r"instances_train2017.json: damaged or no JSON"):
         coco.read(root, "train")
     file.write_text("[1, 2]")

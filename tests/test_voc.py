@@ -82,6 +82,24 @@ def test_images_that_are_no_jpegs_are_found_by_their_name_in_the_annotation(root
     assert voc.read(root, "train").paths[2].name == "photo.png"
 
 
+@pytest.mark.parametrize("folder", ["photos/", "/data/VOC/", "..\\photos\\", "C:\\"])
+def test_of_a_name_with_folders_in_the_annotation_the_last_part_counts(root, folder):
+    year = root / "VOC2012"
+    edit(year / "Annotations" / "2008_000002.xml", "2008_000002.jpg", f"{folder}photo.png")
+    assert voc.read(root, "train").paths[2].name == "2008_000002.jpg"
+    (year / "JPEGImages" / "2008_000002.jpg").unlink()
+    save(Image.new("RGB", (60, 40)), year / "JPEGImages" / "photo.png")
+    assert voc.read(root, "train").paths[2] == year / "JPEGImages" / "photo.png"
+
+
+@pytest.mark.parametrize("name", ["/", "..", ""])
+def test_a_name_in_the_annotation_that_is_none_is_no_image(root, name):
+    edit(root / "VOC2012" / "Annotations" / "2008_000002.xml", "2008_000002.jpg", name)
+    (root / "VOC2012" / "JPEGImages" / "2008_000002.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"2008_000002.jpg: no such image"):
+        voc.read(root, "train")
+
+
 @pytest.mark.parametrize("size", ["<width>0</width><height>0</height>", ""])
 def test_where_the_annotation_does_not_know_the_size_the_image_does(root, size):
     file = root / "VOC2007" / "Annotations" / "000005.xml"
@@ -118,7 +136,17 @@ def test_another_part_is_refused(root, split):
             r"object 1 \('dog'\): its box, .*xmax=62.* reaches out .* 60×40 pixels",
         ),
         ("000005.xml", "<ymin>1<", "<ymin>-1<", r"object 1 \('dog'\): its box, .*ymin=-1.* reaches out of the image"),
-        ("000005.xml", "<xmin>5<", "<xmin>nan<", r"object 2 \('cat'\): its box, xmin=nan.* has no area"),
+        ("000005.xml", "<xmin>5<", "<xmin>nan<", r"object 2 \('cat'\): bndbox/xmin is 'nan'; wanted is a number"),
+        ("000005.xml", "<xmax>60<", "<xmax>inf<", r"object 1 \('dog'\): bndbox/xmax is 'inf'; wanted is a number"),
+        ("000005.xml", "<width>60<", "<width>nan<", r"000005.xml: size/width is 'nan'; wanted is a number"),
+        ("000005.xml", "<height>40<", "<height>inf<", r"000005.xml: size/height is 'inf'; wanted is a number"),
+        (
+            "000005.xml",
+            "<annotation>",
+            "<?xml version='1.0' encoding='odd'?><annotation>",
+            r"000005.xml: damaged or no",
+        ),
+        ("000005.xml", "<annotation>", "<?xml version='1.0' encoding='utf-7'?><annotation>", r"000005.xml: damaged or"),
         ("000005.xml", "<xmin>5<", "<xmin>five<", r"object 2 \('cat'\): bndbox/xmin is 'five'; wanted is a number"),
         ("000005.xml", "<xmin>1</xmin>", "", r"object 1 \('dog'\): bndbox/xmin is None; wanted is a number"),
         ("000005.xml", "<width>60<", "<width>6x<", r"000005.xml: size/width is '6x'; wanted is a number"),
@@ -155,6 +183,13 @@ def test_without_a_test_list_nothing_is_evaluated(root):
     write_voc(root / "VOC2011", "trainval", {})
     with pytest.raises(FileNotFoundError, match=r"VOC2007/ImageSets/Main/test.txt: no such list of images"):
         voc.read(root, "val")
+
+
+@pytest.mark.parametrize("name", ["person", "ant"])
+def test_without_a_training_list_nothing_is_trained_on(tmp_path, name):
+    write_voc(tmp_path / "VOC2007", "test", {"c": [(name, 1, 1, 9, 9, 0)]})
+    with pytest.raises(FileNotFoundError, match=r"VOC2007/ImageSets/Main/trainval.txt: no such list of images"):
+        voc.read(tmp_path, "train")
 
 
 def test_other_data_need_their_training_list_to_be_evaluated(tmp_path):
