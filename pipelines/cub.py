@@ -11,10 +11,11 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
+from pipelines.annotations import Box
+from pipelines.split import Split, check_split
 
 PathLike = str | os.PathLike[str]
 Root = PathLike | Sequence[PathLike] | Callable[..., tuple[Any, Any]]
-Box = tuple[float, float, float, float]
 LISTS = ("images.txt", "image_class_labels.txt", "classes.txt", "train_test_split.txt", "bounding_boxes.txt")
 
 
@@ -27,7 +28,6 @@ class Bird:
     """From 0; the files count from 1."""
     is_training: bool
     box: Box
-    """x1, y1, x2, y2 in pixels, the last two exclusive."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,13 @@ class Cub:
     classes: tuple[str, ...]
     birds: tuple[Bird, ...]
 
-    def split(self, split: Literal["train", "val"]) -> list[Bird]:
-        """The training part, or the test part, which validates."""
-        if split not in ("train", "val"):
-            raise ValueError(f"split={split!r} given; allowed are 'train' and 'val'.")
+    def split(self, split: Split) -> list[Bird]:
+        """The training part, or the test part, which validates.
+
+        Raises:
+            ValueError: another split.
+        """
+        check_split(split)
         return [bird for bird in self.birds if bird.is_training == (split == "train")]
 
 
@@ -57,20 +60,24 @@ def read_lists(root: PathLike) -> Cub:
         ValueError: a line is not what it should be, or the lists do not belong together.
     """
     folder = Path(root)
-    names, labels, classes, parts, boxes = (_table(folder / name) for name in LISTS)
-    for name, table in zip(LISTS, (names, labels, None, parts, boxes), strict=True):
+    files = [folder / name for name in LISTS]
+    _, labels_file, _, parts_file, boxes_file = files
+    names, labels, classes, parts, boxes = map(_table, files)
+    for file, table in zip(files, (names, labels, None, parts, boxes), strict=True):
         if table is not None and table.keys() != names.keys():
             odd = min(table.keys() ^ names.keys())
-            raise ValueError(f"{folder / name}: it and images.txt do not list the same images (number {odd}).")
+            raise ValueError(f"{file}: it and images.txt do not list the same images (number {odd}).")
     numbers = {number: label for label, number in enumerate(classes)}
 
     def bird(number: int) -> Bird:
-        (label,), (x, y, width, height) = _numbers(folder, 1, labels, number, 1), _numbers(folder, 4, boxes, number, 4)
+        (label,), (part,) = _numbers(labels_file, labels, number, 1), _numbers(parts_file, parts, number, 1)
+        x, y, width, height = _numbers(boxes_file, boxes, number, 4)
         if label not in numbers:
-            raise ValueError(f"{folder / LISTS[1]}: image {number} is of class {label:g}, which classes.txt has not.")
-        (training,) = _numbers(folder, 3, parts, number, 1)
+            raise ValueError(f"{labels_file}: image {number} is of class {label:g}, which classes.txt has not.")
+        if part not in (0, 1):
+            raise ValueError(f"{parts_file}: image {number} has {part:g}; wanted is 1 for training, or 0 for testing.")
         path = folder / "images" / names[number]
-        return Bird(path, numbers[int(label)], training == 1, (x, y, x + width, y + height))
+        return Bird(path, numbers[int(label)], part == 1, (x, y, x + width, y + height))
 
     return Cub(tuple(classes.values()), tuple(map(bird, names)))
 
@@ -91,23 +98,35 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield int(number), content
 
 
-def _numbers(folder: Path, which: int, table: dict[int, str], number: int, count: int) -> list[float]:
+def _numbers(file: Path, table: dict[int, str], number: int, count: int) -> list[float]:
     try:
         found = [float(word) for word in table[number].split()]
     except ValueError:
         found = []
     if len(found) != count:
-        raise ValueError(
-            f"{folder / LISTS[which]}: image {number} has {table[number]!r}; wanted is {count} "
-            f"number{'s' * (count > 1)}."
-        )
+        raise ValueError(f"{file}: image {number} has {table[number]!r}; wanted is {count} number{'s' * (count > 1)}.")
     return found
 
 
-def read(root: PathLike, split: Literal["train", "val"], **options: Any) -> tuple[Any, Any]:
-    """The images of a CUB-200-2011 folder and their labels, a verb; options are those of ``dc.read_files``."""
+def read(root: PathLike, split: Split, **options: Any) -> tuple[Any, Any]:
+    """The images of a CUB-200-2011 folder and their labels, a verb.
+
+    Args:
+        root: with the five lists and ``images``.
+        split: ``"train"``, or ``"val"``: the test images.
+        options: ``shard``, ``shuffle``, ``seed``, ``num_classes`` of ``dc.read_files``.
+
+    Returns:
+        See ``dc.read_folder``.
+
+    Raises:
+        FileNotFoundError: a list is missing.
+        ValueError: see :func:`read_lists`; another split, or one without images; and see ``dc.read_files``.
+    """
     lists = read_lists(root)
     samples = [(bird.path, bird.label) for bird in lists.split(split)]
+    if not samples:
+        raise ValueError(f"{root}: no images for split={split!r}; train_test_split.txt must name at least one.")
     return dc.read_files(samples, classes=lists.classes, **options)
 
 

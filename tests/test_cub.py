@@ -1,5 +1,6 @@
 """CUB-200-2011 in its own layout: samples, labels, boxes, batches, and what is refused."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -84,6 +85,14 @@ def test_another_part_is_refused(root, split):
         ("bounding_boxes.txt", "\n2 ", "\n77 ", r"bounding_boxes.txt: it and images.txt do not list .*number 2\)"),
         ("image_class_labels.txt", "7 2", "7 9", r"image_class_labels.txt: image 7 is of class 9, which classes.txt"),
         ("image_class_labels.txt", "7 2", "7 x", r"image_class_labels.txt: image 7 has 'x'; wanted is 1 number"),
+        (
+            "train_test_split.txt",
+            "5 0",
+            "5 2",
+            r"train_test_split.txt: image 5 has 2; wanted is 1 for training, or 0 fo",
+        ),
+        ("train_test_split.txt", "5 0", "5 -1", r"train_test_split.txt: image 5 has -1; wanted is 1 for training"),
+        ("train_test_split.txt", "5 0", "5 nan", r"train_test_split.txt: image 5 has nan; wanted is 1 for training"),
         ("train_test_split.txt", "5 0", "5 0 1", r"train_test_split.txt: image 5 has '0 1'; wanted is 1 number"),
     ],
 )
@@ -92,6 +101,16 @@ def test_lists_that_do_not_fit_are_named(tmp_path, name, old, new, message):
     edit(tmp_path / name, old, new)
     with pytest.raises(ValueError, match=message):
         cub.read_lists(tmp_path)
+
+
+@pytest.mark.parametrize(("split", "other"), [("train", 0), ("val", 1)])
+def test_a_part_without_images_is_named(tmp_path, split, other):
+    make_cub(tmp_path)
+    lines = "".join(f"{number} {other}\n" for number in range(1, 19))
+    (tmp_path / "train_test_split.txt").write_text(lines)
+    told = f"{tmp_path}: no images for split='{split}'; train_test_split.txt must name at least one"
+    with pytest.raises(ValueError, match=re.escape(told)):
+        imagenet.val(partial(cub.read, tmp_path, split), device="cpu")
 
 
 def test_a_missing_list_is_named(tmp_path):
