@@ -16,10 +16,10 @@ from dali_cutmix.cache import cache_folder
 from dali_cutmix.files import make_atomically
 from dali_cutmix.recordio import write_recordio
 from pipelines.cifar_archive import Cifar, is_cifar
+from pipelines.split import Split, check_split
 
 PathLike = str | os.PathLike[str]
 Root = PathLike | Sequence[PathLike] | Callable[..., tuple[Any, Any]]
-Split = Literal["train", "val"]
 
 MEAN = (125.3, 123.0, 113.9)
 """Mean of the pixels for each RGB channel in levels of 0 to 255, as the paper's authors had it."""
@@ -47,8 +47,7 @@ def read(path: PathLike, split: Split, **options: Any) -> tuple[Any, Any]:
         ValueError: it is damaged or none of CIFAR, or another split.
         OSError: the record cannot be written.
     """
-    if split not in get_args(Split):
-        raise ValueError(f"split={split!r} given; allowed are 'train' and 'val'.")
+    check_split(split)
     folder = record(path)
     classes = json.loads((folder / "classes.json").read_text())
     return dc.read_recordio(folder / f"{split}.rec", classes=classes, **options)
@@ -58,8 +57,9 @@ def record(path: PathLike) -> Path:
     """The folder with ``train.rec`` and ``val.rec`` (RecordIO, each with its .idx), made on the first call.
 
     It lies in the cache (``$XDG_CACHE_HOME/dali_cutmix``, 190 MB) under a name that the archive's path, size and time
-    of change give, and appears there whole or not at all: neither a killed process nor several at once (``torchrun``)
-    can leave or see half of it. A pickle in the archive is taken apart without running any code.
+    of change give, and appears there whole or not at all: neither after a killed process nor while several convert at
+    once (``torchrun``) does anybody read half of it. What a killed one wrote lies beside it, see
+    ``dali_cutmix.files.make_atomically``. A pickle in the archive is taken apart without running any code.
 
     Raises:
         FileNotFoundError, ValueError, OSError: see :func:`read`.

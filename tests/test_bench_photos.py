@@ -4,7 +4,6 @@ import pytest
 from PIL import Image
 
 from bench import photos
-from dali_cutmix.files import make_atomically
 
 
 def digest(folder):
@@ -36,28 +35,6 @@ def test_sample_photos_are_made_once(tmp_path):
     folder = photos.sample_photos(tmp_path / "photos", images=4)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
     assert {path: path.stat().st_mtime_ns for path in photos.sample_photos(folder, images=4).rglob("*.jpg")} == before
-
-
-def test_what_was_not_finished_leaves_nothing(tmp_path):
-    def fail(target):
-        target.mkdir()
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        make_atomically(tmp_path / "made", fail)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_first_of_two_makers_wins(tmp_path):
-    def second(target):
-        target.mkdir()
-        (target / "second").touch()
-        (tmp_path / "made").mkdir()
-        (tmp_path / "made" / "first").touch()
-
-    make_atomically(tmp_path / "made", second)
-    assert [path.name for path in (tmp_path / "made").iterdir()] == ["first"]
-    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 def test_a_long_epoch_repeats_every_image_equally_often(tmp_path, monkeypatch, cache):
