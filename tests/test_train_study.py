@@ -1,7 +1,9 @@
 """The study: what it trains, evaluates and reports, killed and continued, on data that nobody prepared for it."""
 
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,15 +22,17 @@ from PIL import Image
 from train_fixtures import ALONE, assert_same_result, environment_with
 from transfer_fixtures import make_scenes
 
+from train.checkpoint import Checkpoint
+from train.command_line import parse
 from train.evaluate_all import All, evaluate_all
 from train.loop import fit
 from train.run import start
-from train.study import command, published, tables
+from train.study import command, jobs, published, report, tables
 from train.study.jobs import only_one
 from train.study.options import Options
 from train.study.plan import make_plan, note_down
 from train.study.results import Mean, collect, collect_transfer
-from train.study.step import result
+from train.study.step import Step, result
 
 TRAININGS = ["--size", "32", "--val-resize", "32", "--epochs", "2", "--batch-size", "8", "--checkpoint-every", "1"]
 
@@ -239,7 +244,8 @@ def test_several_processes_are_started_by_torchrun(data):
 def plan_with_transfer(data, scenes, output):
     given = (f"coco-nic={scenes['coco']}", f"voc-ssd300={scenes['voc']}")
     options = Options(data=data, methods=("none", "cutmix"), seeds=2, output=output, device="cpu", jobs=1)
-    return make_plan(replace(options, transfer=("voc-ssd300", "coco-nic"), transfer_data=given), TRAININGS)
+    options = replace(options, transfer=("voc-ssd300", "coco-nic"), transfer_data=given)
+    return make_plan(options, [*TRAININGS, "--model", "resnet50"])
 
 
 def test_every_classifier_is_fine_tuned_and_a_random_network_beside_them(data, tmp_path):
@@ -268,7 +274,8 @@ def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, t
             ("voc-ssd300", {"map07": 50.0 + number, "coco": {"mean": 20.0 + number}}),
             (
                 "coco-nic",
-                {"bleu1": 60.0, "bleu2": 50, "bleu3": 40, "bleu4": 30.0 + number, "meteor": None}
+                {"bleu1": 60.0, "bleu2": 50, "bleu3": 40, "bleu4": 30.0 + number}
+                | {"meteor": None if one.method == "none" else 20.0}
                 | {"rouge_l": 44.0, "cider": 120.0},
             ),
         ):
@@ -279,7 +286,12 @@ def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, t
     assert found["voc-ssd300"]["cutmix"]["map07"] == Mean.of([51.0, 53.0])
     assert found["voc-ssd300"]["random"]["coco_ap"] == Mean.of([24.0, 25.0])
     assert "meteor" not in found["coco-nic"]["none"]  # where there was no Java
+    assert found["coco-nic"]["cutmix"]["meteor"] == Mean.of([20.0, 20.0])
     made = tables.transfers(found)
+    assert made["coco-nic"].columns == ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr")
+    assert made["coco-nic"].measured_on == "COCO, NIC on ResNet-50 of ImageNet"
+    result(plan.random[1].folder / "voc-ssd300", "detection").unlink()
+    assert list(collect_transfer(plan)["voc-ssd300"]) == ["none", "cutmix"]
     assert list(made["voc-ssd300"].rows) == ["None", "CutMix", "random network"]
     assert [cell.published for cell in made["voc-ssd300"].rows["CutMix"]] == ["77.6", ""]
     assert [cell.is_best for (cell, _) in made["voc-ssd300"].rows.values()] == [False, False, True]
@@ -292,7 +304,27 @@ def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, t
         ({"transfer": ("coco-nic", "coco-nic")}, [], "--transfer coco-nic coco-nic given; name each recipe once"),
         ({"transfer_data": ("coco-nic=x",)}, [], "--transfer-data coco-nic=x given; wanted is RECIPE=DIR, the recipe"),
         ({"transfer": ("coco-nic",), "transfer_data": ("coco-nic",)}, [], "--transfer-data coco-nic given; wanted"),
-        ({"transfer": ("coco-nic",), "transfer_data": ("coco-nic=/nowhere",)}, [], "/nowhere"),
+        (
+            {"transfer": ("coco-nic",), "transfer_data": ("coco-nic=/nowhere",)},
+            ["--model", "resnet50"],
+            "/nowhere",
+        ),
+        (
+            {"transfer": ("coco-nic",), "transfer_data": ("coco-nic=/nowhere",)},
+            [],
+            "--transfer coco-nic: it stands on the network resnet50, and the classifiers are resnet10, whose",
+        ),
+        (
+            {"recipe": "imagenet-resnet50", "transfer": ("voc-ssd300",)},
+            [],
+            "--transfer voc-ssd300: it stands on the network resnet10, and the classifiers are resnet50, whose",
+        ),
+        ({"processes": 3}, [], "--batch-size 32 is for all processes together and cannot be divided equally among 3"),
+        (
+            {"processes": 3, "transfer": ("voc-ssd300",)},
+            ["--batch-size", "9"],
+            "--batch-size 16 is for all processes together and cannot be divided equally among 3",
+        ),
         ({"recipe": "voc-ssd300", "data": None}, [], "recipe 'voc-ssd300' given; a study compares classifiers"),
         ({"seeds": 0}, [], "--seeds 0 given; it must be at least 1"),
         ({"processes": 0}, [], "--processes 0 given; it must be at least 1"),
@@ -337,6 +369,18 @@ def test_another_study_in_the_folder_is_refused(whole, data, other, tmp_path):
     assert (tmp_path / "new" / "study.json").exists()
 
 
+def test_the_same_study_goes_on_whatever_version_or_cache_it_was_noted_with(data, tmp_path, monkeypatch):
+    options = Options(device="cpu", output=tmp_path)
+    note_down(make_plan(options, []))
+    noted = json.loads((tmp_path / "study.json").read_bytes())
+    assert noted["--ood"] == "()"  # as it was given, whatever the folder of the embedded scenes is
+    del noted["--transfer"], noted["--transfer-data"]
+    (tmp_path / "study.json").write_text(json.dumps(noted))
+    note_down(make_plan(options, []))
+    with pytest.raises(ValueError, match=r"\(--transfer: \(\) there, \('voc-ssd300',\) given\)"):
+        note_down(make_plan(replace(options, transfer=("voc-ssd300",)), []))
+
+
 def test_a_mean_of_one_value_has_no_deviation():
     assert Mean.of([3.0]) == Mean(3.0, None, [3.0])
     assert str(Mean.of([3.0])) == "3.0"
@@ -377,3 +421,173 @@ def test_published_numbers_are_the_papers():
 def test_collecting_reads_every_training(whole, data, other):
     found = collect(plan_of(data, other, whole))
     assert [len(found["none"].training), len(found["cutmix"].top1_error.values)] == [2, 2]
+
+
+def test_learning_curves_are_of_the_checkpoints_and_of_validated_epochs(whole, data, other, tmp_path):
+    """A run that was killed before it wrote metrics.csv, and --val-every."""
+    copy = Path(shutil.copytree(whole, tmp_path / "copy"))
+    for folder in (copy / "none-0", copy / "none-1"):
+        saved = Checkpoint.load(folder)
+        rows = [{name: value for name, value in saved.history[0].items() if not name.startswith("val_")}]
+        replace(saved, history=[*rows, *saved.history[1:]]).save(folder / "last.pt")
+    (copy / "none-1" / "metrics.csv").write_text("epoch,val_top1\n")
+    found = collect(plan_of(data, other, copy))
+    tops = [Checkpoint.load(copy / name).history[1]["val_top1"] for name in ("none-0", "none-1")]
+    assert found["none"].training == [{"parameter": 2, "top1": Mean.of(tops)}]
+    assert [row["parameter"] for row in found["cutmix"].training] == [1, 2]
+
+
+def test_what_failed_is_missing_in_the_report_which_is_written_all_the_same(whole, data, other, tmp_path, monkeypatch):
+    copy = Path(shutil.copytree(whole, tmp_path / "copy"))
+    result(copy / "cutmix-1", "eval").unlink()
+    (copy / "report.html").unlink()
+    monkeypatch.setattr(command, "run", lambda *_: ["cutmix 1, evaluate failed"])
+    said = command.main(options_of(data, other, copy))
+    assert said.startswith("error: not everything could be done.\ncutmix 1, evaluate failed")
+    page = Page()
+    page.feed((copy / "report.html").read_text())
+    assert "Not all could be done. Missing: CutMix." in page.text
+    assert list(json.loads((copy / "results.json").read_bytes())["methods"]) == ["none"]
+
+
+def test_published_numbers_say_of_what_they_are(whole, data):
+    page = Page()
+    page.feed((whole / "report.html").read_text())
+    assert "Paper: CIFAR-100, PyramidNet-200; not what was measured here." in page.text
+    assert tables.table_of(tables.Column("x", {"none": Mean.of([1.0])}, {"none": 2.0}), recipe="coco-nic").measured_on
+
+    def follows(*extra, **changes):
+        options = replace(Options("cub200-resnet50", data, device="cpu", seeds=1), **changes)
+        return report.follows_recipe(make_plan(options, extra))
+
+    assert follows()
+    assert follows("--init", "weights.pt", "--channels-last", "--val-every", "2")
+    for other_than_the_recipes in (["--model", "resnet18"], ["--epochs", "3"], ["--mix-probability", "0.25"]):
+        assert not follows(*other_than_the_recipes)
+    assert not follows(data=None, boxes=None)
+
+
+def test_the_report_has_the_commands_that_make_the_study_anew(whole, data, other):
+    text = (whole / "report.html").read_text()
+    assert text.count("--mix none") == text.count("--mix cutmix") == 2
+    assert "--resume" not in text
+    assert text.count("--only eval robustness uncertainty localization") == 4
+    train, evaluate = plan_of(data, other, whole).trainings[0].steps
+    assert "--resume" in train.to_start()
+    assert evaluate.to_start()[-1] == "--only"
+
+
+def test_a_started_study_goes_on_from_what_is_there(data, tmp_path):
+    plan = make_plan(Options(data=data, device="cpu", output=tmp_path, methods=("none",), seeds=1), TRAININGS)
+    train, evaluate = plan.trainings[0].steps
+    assert train.to_start() == train.command
+    assert evaluate.to_start() == evaluate.command
+    (tmp_path / "none-0").mkdir()
+    result(tmp_path / "none-0", "eval").touch()
+    assert evaluate.to_start()[-4:] == ["--only", "robustness", "uncertainty", "localization"]
+    (tmp_path / "none-0" / "last.pt").touch()
+    assert train.to_start()[2:5] == ["train", "--resume", str(tmp_path / "none-0")]
+
+
+def test_a_random_network_learns_all_of_itself(data, tmp_path):
+    scenes = make_scenes(tmp_path)
+    kinds = {"voc-ssd300": "voc", "voc-faster-rcnn": "voc", "coco-nic": "coco"}
+    given = tuple(f"{recipe}={scenes[kind]}" for recipe, kind in kinds.items())
+    options = Options(data=data, methods=("none",), seeds=1, output=tmp_path / "study", device="cpu")
+    plan = make_plan(replace(options, transfer=tuple(kinds), transfer_data=given), ["--model", "resnet50"])
+
+    def configs(steps):
+        return [parse(step.command[3:]) for step in steps if step.name.endswith(", train")]
+
+    ssd, faster, nic = configs(plan.random[0].steps)
+    assert (ssd.backbone, faster.backbone, nic.backbone) == (None, None, None)
+    assert (ssd.model, faster.model, nic.model) == ("resnet50",) * 3
+    assert (faster.freeze_norm, nic.fine_tune) == (False, True)
+    _, faster, nic = configs(plan.trainings[0].steps[2:])
+    assert (faster.freeze_norm, nic.fine_tune) == (True, False)
+    assert faster.backbone == nic.backbone == plan.trainings[0].folder / "last.pt"
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "cuda", "auto"])
+def test_the_machine_is_that_of_the_device_that_was_asked_for(whole, data, other, monkeypatch, device):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr(report, "machine", lambda device: {"gpu": f"number {device}"})
+    plan = plan_of(data, other, whole)
+    plan = replace(plan, options=replace(plan.options, device=device))
+    gpu = report.as_json(plan, collect(plan), {}, "")["machine"]["gpu"]
+    assert gpu == ("number cuda:1" if device == "cuda:1" else "number cuda:0")
+
+
+def steps_of(folder, *scripts) -> SimpleNamespace:
+    """A training of small programs, each of which is done when it has written its number."""
+    steps = tuple(
+        Step(f"{n}", [sys.executable, "-c", script], folder / "log.txt", (folder / f"{n}").exists)
+        for n, script in enumerate(scripts)
+    )
+    return SimpleNamespace(method=folder.name, seed=0, folder=folder, steps=steps)
+
+
+def test_a_step_that_cannot_be_started_lets_the_others_save_and_end(tmp_path):
+    """The second one's folder is a file."""
+    program = f"""
+import pathlib, signal, sys, time
+def save(*_):
+    pathlib.Path("{tmp_path}/saved").touch()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+pathlib.Path("{tmp_path}/ready").touch()
+time.sleep(60)
+"""
+    first = steps_of(tmp_path / "first", program)
+    second = steps_of(tmp_path / "second", "pass")
+    (tmp_path / "second").touch()
+    original = jobs._start
+
+    def start(training, *given):
+        if training is second:
+            while not (tmp_path / "ready").exists():
+                time.sleep(0.01)
+        return original(training, *given)
+
+    with pytest.MonkeyPatch.context() as patch, only_one(tmp_path) as lock:
+        patch.setattr(jobs, "_start", start)
+        with pytest.raises(FileExistsError):
+            jobs.run(SimpleNamespace(trainings=(first, second), random=(), jobs=2), lock)
+    assert (tmp_path / "saved").exists()
+
+
+def test_ctrl_c_at_a_terminal_is_for_the_study_which_lets_trainings_save(tmp_path):
+    """A terminal sends SIGINT to all processes of the group."""
+    training = f"""
+import pathlib, signal, sys, time
+def save(number, _):
+    pathlib.Path("{tmp_path}/got").write_text(str(int(number)))
+    sys.exit(128 + number)
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, save)
+pathlib.Path("{tmp_path}/ready").touch()
+time.sleep(60)
+"""
+    study = f"""
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from train.study import jobs
+from train.study.step import Step
+root = Path({str(tmp_path)!r})
+step = Step("train", [sys.executable, "-c", {training!r}], root / "log.txt", lambda: False)
+one = SimpleNamespace(method="none", seed=0, folder=root, steps=(step,))
+with jobs.only_one(root) as lock:
+    jobs.run(SimpleNamespace(trainings=(one,), random=(), jobs=1), lock)
+"""
+    process = subprocess.Popen([sys.executable, "-c", study], env=environment_with(), start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "ready").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=30)
+    assert (tmp_path / "got").read_text() == str(int(signal.SIGTERM))
+    tally.count("kills")

@@ -54,7 +54,7 @@ class Run:
     @property
     def total(self) -> int:
         """Steps of the whole run."""
-        return self.config.iterations or self.config.epochs * len(self.loader)
+        return self.config.steps(len(self.loader))
 
     @property
     def epoch(self) -> int:

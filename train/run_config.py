@@ -109,6 +109,14 @@ class RunConfig:
                 "the epochs, so give at most as many."
             )
 
+    def steps(self, steps_per_epoch: int) -> int:
+        """Of the whole run."""
+        return self.iterations or self.epochs * steps_per_epoch
+
+    def is_over(self, step: int, epoch: int) -> bool:
+        """Whether nothing is left to do after so many steps and complete epochs."""
+        return step >= self.iterations if self.iterations else epoch >= self.epochs
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values only, for checkpoints; `from_dict` reads them back."""
         fields = dataclasses.asdict(self)

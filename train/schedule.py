@@ -30,7 +30,7 @@ class Schedule:
         unit = 1 if config.iterations else steps_per_epoch
         return cls(
             peak=config.lr,
-            total=config.iterations or config.epochs * steps_per_epoch,
+            total=config.steps(steps_per_epoch),
             warmup=round(config.warmup_epochs * steps_per_epoch),
             milestones=tuple(round(m * unit) for m in config.milestones) if config.schedule == "step" else None,
         )

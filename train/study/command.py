@@ -27,14 +27,14 @@ def main(arguments: list[str]) -> int | str:
         plan = make_plan(options, extra)
         note_down(plan)
         with only_one(options.folder) as lock, _sigterm():
-            plan = make_plan(options, extra)  # what a killed one's processes did until they ended
             print(f"{len(plan.trainings)} trainings, {plan.jobs} at once, into {options.folder}")
             for name, why in plan.left_out.items():
                 print(f"no {name}: {why}")
             failed = run(plan, lock)
+        if results := collect(plan):
+            print(f"report: {write(plan, results, collect_transfer(plan), again)}")
         if failed:
             return "\n".join(["error: not everything could be done.", *failed, f"To go on: {again}"])
-        print(f"report: {write(plan, collect(plan), collect_transfer(plan), again)}")
     except (OSError, ValueError) as error:
         return f"error: {error}"
     except _EndError as ended:

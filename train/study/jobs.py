@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -33,8 +33,8 @@ _ROOT = Path(__file__).parents[2]
 class _Running:
     training: Training
     todo: list[Step]
-    process: subprocess.Popen[bytes] = field(init=False)
-    began: float = 0.0
+    process: subprocess.Popen[bytes]
+    began: float
 
 
 def run(plan: Plan, lock: int) -> list[str]:
@@ -44,20 +44,23 @@ def run(plan: Plan, lock: int) -> list[str]:
 
     Args:
         lock: descriptor that the processes inherit, see `only_one`.
+
+    Raises:
+        OSError: a step cannot be started; those that run have saved and ended.
     """
     trainings = [*plan.trainings, *plan.random]
-    waiting = [_Running(training, [step for step in training.steps if not step.is_done()]) for training in trainings]
+    waiting = [(training, [step for step in training.steps if not step.is_done()]) for training in trainings]
     total = sum(len(training.steps) for training in trainings)
-    waiting = [one for one in waiting if one.todo]
+    waiting = [(training, todo) for training, todo in waiting if todo]
     running: list[_Running] = []
     failed: list[str] = []
-    done = total - sum(len(one.todo) for one in waiting)
+    done = total - sum(len(todo) for _, todo in waiting)
     with tqdm(total=total, initial=done, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
         try:
             while waiting or running:
                 while waiting and len(running) < plan.jobs:
-                    running.append(waiting.pop(0))
-                    _start(running[-1], lock)
+                    training, todo = waiting.pop(0)
+                    running.append(_Running(training, todo, _start(training, todo[0], lock), time.monotonic()))
                 time.sleep(0.1)
                 for one in [one for one in running if one.process.poll() is not None]:
                     step = one.todo.pop(0)
@@ -71,7 +74,7 @@ def run(plan: Plan, lock: int) -> list[str]:
                         bar.update(len(one.todo))
                         one.todo.clear()
                     if one.todo:
-                        _start(one, lock)
+                        one.process, one.began = _start(one.training, one.todo[0], lock), time.monotonic()
                     else:
                         running.remove(one)
         finally:
@@ -79,20 +82,20 @@ def run(plan: Plan, lock: int) -> list[str]:
     return failed
 
 
-def _start(one: _Running, lock: int) -> None:
-    step = one.todo[0]
-    one.training.folder.mkdir(parents=True, exist_ok=True)
-    one.began = time.monotonic()
+def _start(training: Training, step: Step, lock: int) -> subprocess.Popen[bytes]:
+    training.folder.mkdir(parents=True, exist_ok=True)
+    command = step.to_start()
     with step.log.open("a") as log:
-        log.write(f"$ {' '.join(step.command)}\n")
+        log.write(f"$ {' '.join(command)}\n")
         log.flush()
-        one.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _FOLLOW, str(os.getpid()), *step.command],
+        return subprocess.Popen(
+            [sys.executable, "-I", "-c", _FOLLOW, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])},
             pass_fds=[lock],
+            process_group=0,  # a terminal's Ctrl-C is for this process, which lets them save
         )
 
 

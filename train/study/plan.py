@@ -6,9 +6,10 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,20 +25,26 @@ from train.digits import backgrounds
 from train.recipes import RECIPES
 from train.study import transfer
 from train.study.options import FREE, Options
-from train.study.step import Step, result
+from train.study.step import Step, result, train_step
 from train.uncertainty import parse_sets
 
 
 @dataclass(frozen=True)
 class Training:
-    """A classifier's training, its evaluations, and what is fine-tuned on it."""
+    """What is done with one network, trained or random: its steps."""
 
     method: str
     seed: int
     folder: Path
-    config: Config
     steps: tuple[Step, ...]
     """In the order in which they must run."""
+
+
+@dataclass(frozen=True)
+class Classifier(Training):
+    """A classifier's training, its evaluations, and what is fine-tuned on it."""
+
+    config: Config
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,10 @@ class Plan:
     """All of a study."""
 
     options: Options
+    """As they were given."""
     extra: tuple[str, ...]
     """Options of the trainings."""
-    trainings: tuple[Training, ...]
+    trainings: tuple[Classifier, ...]
     random: tuple[Training, ...]
     """Without a classifier: what is fine-tuned from random networks."""
     jobs: int
@@ -63,6 +71,7 @@ def make_plan(options: Options, extra: Sequence[str]) -> Plan:
         FileNotFoundError, ValueError: options, data or boxes are wrong.
         SystemExit: an option of the trainings is not known.
     """
+    given = options
     if options.data is None and not options.ood:
         options = dataclasses.replace(options, ood=(f"backgrounds={backgrounds()}",))
     for folder in parse_sets(options.ood).values():
@@ -70,17 +79,17 @@ def make_plan(options: Options, extra: Sequence[str]) -> Plan:
     config = _config(options, extra, options.methods[0], 0)
     for split in ("train", "val"):
         open_split(config.data, split)
-    transfer.check_data(options)
+    transfer.check_data(options, config)
     left_out = _check_localization(options, config)
     evaluations = tuple(name for name in ("eval", "robustness", "uncertainty", "localization") if name not in left_out)
     jobs = options.jobs or _jobs(config)
     trainings = tuple(
-        _training(options, extra, method, seed, evaluations, jobs)
+        _classifier(options, extra, method, seed, evaluations, jobs)
         for seed in range(options.seeds)
         for method in options.methods
     )
-    random = tuple(_random(options, seed, config, jobs) for seed in range(options.seeds) if options.transfer)
-    return Plan(options, tuple(extra), trainings, random, jobs, evaluations, left_out)
+    random = tuple(_random(options, seed, jobs) for seed in range(options.seeds) if options.transfer)
+    return Plan(given, tuple(extra), trainings, random, jobs, evaluations, left_out)
 
 
 def _arguments(options: Options, extra: Sequence[str], method: str, seed: int) -> list[str]:
@@ -88,7 +97,7 @@ def _arguments(options: Options, extra: Sequence[str], method: str, seed: int) -
     given = [options.recipe, *(["--data", str(options.data.absolute())] if options.data else []), "--mix", method]
     if method in ("mixup", "cutout"):
         given += ["--mix-probability", "1"]
-    return [*given, "--seed", str(seed), "--device", options.device, *extra]
+    return [*given, "--seed", str(seed), *extra]
 
 
 def _config(options: Options, extra: Sequence[str], method: str, seed: int) -> Config:
@@ -97,7 +106,7 @@ def _config(options: Options, extra: Sequence[str], method: str, seed: int) -> C
             raise ValueError(f"{name} given behind --; the study sets it itself.")
     if options.recipe in RECIPES and not isinstance(RECIPES[options.recipe](), Config):
         raise ValueError(f"recipe {options.recipe!r} given; a study compares classifiers, choose a recipe of one.")
-    config = parse(_arguments(options, extra, method, seed))
+    config = parse([*_arguments(options, extra, method, seed), "--device", options.device])
     assert isinstance(config, Config)
     return config
 
@@ -124,37 +133,35 @@ def _check_localization(options: Options, config: Config) -> dict[str, str]:
     return {}
 
 
-def _training(
+def _classifier(
     options: Options, extra: Sequence[str], method: str, seed: int, evaluations: Sequence[str], jobs: int
-) -> Training:
+) -> Classifier:
     folder = (options.folder / f"{method}-{seed}").absolute()
     config = dataclasses.replace(_config(options, extra, method, seed), output_dir=folder)
-    last, log = folder / "last.pt", folder / "log.txt"
-    threads = ["--num-threads", str(max(1, len(os.sched_getaffinity(0)) // (jobs * options.processes)))]
-    run = _python(options)
-    resumed = ["--resume", str(folder), "--device", options.device]
-    fresh = [*_arguments(options, extra, method, seed), "--output-dir", str(folder)]
-    train = [*run, "train", *(resumed if last.exists() else fresh), *threads]
+    last, log, run = folder / "last.pt", folder / "log.txt", _python(options)
+    threads = str(max(1, len(os.sched_getaffinity(0)) // (jobs * options.processes)))
+    machine = ["--device", options.device, "--num-threads", threads]
+    fresh = _arguments(options, extra, method, seed)
 
     evaluate = [*run, "train.evaluate", "all", str(last), "--steps", str(options.steps)]
     evaluate += ["--noise-images", str(options.noise_images), *(["--ood", *options.ood] if options.ood else [])]
-    evaluate += ["--boxes", str(options.boxes)] if options.boxes else []
-    missing = [name for name in evaluations if not result(folder, name).exists()]
-    evaluate += ["--device", options.device, *threads, "--only", *missing]
+    evaluate += [*(["--boxes", str(options.boxes)] if options.boxes else []), *machine, "--only"]
 
-    def is_evaluated() -> bool:
-        return all(result(folder, name).exists() for name in evaluations)
+    def missing() -> list[str]:
+        return [name for name in evaluations if not result(folder, name).exists()]
 
-    steps = [Step("train", train, log, lambda: transfer.is_finished(last))]
-    steps += [Step("evaluate", evaluate, log, is_evaluated)]
-    steps += transfer.steps(options, seed, folder, last, run, jobs)
-    return Training(method, seed, folder, config, tuple(steps))
+    steps = [
+        train_step("train", run, fresh, folder, machine, log),
+        Step("evaluate", [*evaluate, *evaluations], log, lambda: not missing(), lambda: [*evaluate, *missing()]),
+        *transfer.steps(options, seed, folder, last, run, jobs),
+    ]
+    return Classifier(method, seed, folder, tuple(steps), config)
 
 
-def _random(options: Options, seed: int, config: Config, jobs: int) -> Training:
+def _random(options: Options, seed: int, jobs: int) -> Training:
     folder = (options.folder / f"{transfer.RANDOM}-{seed}").absolute()
     steps = transfer.steps(options, seed, folder, None, _python(options), jobs)
-    return Training(transfer.RANDOM, seed, folder, config, tuple(steps))
+    return Training(transfer.RANDOM, seed, folder, tuple(steps))
 
 
 def _python(options: Options) -> list[str]:
@@ -172,17 +179,20 @@ def note_down(plan: Plan) -> None:
     """
     folder = plan.options.folder
     folder.mkdir(parents=True, exist_ok=True)
-    here = {f"--{name.replace('_', '-')}": str(value) for name, value in vars(plan.options).items() if name not in FREE}
-    here["--"] = " ".join(plan.extra)
+    here = {**_as_text(vars(plan.options)), "--": " ".join(plan.extra)}
     path = folder / "study.json"
     if not path.exists():
         write_atomically(path, json.dumps(here, indent=2).encode())
         return
-    there = json.loads(path.read_bytes())
-    different = [
-        f"{name}: {there.get(name)} there, {here[name]} given" for name in here if there.get(name) != here[name]
-    ]
+    defaults = _as_text({field.name: field.default for field in dataclasses.fields(Options)})
+    there = defaults | json.loads(path.read_bytes())  # an older version's lacks the options that came later
+    different = [f"{name}: {there[name]} there, {here[name]} given" for name in here if there[name] != here[name]]
     if different:
         raise ValueError(
             f"{folder} holds a study of other options ({'; '.join(different)}); give the same, or another --output."
         )
+
+
+def _as_text(options: Mapping[str, Any]) -> dict[str, str]:
+    """Options that must stay, by their names on the command line."""
+    return {f"--{name.replace('_', '-')}": str(value) for name, value in options.items() if name not in FREE}

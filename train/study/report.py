@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import torch
 
 from dali_cutmix.files import write_atomically
+from train.distributed import resolve_device
 from train.figures import curves, learning_curves
 from train.machine import machine, versions
+from train.recipes import RECIPES
+from train.run import FREE as MAY_DIFFER
 from train.study import published, tables
 from train.study.options import FREE
 from train.study.plan import Plan
@@ -42,14 +44,19 @@ def write(plan: Plan, results: Results, transferred: Transferred, command: str) 
 
 def as_json(plan: Plan, results: Results, transferred: Transferred, command: str) -> dict[str, Any]:
     """All numbers, and what they belong to."""
-    device = "cpu" if plan.options.device == "cpu" or not torch.cuda.is_available() else "cuda"
+    missing = [NAMES[method] for method in plan.options.methods if method not in results]
+    for recipe in plan.options.transfer:
+        methods = dict.fromkeys(one.method for one in (*plan.trainings, *plan.random))
+        missing += [f"{recipe} of {NAMES[method]}" for method in methods if method not in transferred.get(recipe, {})]
     return {
         "command": command,
         "options": {name: str(value) for name, value in vars(plan.options).items() if name not in FREE},
+        "follows_recipe": follows_recipe(plan),
         "left_out": plan.left_out,
-        "machine": machine(device),
+        "missing": missing,
+        "machine": machine(str(resolve_device(plan.options.device, local_rank=0, world_size=1))),
         "versions": versions(),
-        "rules": rules(plan),
+        "rules": rules(plan, next(iter(results))),
         "trainings": [
             {"method": one.method, "seed": one.seed, "folder": one.folder.name, "options": one.config.to_dict()}
             for one in plan.trainings
@@ -64,13 +71,28 @@ def as_json(plan: Plan, results: Results, transferred: Transferred, command: str
             "top1_error": published.TOP1_ERROR.get(plan.options.recipe),
             "top1_loc": published.TOP1_LOC.get(plan.options.recipe),
             "out_of_distribution": published.OUT_OF_DISTRIBUTION,
+            "measured_on": published.MEASURED_ON,
         },
     }
 
 
-def rules(plan: Plan) -> dict[str, str]:
-    """What the evaluators say of their own choices."""
-    folder = plan.trainings[0].folder
+MAY_DIFFER_HERE = MAY_DIFFER - {"epochs", "iterations"} | {"mix", "seed", "init", "amp", "channels_last"}
+
+
+def follows_recipe(plan: Plan) -> bool:
+    """Whether the trainings are as the recipe says, on data of the user: apart from method, seed, paths, machine."""
+    for one in plan.trainings:
+        here, there = one.config.to_dict(), RECIPES[plan.options.recipe]().to_dict()
+        if one.method in ("mixup", "cutout"):
+            there["mix_probability"] = 1.0  # as they were published
+        if any(here[name] != there[name] for name in here if name not in MAY_DIFFER_HERE):
+            return False
+    return plan.options.data is not None
+
+
+def rules(plan: Plan, method: str) -> dict[str, str]:
+    """What the evaluators say of their own choices, those of one method."""
+    folder = next(one.folder for one in plan.trainings if one.method == method)
     found = {name: json.loads(result(folder, name).read_bytes()) for name in plan.evaluations}
     rules = {
         "validation": f"{found['eval']['images']} images of {found['eval']['classes']} classes",
@@ -90,9 +112,14 @@ def as_html(plan: Plan, results: Results, transferred: Transferred, content: dic
     template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     first = {NAMES[one.method]: one.folder for one in plan.trainings if one.seed == 0}
     by_name = {NAMES[method]: found for method, found in results.items()}
+    recipe, follows = plan.options.recipe, content["follows_recipe"]
+    given = {text.partition("=")[0] for text in plan.options.transfer_data}
     return template.get_template("report.html").render(
         content=content,
         options=plan.options,
+        is_same=follows,
+        is_same_detection=follows and recipe == published.OUT_OF_DISTRIBUTION_RECIPE,
+        same_transfers=given if follows and recipe == published.TRANSFER_RECIPE else (),
         errors=tables.errors(results, plan.options.recipe),
         attacks=tables.attacks(results),
         detections=tables.detections(results),
@@ -111,7 +138,7 @@ def as_html(plan: Plan, results: Results, transferred: Transferred, content: dic
         overlays={name: _inline_file(folder / "last.localization.png") for name, folder in first.items()},
         commands={
             f"{NAMES[one.method]} {one.seed}": [shlex.join(["python", *step.command[1:]]) for step in one.steps]
-            for one in plan.trainings
+            for one in (*plan.trainings, *plan.random)
         },
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import statistics
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from train.checkpoint import Checkpoint
 from train.study.plan import Plan, Training
 from train.study.step import result
 from train.study.transfer import EVALUATIONS
@@ -54,40 +54,49 @@ class MethodResults:
 
 
 def collect(plan: Plan) -> dict[str, MethodResults]:
-    """Read what the evaluations wrote.
+    """Read what the evaluations wrote, of the methods of which none is missing.
 
     Raises:
-        OSError, ValueError: something is missing or damaged.
+        OSError, ValueError: something is damaged.
     """
-    return {method: _of_method(plan, method) for method in plan.options.methods}
+    missing = {
+        one.method for one in plan.trainings for name in plan.evaluations if not result(one.folder, name).exists()
+    }
+    return {method: _of_method(plan, method) for method in plan.options.methods if method not in missing}
 
 
 def collect_transfer(plan: Plan) -> Transferred:
-    """What was fine-tuned.
+    """What was fine-tuned, of the recipes and methods of which nothing is missing.
 
     Raises:
-        OSError, ValueError: something is missing or damaged.
+        OSError, ValueError: something is damaged.
     """
-    return {recipe: _of_recipe([*plan.trainings, *plan.random], recipe) for recipe in plan.options.transfer}
+    found = {recipe: _of_recipe([*plan.trainings, *plan.random], recipe) for recipe in plan.options.transfer}
+    return {recipe: by_method for recipe, by_method in found.items() if by_method}
 
 
 def _of_recipe(trainings: list[Training], recipe: str) -> dict[str, dict[str, Mean]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+    files: dict[str, list[Path]] = {}
     for one in trainings:
-        content = json.loads(result(one.folder / recipe, EVALUATIONS[recipe]).read_bytes())
-        found.setdefault(one.method, []).append(content | content.get("coco", {}))
-    metrics = {"map07": "map07", "mean": "coco_ap"} if "map07" in content else dict.fromkeys(CAPTIONS)
-    return {
-        method: {
-            name or metric: Mean.of(one[metric] for one in same)
-            for metric, name in metrics.items()
-            if all(one.get(metric) is not None for one in same)
-        }
-        for method, same in found.items()
-    }
+        files.setdefault(one.method, []).append(result(one.folder / recipe, EVALUATIONS[recipe]))
+    found = {}
+    for method, mine in files.items():
+        if all(file.exists() for file in mine):
+            contents = [json.loads(file.read_bytes()) for file in mine]
+            same = [content | content.get("coco", {}) for content in contents]
+            found[method] = {
+                name: Mean.of(one[metric] for one in same)
+                for metric, name in METRICS[EVALUATIONS[recipe]].items()
+                if all(one.get(metric) is not None for one in same)
+            }
+    return found
 
 
-CAPTIONS = ("bleu1", "bleu2", "bleu3", "bleu4", "meteor", "rouge_l", "cider")
+METRICS = {
+    "detection": {"map07": "map07", "mean": "coco_ap"},
+    "captioning": {name: name for name in ("bleu1", "bleu2", "bleu3", "bleu4", "meteor", "rouge_l", "cider")},
+}
+"""What is shown of what was fine-tuned: by evaluation the name in its file, and here."""
 
 
 def _of_method(plan: Plan, method: str) -> MethodResults:
@@ -96,7 +105,7 @@ def _of_method(plan: Plan, method: str) -> MethodResults:
         name: [json.loads(result(training.folder, name).read_bytes()) for training in trainings]
         for name in plan.evaluations
     }
-    histories = [_history(training.folder / "metrics.csv") for training in trainings]
+    histories = [_history(training.folder) for training in trainings]
     return MethodResults(
         top1_error=Mean.of(100 - one["top1"] for one in found["eval"]),
         curves={
@@ -121,9 +130,10 @@ def _of_method(plan: Plan, method: str) -> MethodResults:
     )
 
 
-def _history(path: Path) -> list[Row]:
-    with path.open(newline="") as file:
-        return [{"parameter": float(row["epoch"]), "top1": float(row["val_top1"])} for row in csv.DictReader(file)]
+def _history(folder: Path) -> list[Row]:
+    """The epochs that were validated. Of the checkpoint: metrics.csv may lack the last one where a run was killed."""
+    rows = Checkpoint.load(folder).history
+    return [{"parameter": row["epoch"], "top1": row["val_top1"]} for row in rows if "val_top1" in row]
 
 
 def _mean_rows(runs: list[list[Row]]) -> list[dict[str, Any]]:

@@ -45,6 +45,8 @@ class Table:
     rows: dict[str, list[Cell]]
     """By the method's name."""
     has_published: bool
+    measured_on: str = ""
+    """Data and model of the published numbers."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,19 @@ class Column:
     lowest_is_best: bool = False
 
 
-def table_of(*columns: Column) -> Table:
-    """Columns beside each other; all have the same methods."""
+def table_of(*columns: Column, recipe: str = "") -> Table:
+    """Columns beside each other; all have the same methods.
+
+    Args:
+        recipe: that the published numbers belong to.
+    """
     methods = list(columns[0].values)
     cells = [[_cell(column, method) for column in columns] for method in methods]
     return Table(
         tuple(column.name for column in columns),
         {NAMES[method]: row for method, row in zip(methods, cells, strict=True)},
         any(column.published for column in columns),
+        published.MEASURED_ON.get(recipe, ""),
     )
 
 
@@ -78,7 +85,8 @@ def _cell(column: Column, method: str) -> Cell:
 def errors(results: Results, recipe: str) -> Table:
     """Top-1 error on the validation images."""
     values = {method: found.top1_error for method, found in results.items()}
-    return table_of(Column("Top-1 error", values, published.TOP1_ERROR.get(recipe, {}), lowest_is_best=True))
+    known = published.TOP1_ERROR.get(recipe, {})
+    return table_of(Column("Top-1 error", values, known, lowest_is_best=True), recipe=recipe)
 
 
 def attacks(results: Results) -> Table:
@@ -102,7 +110,10 @@ def detections(results: Results) -> dict[str, Table]:
         return Column(title, values, {method: numbers[number] for method, numbers in known.items()})
 
     return {
-        name: table_of(*(column(name, number, *metric) for number, metric in enumerate(METRICS.items())))
+        name: table_of(
+            *(column(name, number, *metric) for number, metric in enumerate(METRICS.items())),
+            recipe=published.OUT_OF_DISTRIBUTION_RECIPE,
+        )
         for name in sets
     }
 
@@ -118,12 +129,13 @@ def localizations(results: Results, recipe: str) -> Table | None:
                 title, {method: found.localization[metric] for method, found in results.items()}, known.get(metric, {})
             )
             for metric, title in LOCALIZATION.items()
-        )
+        ),
+        recipe=recipe,
     )
 
 
 def transfers(found: Mapping[str, Mapping[str, Mapping[str, Mean]]]) -> dict[str, Table]:
-    """What was fine-tuned, a table for each recipe."""
+    """What was fine-tuned, a table for each recipe, of the metrics that all methods have (METEOR needs Java)."""
     return {
         recipe: table_of(
             *(
@@ -133,7 +145,9 @@ def transfers(found: Mapping[str, Mapping[str, Mapping[str, Mean]]]) -> dict[str
                     published.TRANSFER[recipe].get(metric, {}),
                 )
                 for metric in next(iter(by_method.values()))
-            )
+                if all(metric in of for of in by_method.values())
+            ),
+            recipe=recipe,
         )
         for recipe, by_method in found.items()
     }

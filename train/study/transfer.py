@@ -7,34 +7,62 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import torch
+
+from train import models
+from train.backbones import resnet
 from train.captioning.config import CaptioningConfig
 from train.captioning.data import open_captioned
-from train.checkpoint import Checkpoint
+from train.classification import share_of_batch
 from train.command_line import parse
+from train.config import Config
 from train.detection.config import DetectionConfig
 from train.detection.data import open_annotated
-from train.recipes import config_of
+from train.distributed import Ranks
 from train.study.options import Options
-from train.study.step import Step, result
+from train.study.step import Step, result, train_step
 
 RANDOM = "random"
 """The network that was not trained, beside the methods."""
 EVALUATIONS = {"voc-ssd300": "detection", "voc-faster-rcnn": "detection", "coco-nic": "captioning"}
+LEARNS_ALL = {"voc-ssd300": [], "voc-faster-rcnn": ["--no-freeze-norm"], "coco-nic": ["--fine-tune"]}
+"""What a random network needs: a batch norm or a ResNet that nothing trained must not stay as it is."""
 
 
-def check_data(options: Options) -> None:
-    """Read what the recipes will take.
+def check_data(options: Options, config: Config) -> None:
+    """Look at all that the recipes will take: the classifier's network, batches for every process, data.
+
+    Args:
+        config: of a classifier.
 
     Raises:
         FileNotFoundError, ValueError: it is missing or wrong.
     """
-    for recipe in options.transfer:
-        config = parse(_recipe(options, recipe))
+    of_many = Ranks(0, options.processes, torch.device("cpu"))
+    share_of_batch(config.batch_size, of_many)
+    recipes = {recipe: parse(_recipe(options, recipe)) for recipe in options.transfer}
+    for recipe, own in recipes.items():
+        share_of_batch(own.batch_size, of_many)
+        if not _fits(config.model, own.model):
+            raise ValueError(
+                f"--transfer {recipe}: it stands on the network {own.model}, and the classifiers are {config.model}, "
+                f"whose weights do not fit; give --model {own.model} behind --, or another recipe of classifiers. With "
+                f"--transfer-data {recipe}=DIR the network is resnet50, without it resnet10."
+            )
+    for own in recipes.values():
         for split in ("train", "val"):
-            if isinstance(config, CaptioningConfig):
-                open_captioned(config.data, split)
+            if isinstance(own, CaptioningConfig):
+                open_captioned(own.data, split)
             else:
-                open_annotated(cast(DetectionConfig, config).data, split)
+                open_annotated(cast(DetectionConfig, own).data, split)
+
+
+def _fits(classifier: str, network: str) -> bool:
+    """Whether a classifier has all tensors of a ResNet but the last layer's, in the same shapes."""
+    with torch.device("meta"):
+        theirs, ours = (model.state_dict() for model in (models.build(classifier, 1), resnet(network)))
+    body = {name: tensor.shape for name, tensor in ours.items() if not name.startswith("fc.")}
+    return all(name in theirs and theirs[name].shape == shape for name, shape in body.items())
 
 
 def steps(
@@ -49,17 +77,13 @@ def steps(
     """
     found = []
     for recipe in options.transfer:
-        own = folder / recipe
-        last, log = own / "last.pt", folder / "log.txt"
-        fresh = [*_recipe(options, recipe), "--seed", str(seed), "--output-dir", str(own)]
-        fresh += ["--backbone", str(backbone)] if backbone else []
-        cores = max(1, len(os.sched_getaffinity(0)) // (jobs * options.processes))
-        machine = ["--device", options.device, "--num-threads", str(cores)]
-        train = [*run, "train", *(["--resume", str(own)] if last.exists() else fresh), *machine]
-        train += ["--cpu-threads", str(cores)]
-        name = EVALUATIONS[recipe]
-        evaluate = [*run, "train.evaluate", name, str(last), *machine]
-        found.append(Step(f"{recipe}, train", train, log, lambda last=last: is_finished(last)))  # type: ignore[misc]
+        own, log, name = folder / recipe, folder / "log.txt", EVALUATIONS[recipe]
+        weights = ["--backbone", str(backbone)] if backbone else LEARNS_ALL[recipe]
+        fresh = [*_recipe(options, recipe), "--seed", str(seed), *weights]
+        cores = str(max(1, len(os.sched_getaffinity(0)) // (jobs * options.processes)))
+        machine = ["--device", options.device, "--num-threads", cores]
+        found.append(train_step(f"{recipe}, train", run, fresh, own, [*machine, "--cpu-threads", cores], log))
+        evaluate = [*run, "train.evaluate", name, str(own / "last.pt"), *machine]
         found.append(Step(f"{recipe}, evaluate", evaluate, log, result(own, name).exists))
     return found
 
@@ -67,12 +91,3 @@ def steps(
 def _recipe(options: Options, recipe: str) -> list[str]:
     data = dict(text.split("=", 1) for text in options.transfer_data)
     return [recipe, *(["--data", str(Path(data[recipe]).absolute())] if recipe in data else ["--embedded"])]
-
-
-def is_finished(last: Path) -> bool:
-    """Whether a run has nothing left to do, by its last checkpoint."""
-    if not last.exists():
-        return False
-    checkpoint = Checkpoint.load(last)
-    config = config_of(checkpoint.config)
-    return checkpoint.step >= config.iterations if config.iterations else checkpoint.epoch >= config.epochs
