@@ -23,6 +23,9 @@ from train.captioning.words import tokenize
         ("wow!! What?! yes?", "wow !! what ?! yes"),
         ("rock 'n' roll in the '70s, y'all", "rock 'n' roll in the '70s y' all"),
         ("http://a.org/b?c=1 says hi", "http://a.org/b?c=1 says hi"),
+        ("A <unk> dog, a <UNK>.", "a <unk> dog a <unk>"),
+        ("black-<unk>'s <3 a < b > c <1>", "black <unk> 's < 3 a < b > c < 1 >"),
+        ("-lrb- man -RRB- a-lrb-b -lsb-x y-rcb-", "-lrb- man -rrb- a-lrb-b -lsb- x y-rcb"),
         (" .,;:-'\"`` ", ""),
         ("", ""),
     ],
@@ -36,10 +39,25 @@ def test_words_are_those_of_the_coco_evaluation():
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
     sentences = [caption(seed) for seed in range(600)]
+    sentences += [" ".join(tokenize(sentence)) for sentence in sentences]  # what models write has been split before
+    sentences += ["a <unk> dog", "<un-k_1> <UNK><unk>s, x<unk>y-<unk>'s <unk>-dog", "<3 <1> <café> a < b > c<d>e"]
+    sentences += ["-lrb- man -RRB-", "a-lrb-b -lsb-x y-rsb- --rcb- -lrc- -lcb-'s -rrb-."]
     expected = PTBTokenizer().tokenize({i: [{"caption": sentence}] for i, sentence in enumerate(sentences)})
     assert len(expected) == len(sentences)
     for i, sentence in enumerate(sentences):
         assert tokenize(sentence) == expected[i][0].split(), sentence
+
+
+def test_words_are_split_no_further():
+    """Captions that are written are words of others with a space between; the evaluation splits them as it does all."""
+    for sentence in (
+        "A man riding a wave on top of a surfboard.",
+        "A black-and-white photo of the dogs' food (maybe) [left], {right}",
+        "a <unk> on 1/2 pizza, 8-year-old boy's 50% at 10:30",
+        "It's on St. Mary's Ave. in the U.S. and they'd run",
+    ):
+        words = tokenize(sentence)
+        assert tokenize(" ".join(words)) == words
 
 
 def test_a_caption_of_any_length_takes_no_time_to_speak_of():
@@ -51,5 +69,8 @@ def test_a_caption_of_any_length_takes_no_time_to_speak_of():
         "n't" * 30_000,
         "-" * 100_000,
         "a-" * 50_000,
+        "<a" * 50_000,
+        "<" + "a" * 100_000,
+        "-lrb" * 30_000,
     ):
         tokenize(text)

@@ -2,7 +2,7 @@
 
 There, Stanford's PTBTokenizer 3.4.1 (Java) splits captions as the Penn Treebank does, in lower case, and punctuation is
 left out. This does the same to captions as people write them, without Java. What it does not know: mail addresses and
-names with rare marks, smileys, HTML, currencies but the dollar, and single letters that end a sentence before another.
+names with rare marks, smileys, HTML but <plain> tags, currencies but the dollar, and single letters that end a sentence before another.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _WORD = r"(?: (?!n't(?!\w)) [^\W_] )+"
 _TOKEN = re.compile(
     rf"""
       https?://\S*[^\s.,]
+    | <[a-z][a-z0-9_-]*> | -[lr][rsc]b-  # <unk>, and brackets of a caption that was split before
     | (?<!\w)(?: {_ABBREVIATIONS} )\.(?!\w)
     | (?<!\w)no\.(?=[\s,]*\d)
     | (?<![\w'])(?: [^\W\d_]\. )+(?!\w)  # u.s. and single letters
