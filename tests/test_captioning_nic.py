@@ -23,7 +23,7 @@ def test_the_image_comes_first_and_then_the_words():
     torch.manual_seed(0)
     model = Nic("resnet10", 11, 16).eval()
     lstm = nn.LSTM(16, 16, batch_first=True)
-    lstm.load_state_dict({f"{name}_l0": tensor for name, tensor in model.lstm.state_dict().items()})
+    lstm.load_state_dict(model.lstm.state_dict())
     images, tokens = torch.randn(3, 3, 32, 32), torch.randint(11, (3, 5))
     with torch.no_grad():
         (maps,) = model.body(images).values()
@@ -41,6 +41,54 @@ def test_word_by_word_it_says_the_same_as_at_once():
         for number in range(5):
             found, state = model.step(tokens[:, number], state)
             torch.testing.assert_close(found, logits[:, number].log_softmax(1), rtol=1e-4, atol=1e-5)
+
+
+def test_one_step_is_that_of_pytorchs_cell():
+    torch.manual_seed(0)
+    model = Nic("resnet10", 11, 16).eval()
+    cell = nn.LSTMCell(16, 16)
+    cell.load_state_dict({name.removesuffix("_l0"): tensor for name, tensor in model.lstm.state_dict().items()})
+    images, tokens = torch.randn(3, 3, 32, 32), torch.randint(11, (3, 4))
+    with torch.no_grad():
+        (maps,) = model.body(images).values()
+        state = model.start(images)
+        expected = cell(model.norm(model.image(maps.mean((2, 3)))))
+        for word in tokens.T:
+            torch.testing.assert_close(state, expected)
+            (_, state), expected = model.step(word, state), cell(model.embedding(word), expected)
+        torch.testing.assert_close(state, expected)
+
+
+def test_weights_begin_as_pytorchs_cell_has_them():
+    """The same law, even the same draws: ±1/√C, biases included."""
+    torch.manual_seed(5)
+    cell = nn.LSTMCell(512, 512)
+    torch.manual_seed(5)
+    lstm = nn.LSTM(512, 512, batch_first=True)
+    for name, tensor in cell.state_dict().items():
+        assert torch.equal(tensor, lstm.state_dict()[f"{name}_l0"])
+    assert type(Nic("resnet10", 11, 16).lstm) is nn.LSTM
+
+
+def test_it_learns_in_bfloat16():
+    torch.manual_seed(0)
+    model = Nic("resnet10", 9, 32, fine_tune=True).train()
+    images, tokens = torch.randn(4, 3, 32, 32), torch.randint(4, 9, (4, 5))
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    losses = []
+    for _ in range(6):
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(images, tokens[:, :-1])
+            loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        state = model.eval().start(images)
+    found, _ = beam_search(model.step, tuple(part.float() for part in state), START, END, 2, 5)
+    assert found.shape == (4, 5)
 
 
 def test_a_resnet_that_is_not_trained_stays_as_it_is():
