@@ -61,6 +61,18 @@ def test_each_epoch_is_counted_alone(clock):
     assert epoch(clock, watch, batches=4, load=1, step=0) == (10.0, 1.0)
 
 
+@pytest.mark.parametrize("batches", [1, 4, 10])
+def test_a_loop_that_breaks_off_in_its_last_batch_has_counted_it(clock, batches):
+    """As the training loop does, which never asks for one batch too many."""
+    watch = Stopwatch(10)
+    for _ in range(2):
+        for number in watch.batches(range(100)):
+            clock.now += 2
+            if number == batches - 1:
+                break
+        assert watch.read() == (10 / 2, 0.0)
+
+
 @pytest.mark.parametrize(
     ("visible", "terminal", "shown"), [(True, True, True), (True, False, False), (False, True, False)]
 )

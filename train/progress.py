@@ -52,8 +52,8 @@ class Stopwatch:
             self._waited += time.perf_counter() - asked
             if batch is None:
                 return
+            self._batches += 1  # before the loop has it: a loop that breaks off does not come back here
             yield batch
-            self._batches += 1
             if self._batches == self._warmup:
                 self._warmup = 0
                 self._start()
