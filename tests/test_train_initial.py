@@ -7,7 +7,7 @@ from train_fixtures import ALONE, make_folder, quick
 
 from train import models
 from train.classification import parameter_groups
-from train.initial import take_all_but_last
+from train.initial import take_all_but_last, take_weights
 from train.loop import fit
 from train.run import start
 
@@ -68,6 +68,28 @@ def test_torchvisions_weights_fit_vgg16_gap(tmp_path):
     assert len(taken.taken) == 26
     assert taken.random == ("conv6.weight", "conv6.bias", "fc.weight", "fc.bias")
     assert all(name.startswith("classifier") for name in taken.unused)
+
+
+def test_counters_of_batches_may_be_missing(trained, tmp_path):
+    """Files older than PyTorch 0.4.1 have none."""
+    state = torch.load(trained / "last.pt", weights_only=True)["ema"]
+    torch.save({name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}, tmp_path / "x.pth")
+    model = models.build("resnet10", 3)
+    taken = take_weights([model], tmp_path / "x.pth", complete=True)
+    assert taken.random == ()
+    assert torch.equal(model.layer4.conv1.weight, state["layer4.conv1.weight"])
+    del state["layer4.conv1.weight"]
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match=r"73 of the model's 74 tensors are in it, layer4.conv1.weight is not"):
+        take_weights([model], tmp_path / "x.pth", complete=True)
+
+
+def test_a_checkpoint_is_read_once(trained, monkeypatch):
+    reads = []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *given, **options: reads.append(given) or load(*given, **options))
+    take_all_but_last(models.build("resnet10", 3), trained)
+    assert len(reads) == 1
 
 
 def save(content):

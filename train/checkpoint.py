@@ -20,9 +20,9 @@ class Checkpoint:
     """The state of a run after ``step`` steps. Tensors and plain values only: it loads without running code."""
 
     config: dict[str, Any]
-    """`train.config.Config.to_dict`."""
+    """`train.run_config.RunConfig.to_dict`, of the task's own configuration."""
     classes: list[str]
-    """Names of the classes, in the order of the labels."""
+    """What the model's outputs mean, in their order: names of classes, or a captioner's vocabulary."""
     epoch: int
     """Complete epochs."""
     step: int
@@ -68,6 +68,15 @@ class Checkpoint:
                 f"{path}: not a checkpoint, or a damaged one ({type(error).__name__}); give a .pt file that "
                 "python -m train wrote."
             ) from error
+        return cls.of(content, path)
+
+    @classmethod
+    def of(cls, content: Any, path: Path) -> Checkpoint:
+        """A checkpoint from what its file, ``path``, holds.
+
+        Raises:
+            ValueError: that is none, or one of a newer version.
+        """
         names = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
         if not isinstance(content, dict) or "version" not in content:
             raise ValueError(f"{path}: not a checkpoint of this trainer; give a .pt file that python -m train wrote.")

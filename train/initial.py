@@ -15,6 +15,7 @@ from train.checkpoint import Checkpoint, find
 from train.distributed import Ranks
 
 RANDOM = "random weights"
+COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def take_weights(
         ValueError: it holds no weights, or they are another architecture's; tensors are named.
     """
     path = find(path)
-    source, state = read_weights(path)
+    source, state = _read_weights(path)
     own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
     fitting = {name: tensor for name, tensor in state.items() if name in own and name not in random}
     for name, tensor in fitting.items():
@@ -61,7 +62,8 @@ def take_weights(
                 f"{path}: {name} has the shape {list(tensor.shape)}, in the model {list(own[name].shape)}; give "
                 "weights of the same architecture."
             )
-    missing = [name for name in own if name not in fitting]
+    # Older files lack the counters of batches, which nothing here reads.
+    missing = [name for name in own if name not in fitting and not name.endswith(COUNTER)]
     if not fitting or (complete and missing):
         raise ValueError(
             f"{path}: {len(fitting)} of the model's {len(own)} tensors are in it, {', '.join(missing[:3])} "
@@ -70,7 +72,7 @@ def take_weights(
     with torch.no_grad():
         for name, tensor in fitting.items():
             own[name].copy_(tensor)
-    unused = (name for name in state if name not in fitting and not name.endswith("num_batches_tracked"))
+    unused = (name for name in state if name not in fitting and not name.endswith(COUNTER))
     return Taken(source, tuple(fitting), tuple(missing), tuple(unused))
 
 
@@ -82,16 +84,15 @@ def take_all_but_last(model: nn.Module, path: Path) -> Taken:
     return take_weights([model], path, random=random)
 
 
-def read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """Tensors by name, and where they are from; errors as in `take_weights`."""
-    path = find(path)
+def _read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
+    """Tensors of a file by name, and where they are from; errors as in `take_weights`."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler stumbles over
         raise ValueError(f"{path}: no file of weights, or a damaged one ({type(error).__name__}).") from error
     content = content if isinstance(content, dict) else {}
     if "version" in content and "config" in content:
-        checkpoint = Checkpoint.load(path)
+        checkpoint = Checkpoint.of(content, path)
         weights, state = ("ema", checkpoint.ema) if checkpoint.ema else ("model", checkpoint.model)
         how = ", ".join(str(checkpoint.config[name]) for name in ("model", "mix") if name in checkpoint.config)
         return f"{path} ({how}, {weights})", state
