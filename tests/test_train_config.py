@@ -8,7 +8,8 @@ import pytest
 import dali_cutmix as dc
 from train.command_line import parse
 from train.config import Config
-from train.recipes import RECIPES, digits
+from train.detection.config import DetectionConfig
+from train.recipes import RECIPES, config_of, digits
 
 
 def test_the_papers_recipe():
@@ -90,6 +91,8 @@ def test_an_unknown_recipe_is_refused():
         ({"std": (1.0, 0.0, 1.0)}, "--std 0 given; it must be above 0"),
         ({"augment": "puzzle"}, "--augment 'puzzle' given; allowed are resized-crop, stretch-crop and pad-crop"),
         ({"momentum": 0.0}, "--momentum 0 given; it must be above 0 and below 1"),
+        ({"momentum": -0.1, "nesterov": False}, "--momentum -0.1 given; it must be at least 0 and below 1"),
+        ({"momentum": 1.0, "optimizer": "adam"}, "--momentum 1 given; it must be at least 0 and below 1"),
         ({"label_smoothing": 1.0}, "--label-smoothing 1 given; it must be at least 0 and below 1"),
         ({"val_resize": 40}, "--val-resize 40 is smaller than the crop that validation takes of it, 48"),
         ({"val_size": 64}, "--val-resize 48 is smaller than the crop that validation takes of it, 64"),
@@ -99,6 +102,27 @@ def test_an_unknown_recipe_is_refused():
 def test_wrong_values_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         replace(digits(), **changes)
+
+
+@pytest.mark.parametrize("other", [{"nesterov": False}, {"optimizer": "adam"}])
+def test_only_nesterov_needs_momentum(other):
+    assert replace(digits(), momentum=0.0, **other).momentum == 0
+
+
+def test_epochs_beside_iterations_are_refused():
+    for arguments in (["voc-ssd300", "--epochs", "3"], ["digits", "--iterations", "7", "--epochs=3"]):
+        with pytest.raises(
+            ValueError, match=r"--epochs given, and the run is of --iterations \d+; give another number"
+        ):
+            parse(arguments)
+    assert parse(["voc-ssd300", "--iterations", "0", "--epochs", "3"]).epochs == 3
+
+
+def test_steps_of_a_run():
+    epochs, iterations = replace(digits(), epochs=3), replace(digits(), iterations=5)
+    assert (epochs.steps(7), iterations.steps(7)) == (21, 5)
+    assert [epochs.is_over(step=20, epoch=epoch) for epoch in (2, 3)] == [False, True]
+    assert [iterations.is_over(step=step, epoch=0) for step in (4, 5)] == [False, True]
 
 
 def test_it_survives_a_checkpoint():
@@ -111,6 +135,15 @@ def test_options_of_other_versions():
     fields = digits().to_dict() | {"gone": 1}
     del fields["compile"]
     assert Config.from_dict(fields) == digits()
+    detector = RECIPES["voc-ssd300"]()
+    assert DetectionConfig.from_dict(detector.to_dict() | {"last_layer_lr": 1.0}) == detector
+
+
+def test_a_checkpoint_of_an_unknown_recipe_is_refused():
+    with pytest.raises(
+        ValueError, match="a checkpoint of the recipe 'puzzle'; known here are digits, imagenet-resnet50"
+    ):
+        config_of(digits().to_dict() | {"recipe": "puzzle"})
 
 
 @pytest.mark.parametrize(

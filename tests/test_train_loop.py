@@ -65,6 +65,19 @@ def test_a_run_leaves_metrics_events_and_checkpoints(finished):
     assert best["epoch"] == 1 + tops.index(max(tops))
 
 
+def test_an_epoch_of_one_step_has_a_speed(data, tmp_path):
+    last = fit(start(quick(data, tmp_path, epochs=1, batch_size=48, warmup_epochs=0), ALONE))
+    assert last["images_per_second"] > 48 / last["seconds"]
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_the_best_kernels_are_searched_for_where_shapes_stay(data, tmp_path, monkeypatch, fixed):
+    monkeypatch.setattr(classification.Classification, "fixed_shapes", fixed, raising=False)
+    with torch.backends.cudnn.flags(benchmark=not fixed):
+        start(quick(data, tmp_path), ALONE)
+        assert torch.backends.cudnn.benchmark == fixed
+
+
 def test_tensorboard_has_the_same_numbers(finished):
     events = EventAccumulator(str(finished.folder)).Reload()
     assert [event.step for event in events.Scalars("train/loss")] == [4, 8, 12, 16]

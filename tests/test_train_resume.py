@@ -10,6 +10,7 @@ import torch
 from train_fixtures import ALONE, assert_same_result, make_folder, quick, rows
 
 import dali_cutmix as dc
+from train import classification
 from train.checkpoint import Checkpoint
 from train.command_line import parse
 from train.loop import fit
@@ -105,6 +106,48 @@ def test_a_finished_run_has_nothing_left_to_do(data, whole):
     last = fit(start(quick(data, whole, ema=0.9, resume=whole), ALONE))
     assert last["epoch"] == 3
     assert (whole / "last.pt").read_bytes() == before
+
+
+def test_a_run_continued_to_where_it_stands_validates_its_last_epoch(data, whole, tmp_path, monkeypatch):
+    """Stopped after an epoch without validation, and not to go on: evaluated as it stands."""
+    config = quick(data, tmp_path, ema=0.9, val_every=5, epochs=4, schedule="step", milestones=())
+    train_until(18, config, monkeypatch)
+    assert "val_top1" not in Checkpoint.load(tmp_path).history[-1]
+    finished = replace(config, epochs=3, resume=tmp_path)
+    run = start(finished, ALONE)
+    last = fit(run)
+    assert run.task.headline(last) == f"validation top-1 {last['val_top1']:.2f} %"
+    saved = Checkpoint.load(tmp_path)
+    assert saved.history[-1] == last
+    assert (len(saved.history), saved.step) == (3, 18)
+    assert last["val_top1"] == classification.evaluate(run.evaluated, run.task.val_loader, ALONE)["val_top1"]
+    assert (tmp_path / "best.pt").exists()
+    assert rows(tmp_path)[-1]["val_top1"] == str(last["val_top1"])
+    before = (tmp_path / "last.pt").read_bytes()
+    assert fit(start(finished, ALONE)) == last
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_an_end_before_where_it_stands_is_refused(data, whole, tmp_path, monkeypatch):
+    with pytest.raises(
+        ValueError, match=r"last.pt stands at step 18, and --epochs 2 given, 12 steps in all; give more"
+    ):
+        start(quick(data, whole, ema=0.9, resume=whole, epochs=2), ALONE)
+    config = quick(data, tmp_path, iterations=14, checkpoint_every=1)
+    train_until(9, config, monkeypatch)
+    message = "stands at step 9 within an epoch, and --iterations 9 given, 9 steps in all; give more"
+    with pytest.raises(ValueError, match=message):
+        start(replace(config, iterations=9, resume=tmp_path), ALONE)
+
+
+def test_more_iterations_may_follow_but_not_epochs_in_their_place(data, tmp_path):
+    config = quick(data, tmp_path, iterations=4, schedule="step", milestones=(2,), warmup_epochs=0)
+    fit(start(config, ALONE))
+    run = start(replace(config, iterations=10, resume=tmp_path), ALONE)
+    assert fit(run)["epoch"] == 2
+    assert run.step == 10
+    with pytest.raises(ValueError, match=r"\(--iterations: 10 saved, 0 given\)"):
+        start(replace(config, iterations=0, resume=tmp_path), ALONE)
 
 
 def test_more_epochs_may_follow(data, tmp_path):

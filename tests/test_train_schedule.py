@@ -1,5 +1,7 @@
 """The learning rate, against PyTorch's own schedulers and by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.optim import lr_scheduler
@@ -51,3 +53,10 @@ def test_fractions_of_epochs_become_steps():
     config = digits()
     schedule = Schedule.of(config, steps_per_epoch=7)
     assert (schedule.total, schedule.warmup) == (7 * config.epochs, 7 * config.warmup_epochs)
+
+
+def test_a_warmup_longer_than_the_run_is_refused():
+    config = replace(digits(), iterations=20, warmup_epochs=3)
+    assert Schedule.of(config, steps_per_epoch=6).warmup == 18
+    with pytest.raises(ValueError, match=r"--warmup-epochs 3 are 21 steps, and the run has 20 \(--iterations\)"):
+        Schedule.of(config, steps_per_epoch=7)

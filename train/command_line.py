@@ -28,9 +28,20 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     With ``--resume`` the options that the checkpoint was saved with take the recipe's place.
 
     Raises:
-        ValueError, FileNotFoundError: no such recipe or checkpoint, or a value that is not allowed.
-        SystemExit: an option that is not known, or --help.
+        ValueError, FileNotFoundError: no such recipe or checkpoint; options that contradict each other.
+        SystemExit: an option that is not known, a value that is not allowed, or --help. tyro ends with it, after it has
+            told what is wrong.
     """
+    config = _given(arguments)
+    if config.iterations and any(word.partition("=")[0] == "--epochs" for word in arguments):
+        raise ValueError(
+            f"--epochs given, and the run is of --iterations {config.iterations}; give another number of these, or "
+            "--iterations 0 beside --epochs (--milestones are epochs then, too)."
+        )
+    return config
+
+
+def _given(arguments: Sequence[str]) -> RunConfig:
     named = bool(arguments) and not arguments[0].startswith("-")
     recipe, options = (arguments[0], arguments[1:]) if named else ("digits", arguments)
     if recipe not in RECIPES:

@@ -61,6 +61,8 @@ class Config(RunConfig):
     init: Path | None = None
     """Weights to start from, all but the last layer's: a checkpoint or run folder of this trainer, or a file of
     torchvision's weights; random ones if not given."""
+    last_layer_lr: float = 1.0
+    """The last layer's learning rate, in multiples of that of the others."""
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes."""
 
@@ -71,6 +73,7 @@ class Config(RunConfig):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
         if self.val_size is not None:
             check("val_size", self.val_size, self.val_size > 0, "above 0")
+        check("last_layer_lr", self.last_layer_lr, self.last_layer_lr > 0, "above 0")
         check("padding", self.padding, self.padding >= 0, "at least 0")
         check("label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1, "at least 0 and below 1")
         for value in self.std:

@@ -15,7 +15,12 @@ Row = dict[str, float]
 
 
 def columns(metrics: tuple[str, ...]) -> tuple[str, ...]:
-    """Of metrics.csv. Accuracies in percent; lr as of the epoch's last step; losses are means over images."""
+    """Names of metrics.csv's columns, in order; ``metrics`` are those of the task.
+
+    ``lr`` is that of the epoch's last step, ``train_loss`` the mean of its steps' losses, as the task counts them; a
+    task's metrics are in percent, but for ``val_loss`` (the mean over images), and empty where an epoch was not
+    validated; ``images_per_second`` leaves validation out; ``seconds`` has it in.
+    """
     return ("epoch", "lr", "train_loss", *metrics, "images_per_second", "data_wait_share", "seconds")
 
 

@@ -18,8 +18,10 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
     Where ``stop()``, asked after each step, is true within an epoch (for all processes alike), the run is saved there
     and None returned.
 
-    Nothing waits for the device except every ``log_every`` steps, at a checkpoint and at the end of an epoch.
-    ``last.pt`` is the newest checkpoint, ``best.pt`` that of the epoch with the task's best validation.
+    The loop waits for the device every ``log_every`` steps, at a checkpoint and at the end of an epoch only; a task's
+    loss may wait more often (detectors match boxes of each image by itself). ``last.pt`` is the newest checkpoint,
+    ``best.pt`` that of the epoch with the task's best validation. A run that has nothing left to train, because it is
+    continued to where it stands, validates its last epoch if that was not done.
 
     Raises:
         FloatingPointError: the loss is not a number; the last checkpoint is from before.
@@ -31,6 +33,9 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
     log = Log(run.folder, run.step, ranks.is_first, task.metrics)
     log.table(run.history)
     watch = Stopwatch(config.batch_size)
+    if run.step == total and run.history and task.best not in run.history[-1]:
+        row = run.history.pop()
+        _complete(run, log, row | task.evaluate(run.evaluated), epochs)
     while run.step < total:
         began, epoch = time.perf_counter(), run.epoch + 1
         last = min(epoch * steps, total)
@@ -81,15 +86,23 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
             "data_wait_share": waiting,
             "seconds": time.perf_counter() - began,
         }
-        best = validated and row[task.best] > max((past.get(task.best, -1.0) for past in run.history), default=-1.0)
-        run.history.append(row)
         run.loss_sum.zero_()
-        # last.pt after the events and best.pt: a run killed in between repeats the epoch's end and writes all of it.
-        log.epoch(run.step, row, epochs, task.describe(row) if validated else "not validated")
-        run.save(*(["best.pt"] if best else []), "last.pt")
-        log.table(run.history)
+        _complete(run, log, row, epochs)
     log.close()
     return run.history[-1]
+
+
+def _complete(run: Run, log: Log, row: Row, epochs: int) -> None:
+    """End an epoch with its row of metrics.csv, validated or not."""
+    best, said = run.task.best, "not validated"
+    is_best = row.get(best, -1.0) > max((past.get(best, -1.0) for past in run.history), default=-1.0)
+    if best in row:
+        said = run.task.describe(row)
+    run.history.append(row)
+    # last.pt after the events and best.pt: a run killed in between repeats the epoch's end and writes all of it.
+    log.epoch(run.step, row, epochs, said)
+    run.save(*(["best.pt"] if is_best else []), "last.pt")
+    log.table(run.history)
 
 
 def finite(loss: float, step: int) -> float:

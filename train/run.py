@@ -22,7 +22,7 @@ from train.schedule import Schedule
 from train.task import Task
 from train.tasks import make_task
 
-FREE = {"epochs", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
+FREE = {"epochs", "iterations", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
 FREE |= {"val_every", "on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile"}
 """Options that may differ between a checkpoint and its continuation; whatever else differs is refused."""
 
@@ -116,7 +116,8 @@ class Run:
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{path} does not fit the model {self.config.model!r}: {error}") from error
         mine = saved.ranks[self.ranks.rank]
-        self.loader.load_state_dict(mine["loader"])
+        self.loader.load_state_dict(mine["loader"])  # refuses other data, on which the end depends
+        check_end(path, saved, self)
         self.loss_sum.copy_(mine["loss_sum"])
         _set_rng(mine["rng"], self.ranks.device)
         self.step, self.history, self.task.origin = saved.step, saved.history, saved.origin
@@ -130,6 +131,8 @@ def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
     """
     here, there = run.config.to_dict(), type(run.config).from_dict(saved.config).to_dict()
     pairs = {f"--{name.replace('_', '-')}": (there[name], here[name]) for name in here if name not in FREE}
+    if bool(here["iterations"]) != bool(there["iterations"]):  # milestones would mean something else
+        pairs["--iterations"] = (there["iterations"], here["iterations"])
     pairs["number of processes"] = (len(saved.ranks), run.ranks.world_size)
     different = [f"{name}: {old} saved, {new} given" for name, (old, new) in pairs.items() if old != new]
     if different:
@@ -138,6 +141,22 @@ def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
             "or start a new run without --resume."
         )
     run.task.check_classes(saved.classes)
+
+
+def check_end(path: Path, saved: Checkpoint, run: Run) -> None:
+    """Refuse an end that lies before where ``saved`` stands, or there within an epoch, which then had no validation.
+
+    Raises:
+        ValueError: it does.
+    """
+    epochs = -(-saved.step // len(run.loader))
+    in_epoch = not saved.history or saved.history[-1]["epoch"] < epochs
+    if saved.step > run.total or (saved.step == run.total and in_epoch):
+        end = f"--iterations {run.config.iterations}" if run.config.iterations else f"--epochs {run.config.epochs}"
+        raise ValueError(
+            f"{path} stands at step {saved.step}{' within an epoch' if in_epoch else ''}, and {end} given, {run.total} "
+            "steps in all; give more."
+        )
 
 
 def start(config: RunConfig, ranks: Ranks) -> Run:
@@ -150,7 +169,8 @@ def start(config: RunConfig, ranks: Ranks) -> Run:
     folder = ranks.gather(run_folder(config))[0]  # processes may see different times
     task = make_task(config, ranks, folder)
 
-    torch.backends.cudnn.benchmark = True  # images are all of one size: the search for the best kernels pays
+    # Where images are all of one size, the search for the best kernels pays; else each new size would begin another.
+    torch.backends.cudnn.benchmark = getattr(task, "fixed_shapes", True)
     if config.cpu_threads:
         torch.set_num_threads(config.cpu_threads)
     torch.manual_seed(config.seed)

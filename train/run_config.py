@@ -48,15 +48,13 @@ class RunConfig:
     schedule: Literal["step", "cosine"] = "step"
     """Step: a tenth at each of --milestones. Cosine: down to zero."""
     milestones: tuple[float, ...] = (75, 150, 225)
-    """Epochs at which the step schedule divides the learning rate by ten."""
+    """Epochs (with --iterations: steps) at which the step schedule divides the learning rate by ten."""
     warmup_epochs: float = 0.0
-    """Epochs of linear warm-up, part of --epochs."""
-    last_layer_lr: float = 1.0
-    """The last layer's learning rate, in multiples of that of the others (classifiers)."""
+    """Epochs of linear warm-up, part of the run."""
     momentum: float = 0.9
     """Of SGD."""
     nesterov: bool = True
-    """Nesterov momentum."""
+    """Of SGD: Nesterov's momentum."""
     weight_decay: float = 1e-4
     """L2 penalty on all parameters."""
     ema: float = 0.0
@@ -91,14 +89,16 @@ class RunConfig:
     """Epochs between two validations; the last epoch always has one."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "lr", "last_layer_lr", "log_every", "val_every"):
+        for name in ("batch_size", "epochs", "lr", "log_every", "val_every"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
         for name in ("iterations", "weight_decay", "warmup_epochs", "checkpoint_every", "seed"):
             check(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
         for name in ("num_threads", "cpu_threads"):
             if (value := getattr(self, name)) is not None:
                 check(name, value, value > 0, "above 0")
-        check("momentum", self.momentum, 0 < self.momentum < 1, "above 0 and below 1")
+        if self.optimizer == "sgd" and self.nesterov:
+            check("momentum", self.momentum, 0 < self.momentum < 1, "above 0 and below 1 (0 with --no-nesterov)")
+        check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
         check("max_bad", self.max_bad, 0 <= self.max_bad <= 1, "0 to 1, a share of the training images")
         check("ema", self.ema, 0 <= self.ema < 1, "at least 0 and below 1")
         choose("schedule", self.schedule, ("step", "cosine"))

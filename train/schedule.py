@@ -26,12 +26,22 @@ class Schedule:
 
     @classmethod
     def of(cls, config: RunConfig, steps_per_epoch: int) -> Schedule:
-        """The schedule of a run, its epochs turned into steps (rounded to the nearest)."""
+        """The schedule of a run, its epochs turned into steps (rounded to the nearest).
+
+        Raises:
+            ValueError: warm-up is longer than the run.
+        """
         unit = 1 if config.iterations else steps_per_epoch
+        total, warmup = config.steps(steps_per_epoch), round(config.warmup_epochs * steps_per_epoch)
+        if warmup > total:
+            raise ValueError(
+                f"--warmup-epochs {config.warmup_epochs:g} are {warmup} steps, and the run has {total} (--iterations); "
+                "warm-up is part of them, so give at most as many."
+            )
         return cls(
             peak=config.lr,
-            total=config.steps(steps_per_epoch),
-            warmup=round(config.warmup_epochs * steps_per_epoch),
+            total=total,
+            warmup=warmup,
             milestones=tuple(round(m * unit) for m in config.milestones) if config.schedule == "step" else None,
         )
 

@@ -12,7 +12,10 @@ from train.log import Row
 
 
 class Task(Protocol):
-    """One task of this process, made from a configuration."""
+    """One task of this process, made from a configuration.
+
+    One whose batches differ in their images' size has the attribute ``fixed_shapes``, False, too.
+    """
 
     loader: dc.Loader
     """Training batches."""
@@ -38,10 +41,12 @@ class Task(Protocol):
         """The model's parameters for the optimizer, each group with its ``lr_scale``."""
 
     def loss(self, forward: Callable[..., Any], batch: list[Tensor]) -> Tensor:
-        """Of one training batch, a scalar.
+        """Of one training batch: a scalar, float32, with its gradient. The loop calls it under autocast with ``--amp``.
 
         Args:
             forward: the model, perhaps wrapped or compiled.
+            batch: what `loader` gives, on the process's device: N×3×H×W float32 images first, then what the task's
+                loader has beside them.
         """
 
     def evaluate(self, model: nn.Module) -> Row:

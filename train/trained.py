@@ -77,7 +77,7 @@ def open_task(
 
 
 def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights: str) -> str:
-    """Load a checkpoint's weights into a model: "model", "ema", or "auto", the latter if it has them; which it was.
+    """Load a checkpoint's weights into a model: "model", "ema", or "auto", which is "ema" if it has them; which it was.
 
     Raises:
         ValueError: it has no such weights, or they do not fit the model.
