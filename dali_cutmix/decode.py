@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nvidia.dali import fn, types
+from nvidia.dali import fn, math, types
 
 from dali_cutmix.graph import graph_device, notes
 
@@ -40,6 +40,12 @@ def check_size(name: str, size: int) -> None:
         raise ValueError(f"{name}={size!r} given; it is a number of pixels, a whole number of at least 1.")
 
 
+def random_place(room: Any) -> Any:
+    """Two whole numbers (y, x), float32, of 0 to ``room`` each, all equally likely; ``room`` is float32 or a float."""
+    # In float32 the product can be rounded up to room + 1.
+    return math.min(math.floor(fn.random.uniform(range=[0.0, 1.0], shape=[2]) * (room + 1)), room)
+
+
 def _is_range(value: Any) -> bool:
     match value:
         case (float() | int() as low, float() | int() as high):
@@ -47,8 +53,12 @@ def _is_range(value: Any) -> bool:
     return False
 
 
-def decoder_options(hw_decoder_load: float, preallocate: tuple[int, int]) -> dict[str, Any]:
-    """Arguments for DALI's decoders; those for nvJPEG only where it decodes."""
+def decoder_options(hw_decoder_load: float = 0.65, preallocate: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+    """Arguments for DALI's decoders; those for nvJPEG only where it decodes.
+
+    Raises:
+        ValueError: a share or a size that is none.
+    """
     if not (isinstance(hw_decoder_load, (int, float)) and 0 <= hw_decoder_load <= 1):
         raise ValueError(f"hw_decoder_load={hw_decoder_load!r} given; it is a share of the batch, 0 to 1.")
     match preallocate:
@@ -154,18 +164,22 @@ def resize_center_crop(
     Args:
         jpegs: encoded bytes on the CPU, from a reader.
         size: side of the result in pixels, at most ``resize``.
-        resize: shorter side before the crop, in pixels.
-        stretch: bring both sides to ``resize`` pixels instead, whatever the image's shape (paper, B).
+        resize: shorter side before the crop, in pixels; with ``stretch`` either side.
+        stretch: bring both sides to ``resize`` pixels, whatever the image's shape (paper, B).
         antialias: widen the bilinear filter on downscale, as torchvision does.
         hw_decoder_load, preallocate, max_pixels: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
+
+    Raises:
+        ValueError: a size, or an option of the decoder, that is none; ``resize`` is less than ``size``.
     """
     check_size("size", size)
     check_size("resize", resize)
     if resize < size:
-        raise ValueError(f"resize={resize} given with size={size}; the shorter side must be at least the crop's.")
+        side = "stretched" if stretch else "shorter"
+        raise ValueError(f"resize={resize} given with size={size}; the {side} side must be at least the crop's.")
     options = decoder_options(hw_decoder_load, preallocate)
     encoded, shape = noted(jpegs, max_pixels, size=size, resize=resize, stretch=stretch, antialias=antialias)
     shape = fn.cast(shape[:2], dtype=types.INT64)

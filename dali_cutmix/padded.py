@@ -4,7 +4,7 @@ from typing import Any
 
 from nvidia.dali import fn, math, types
 
-from dali_cutmix.decode import MAX_PIXELS, check_size, decoder_options, noted
+from dali_cutmix.decode import MAX_PIXELS, check_size, decoder_options, noted, random_place
 
 
 def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int = MAX_PIXELS) -> Any:
@@ -32,11 +32,9 @@ def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int
             "every crop holds some of the image."
         )
     encoded, shape = noted(jpegs, max_pixels, size=size, padding=padding)
-    images = fn.decoders.image(encoded, **decoder_options(hw_decoder_load=0.65, preallocate=(0, 0)))
+    images = fn.decoders.image(encoded, **decoder_options())
     room = shape[:2] + float(2 * padding - size)  # below 0 where the image has room in the crop instead
-    places = math.abs(room)
-    # In float32 the product can be rounded up to places + 1.
-    place = math.min(math.floor(fn.random.uniform(range=[0.0, 1.0], shape=[2]) * (places + 1)), places)
+    place = random_place(math.abs(room))
     corner = fn.cast(math.min(room, 0.0) + place - float(padding), dtype=types.INT32)
     return fn.slice(
         images, start=corner, shape=[size, size], axis_names="HW", out_of_bounds_policy="pad", fill_values=0.0

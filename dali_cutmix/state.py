@@ -3,6 +3,8 @@
 from typing import Any
 
 VERSION = 2
+_UNSAID = {"stretch": "False"}
+"""What states were saved with before it was noted down in them."""
 
 State = dict[str, Any]
 
@@ -27,10 +29,11 @@ def check(state: State, binding: dict[str, Any]) -> None:
             f"load_state_dict: the state has version {state['version']}, this dali_cutmix reads version {VERSION}; "
             "use the version of dali_cutmix that saved it."
         )
+    saved = _UNSAID | state["binding"]
     different = [
-        f"{name}: {state['binding'].get(name)!r} saved, {value!r} here"
+        f"{name}: {saved.get(name)!r} saved, {value!r} here"
         for name, value in binding.items()
-        if state["binding"].get(name) != value
+        if saved.get(name) != value
     ]
     if different:
         raise ValueError(

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from nvidia.dali import fn, math, types
+from nvidia.dali import fn, types
 
-from dali_cutmix.decode import MAX_PIXELS, check_size, decoder_options, noted
+from dali_cutmix.decode import MAX_PIXELS, check_size, decoder_options, noted, random_place
 
 
 def stretch_random_crop(
@@ -30,6 +30,9 @@ def stretch_random_crop(
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
+
+    Raises:
+        ValueError: a size, or an option of the decoder, that is none; ``resize`` is less than ``size``.
     """
     check_size("size", size)
     check_size("resize", resize)
@@ -38,8 +41,7 @@ def stretch_random_crop(
     options = decoder_options(hw_decoder_load, preallocate)
     encoded, _ = noted(jpegs, max_pixels, size=size, resize=resize, stretch=True, antialias=antialias)
     images = fn.decoders.image(encoded, **options)
-    room = resize - size
-    corner = math.min(math.floor(fn.random.uniform(range=[0.0, 1.0], shape=[2]) * (room + 1)), float(room))
+    corner = random_place(float(resize - size))
     return fn.resize(
         images,
         size=[size, size],

@@ -113,6 +113,35 @@ def test_a_crop_larger_than_the_resized_image_is_refused(colour_folder):
         run(colour_folder, lambda jpegs: dc.resize_center_crop(jpegs, 300))
 
 
+def evaluated(root, **options):
+    @pipeline_def(batch_size=8, num_threads=1, device_id=None)
+    def graph():
+        jpegs, labels = dc.read_folder(root, shuffle=False)
+        return dc.resize_center_crop(jpegs, 16, resize=20, **options), labels
+
+    return dc.Loader(graph())
+
+
+def test_a_state_that_does_not_say_whether_images_were_stretched_is_of_such_as_were_not(colour_folder):
+    loader = evaluated(colour_folder)
+    batches = iter(loader)
+    next(batches)
+    saved = loader.state_dict()
+    del saved["binding"]["stretch"]
+    resumed = evaluated(colour_folder)
+    resumed.load_state_dict(saved)
+    assert next(batches)[0].equal(next(iter(resumed))[0])
+    with pytest.raises(ValueError, match="stretch: 'False' saved, 'True' here"):
+        evaluated(colour_folder, stretch=True).load_state_dict(saved)
+
+
+def test_a_state_of_stretched_images_is_none_of_others(colour_folder):
+    saved = evaluated(colour_folder, stretch=True).state_dict()
+    evaluated(colour_folder, stretch=True).load_state_dict(saved)
+    with pytest.raises(ValueError, match="stretch: 'True' saved, 'False' here"):
+        evaluated(colour_folder).load_state_dict(saved)
+
+
 # Training
 
 

@@ -102,6 +102,15 @@ def test_wrong_values_are_refused(photo, options, message):
         loader(photo, 1, **options)
 
 
+def test_a_stretched_centre_crop_larger_than_the_image_is_refused(photo):
+    @pipeline_def(batch_size=1, num_threads=1, device_id=None)
+    def graph():
+        return dc.resize_center_crop(dc.read_folder(photo)[0], 48, resize=40, stretch=True)
+
+    with pytest.raises(ValueError, match="resize=40 given with size=48; the stretched side must be at least the crop"):
+        graph()
+
+
 @pytest.mark.parametrize("size", [(300, 500), (90, 40), (64, 64)])
 def test_the_stretched_centre_crop_is_torchvisions(tmp_path, photos, size):
     height, width = size
