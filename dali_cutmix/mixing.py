@@ -50,12 +50,22 @@ class Mixing:
         return tuple([np.asarray(sample) for sample in array] for array in (plan.rows, *shares))
 
 
+def check_chance(name: str, value: float) -> float:
+    """A chance, as a float: 0 and 0.0 are the same to a saved state.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not (isinstance(value, (int, float)) and 0 <= value <= 1):
+        raise ValueError(f"{name}={value!r} given; it is a chance, 0 to 1.")
+    return float(value)
+
+
 def mixing(policy: Policy | None, num_classes: int | None, targets: Targets, flip: float) -> Mixing:
     """Check the arguments of :func:`mix` against each other and the source that the graph reads."""
     check_policy(policy)
     check_targets(targets)
-    if not (isinstance(flip, (int, float)) and 0 <= flip <= 1):
-        raise ValueError(f"flip={flip!r} given; it is the chance of a horizontal flip, 0 to 1.")
+    flip = check_chance("flip", flip)
     note = notes()
     if note.source is not None:
         num_classes = note.source.num_classes or None if num_classes is None else num_classes

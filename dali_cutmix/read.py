@@ -126,7 +126,7 @@ def read_files(
     """
     notes()
     check_shard(shard)
-    root, listing, largest = _listed(samples)
+    root, listing, largest = listed(samples)
     names = tuple(classes)
     if names and len(names) <= largest:
         raise ValueError(f"{len(names)} classes named, but labels go up to {largest}; name all, or none.")
@@ -142,8 +142,12 @@ def read_files(
     return nodes_of(source, num_classes)
 
 
-def _listed(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, Listing, int]:
-    """What all paths are below, the listing, and the largest label."""
+def listed(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, Listing, int]:
+    """What all paths of (path, label) are below, the listing, and the largest label.
+
+    Raises:
+        ValueError: no samples, a path or a label that is none, local paths and S3 mixed.
+    """
     pairs = list(samples)
     if not pairs:
         raise ValueError("read_files: no samples given; give at least one (path, label).")

@@ -120,9 +120,15 @@ def _read_records(
     check_shard(shard)
     if not len(records):
         raise ValueError(f"{records.paths[0]}: no samples in {len(records.paths)} files; give files that have some.")
-    order: Any = {"shard": shard, "seed": seed if shuffle else None}
-    digest = digest_of(records.digest, classes) if classes else records.digest
-    source = Source(records, classes=classes, num_classes=len(classes), digest=digest, **order)
+    source = Source(
+        records,
+        shard=shard,
+        seed=seed if shuffle else None,
+        classes=classes,
+        num_classes=len(classes),
+        # Without names the records' own: states saved before there were any stay valid.
+        digest=digest_of(records.digest, classes) if classes else records.digest,
+    )
     return nodes_of(source, num_classes)
 
 

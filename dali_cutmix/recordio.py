@@ -89,8 +89,8 @@ def write_recordio(path: Path, samples: Iterable[tuple[bytes, int]]) -> None:
         samples: encoded image and label of each, in the order in which they are read again.
 
     Raises:
-        ValueError: the format cannot hold a label or an image.
-        OSError: the files cannot be written; a part of them may be left.
+        ValueError: the format cannot hold a label or an image; a part of the files may be left.
+        OSError: the files cannot be written; likewise.
     """
     with path.open("wb") as file, path.with_suffix(".idx").open("w") as index:
         for number, (encoded, label) in enumerate(samples):

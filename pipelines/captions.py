@@ -1,9 +1,9 @@
 """Images with sentences about them, as NIC was trained on them (paper, D)."""
 
 import hashlib
+import operator
 import os
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -40,7 +40,9 @@ def train(
 ) -> dc.Loader:
     """Each sentence with its image: stretched to ``resize``×``resize``, cropped at random, flipped, normalized.
 
-    An epoch has as many samples as there are sentences, so an image comes as often as it has some.
+    An epoch has as many samples as there are sentences, so an image comes as often as it has some. To
+    ``on_error="replace"`` and ``max_bad`` a sample is a sentence: a bad image counts as often, and what is read for one
+    of its sentences is another image with a sentence of its own.
 
     Args:
         captioned: from ``pipelines.coco.read_captions``.
@@ -58,7 +60,7 @@ def train(
     Raises:
         ValueError: before anything is decoded; the message says what to mend.
     """
-    check_chances(flip=flip)
+    chances = check_chances(flip=flip)
     sentences = Sentences(captioned, encode)
 
     @pipeline_def
@@ -67,7 +69,7 @@ def train(
         images = dc.stretch_random_crop(jpegs, size, resize=resize, max_pixels=max_pixels)
         images = fn.flip(images, horizontal=fn.random.coin_flip(probability=flip), vertical=0)
         tokens = fn.python_function(numbers, function=sentences, batch_processing=True)
-        notes().crop |= {"sentences": sentences.digest, "flip": flip}
+        notes().crop |= {"sentences": sentences.digest, **chances}
         images = dc.normalize(images, mean=mean, std=std, dtype=dtype, channels_last=channels_last)
         return images, fn.pad(tokens, axes=(0,), fill_value=0)
 
@@ -118,13 +120,16 @@ class Sentences:
     """The tokens of all sentences, one after the other: a pure function for DALI, by the sentences' numbers.
 
     Raises:
-        ValueError: ``encode`` gave something else than whole numbers of 1 or more; the sentence is named.
+        ValueError: ``encode`` gave something else than whole numbers of 1 or more, and the sentence is named; or there
+            are no sentences.
     """
 
     def __init__(self, captioned: Captioned, encode: Callable[[str], Sequence[int]]) -> None:
         pairs = list(zip(captioned.paths, captioned.sentences, strict=True))
         self.paths = [path for path, said in pairs for _ in said]
         tokens = [_encoded(sentence, encode) for _, said in pairs for sentence in said]
+        if not tokens:
+            raise ValueError(f"{len(pairs)} images with no sentences given; at least one sentence is needed.")
         lengths = [len(of_one) for of_one in tokens]
         self._ends = np.cumsum(lengths)
         self._starts = self._ends - lengths
@@ -138,9 +143,13 @@ class Sentences:
 
 def _encoded(sentence: str, encode: Callable[[str], Sequence[int]]) -> np.ndarray:
     tokens = list(encode(sentence))
-    if not tokens or not all(isinstance(token, Integral) and token >= 1 for token in tokens):
+    try:
+        numbers = [operator.index(token) for token in tokens]
+    except TypeError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
         raise ValueError(
             f"encode gave {tokens} for {sentence!r}; wanted are one or more whole numbers of at least 1, as 0 is the "
             "padding."
         )
-    return np.array(tokens, np.int64)
+    return np.array(numbers, np.int64)

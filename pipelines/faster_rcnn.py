@@ -64,9 +64,9 @@ def train(
         ValueError: before anything is decoded; the message says what to mend.
     """
     _check_sides(short_side, long_side)
-    check_chances(flip=flip)
+    chances = check_chances(flip=flip)
     objects = annotated.for_training()
-    noted_down = {"detector": "faster_rcnn", "short_side": short_side, "long_side": long_side, "flip": flip}
+    noted_down = {"detector": "faster_rcnn", "short_side": short_side, "long_side": long_side, **chances}
 
     @pipeline_def
     def graph() -> Any:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, types
 
-import dali_cutmix as dc
 from dali_cutmix.decode import decoder_options, noted
 from dali_cutmix.graph import notes
+from dali_cutmix.mixing import check_chance
+from dali_cutmix.read import check_shard, digest_of, listed, nodes_of
+from dali_cutmix.source import Source
 from pipelines.annotations import Annotated
 
 
@@ -27,16 +29,36 @@ class Lookup:
         return [self._boxes[number] for number in batch], [self._labels[number] for number in batch]
 
 
-def read_images(paths: Sequence[Path], classes: tuple[str, ...] = (), **options: Any) -> tuple[Any, Any]:
-    """Encoded images and their numbers (int64 scalars), both on the CPU; options are those of ``dc.read_files``.
+def read_images(
+    paths: Sequence[Path],
+    classes: tuple[str, ...] = (),
+    *,
+    shard: tuple[int, int] = (0, 1),
+    shuffle: bool = True,
+    seed: int = 0,
+) -> tuple[Any, Any]:
+    """Encoded images and their numbers in ``paths`` (int64 scalars), both on the CPU.
 
     Args:
-        classes: of what the numbers stand for, for ``Loader.classes``.
+        classes: of what the numbers stand for, for ``Loader.classes``; the numbers themselves are no labels.
+        shard, shuffle, seed: see ``dc.read_files``.
+
+    Raises:
+        ValueError: see ``dc.read_files``.
     """
-    jpegs, numbers = dc.read_files([(path, number) for number, path in enumerate(paths)], **options)
-    source: Any = notes().source
-    source.classes, source.num_classes = classes, len(classes)  # the numbers are no labels
-    return jpegs, numbers
+    notes()
+    check_shard(shard)
+    root, listing, _ = listed((path, number) for number, path in enumerate(paths))
+    source = Source(
+        listing,
+        root=root,
+        shard=shard,
+        seed=seed if shuffle else None,
+        classes=classes,
+        num_classes=len(classes),
+        digest=digest_of(listing.digest, ()),  # without the classes: those are in the digest of the annotations
+    )
+    return nodes_of(source, None)
 
 
 def objects_of(numbers: Any, annotated: Annotated) -> tuple[Any, Any]:
@@ -55,9 +77,8 @@ def decode(jpegs: Any, annotated: Annotated, max_pixels: int, **noted_down: Any)
         H×W×3 uint8 on the graph's device; height and width, 2 int64 on the CPU.
     """
     encoded, _ = noted(jpegs, max_pixels, annotations=annotated.digest, **noted_down)
-    options = decoder_options(hw_decoder_load=0.65, preallocate=(0, 0))
     sides = fn.peek_image_shape(encoded, adjust_orientation=False)[:2]
-    return fn.decoders.image(encoded, adjust_orientation=False, **options), sides
+    return fn.decoders.image(encoded, adjust_orientation=False, **decoder_options()), sides
 
 
 def resize(images: Any, size: Any, **region: Any) -> Any:
@@ -82,8 +103,10 @@ def pad_objects(boxes: Any, labels: Any) -> tuple[Any, Any]:
     return fn.pad(boxes, axes=(0,), fill_value=0), fn.pad(fn.cast(labels, dtype=types.INT64), axes=(0,), fill_value=-1)
 
 
-def check_chances(**chances: float) -> None:
-    """Refuse what is no chance."""
-    for name, value in chances.items():
-        if not (isinstance(value, (int, float)) and 0 <= value <= 1):
-            raise ValueError(f"{name}={value!r} given; it is a chance, 0 to 1.")
+def check_chances(**chances: float) -> dict[str, float]:
+    """Chances by name, as floats, see ``dali_cutmix.mixing.check_chance``.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return {name: check_chance(name, value) for name, value in chances.items()}

@@ -63,14 +63,13 @@ def train(
         ValueError: before anything is decoded; the message says what to mend.
     """
     check_size("size", size)
-    check_chances(distort=distort, zoom_out=zoom_out, flip=flip)
+    chances = check_chances(distort=distort, zoom_out=zoom_out, flip=flip)
     objects = annotated.for_training()
-    chances = {"size": size, "distort": distort, "zoom_out": zoom_out, "flip": flip}
 
     @pipeline_def
     def graph() -> Any:
         jpegs, numbers = read_images(objects.paths, objects.classes, shard=shard, seed=seed)
-        images, sides = decode(jpegs, objects, max_pixels, detector="ssd", **chances)
+        images, sides = decode(jpegs, objects, max_pixels, detector="ssd", size=size, **chances)
         corner, extent, boxes, labels = zoom_and_crop(*objects_of(numbers, objects), sides, zoom_out)
         images = cut(images, corner, extent, size, mean, distort)
         images, boxes = flip_all(images, boxes, flip)

@@ -43,6 +43,16 @@ def place(rng: np.random.Generator, width: int, height: int, count: int) -> np.n
     return np.array(boxes, float)
 
 
+def told_apart(root: Path, count: int) -> Annotated:
+    """So many images with one object each, whose label is the image's number."""
+    entries = []
+    for number in range(count):
+        save(np.full((40, 50, 3), 10 * number, np.uint8), root / f"{number:03d}.png")
+        objects = [Object("", "", number, (5.0, 5.0, 45.0, 35.0), False)]
+        entries.append(Entry("", root / f"{number:03d}.png", None, objects))
+    return annotate(tuple(f"class {number}" for number in range(count)), entries)
+
+
 def painted(root: Path, count: int = 48, seed: int = 0, difficult: float = 0.0) -> Annotated:
     """So many lossless images of 60 to 110 pixels a side with one to four objects."""
     rng = np.random.default_rng(seed)

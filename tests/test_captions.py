@@ -1,6 +1,7 @@
 """Images and sentences: every pair once an epoch, each sentence with its own image, the same after a resume."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +57,37 @@ def test_every_sentence_comes_once_an_epoch_with_its_own_image(captioned):
         assert sorted(found) == pairs
 
 
+def words(tokens):
+    """Sentences again."""
+    return ["".join(chr(token + ord("a") - 1) for token in sentence if token) for sentence in tokens.tolist()]
+
+
+def test_the_shards_of_an_epoch_are_disjoint_and_together_hold_every_sentence(captioned):
+    halves = [captions.train(captioned, encode, batch_size=6, shard=(rank, 2), **SMALL) for rank in (0, 1)]
+    for _ in range(2):
+        said = [[sentence for _, tokens in half for sentence in words(tokens)] for half in halves]
+        assert [len(half) for half in said] == [12, 12]
+        assert sorted([*said[0], *said[1]]) == sorted(one for of_image in captioned.sentences for one in of_image)
+
+
+def test_for_each_sentence_of_a_bad_image_another_comes_with_its_own_image(captioned, tmp_path):
+    """Image 5, f, has three of the 24 sentences: each is a bad sample."""
+    paths = list(captioned.paths)
+    paths[5] = tmp_path / "bad.png"
+    paths[5].write_bytes(b"no image")
+    data = Captioned(tuple(paths), captioned.sentences)
+    options = {"batch_size": 24, "on_error": "replace", "bad_log": tmp_path / "bad.jsonl"} | SMALL
+    loader = captions.train(data, encode, max_bad=3 / 24, **options)
+    for _ in range(2):
+        ((images, tokens),) = loader
+        letters = [ord(sentence[0]) - ord("a") for sentence in words(tokens)]
+        assert sorted({*range(12)} - {*letters}) == [5]
+        assert images.amin((1, 2, 3)).tolist() == pytest.approx([10 * letter for letter in letters], abs=1)
+        assert {sentence for said in data.sentences for sentence in said} - {*words(tokens)} == {*data.sentences[5]}
+    with pytest.raises(RuntimeError, match="max_bad"):
+        list(captions.train(data, encode, max_bad=2 / 24, **options))
+
+
 @pytest.mark.parametrize("flip", [0, 1, 0.5])
 def test_images_are_flipped_with_the_chance_that_is_asked(captioned, flip):
     loader = captions.train(captioned, encode, batch_size=8, flip=flip, **SMALL)
@@ -108,6 +140,14 @@ def test_a_state_of_other_tokens_or_flips_is_refused(captioned, other, flip, nam
         captions.train(captioned, other, batch_size=8, flip=flip, **SMALL).load_state_dict(saved)
 
 
+def test_a_state_of_the_same_flip_as_a_whole_number_is_continued(captioned):
+    one, other = (captions.train(captioned, encode, batch_size=8, flip=flip, **SMALL) for flip in (0, 0.0))
+    batches = iter(one)
+    next(batches)
+    other.load_state_dict(one.state_dict())
+    assert all(part.equal(same) for part, same in zip(next(batches), next(iter(other)), strict=True))
+
+
 @pytest.mark.parametrize("tokens", [[], [3, 0], [-1], [1.5], ["a"]])
 def test_tokens_that_are_none_are_refused(captioned, tokens):
     with pytest.raises(
@@ -117,9 +157,15 @@ def test_tokens_that_are_none_are_refused(captioned, tokens):
 
 
 def test_arrays_and_tensors_are_tokens_too(captioned):
-    for form in (np.array, tuple):
+    for form in (np.array, tuple, torch.tensor):
         _, tokens = next(iter(captions.train(captioned, lambda s, form=form: form(encode(s)), batch_size=8, **SMALL)))
         assert tokens.dtype == torch.int64
+
+
+@pytest.mark.parametrize("data", [Captioned((), ()), Captioned((Path("a.jpg"),), ((),))])
+def test_images_without_sentences_are_refused(data):
+    with pytest.raises(ValueError, match=rf"{len(data)} images with no sentences given; at least one sentence is need"):
+        captions.train(data, encode, **SMALL)
 
 
 @pytest.mark.parametrize(

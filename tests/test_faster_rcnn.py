@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from annotated_fixtures import CLASSES, check_objects, order, painted, see, turned
+from annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
 from conftest import save
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,6 +143,28 @@ def test_evaluation_keeps_images_without_objects(tmp_path):
         faster_rcnn.train(annotated, **SMALL)
 
 
+def test_the_shards_of_an_epoch_are_disjoint_and_together_hold_every_image(tmp_path):
+    annotated = told_apart(tmp_path, 12)
+    halves = [faster_rcnn.train(annotated, batch_size=3, shard=(rank, 2), **SMALL) for rank in (0, 1)]
+    for _ in range(2):
+        numbers = [[n for _, _, labels, _ in half for n in labels[:, 0].tolist()] for half in halves]
+        assert [len(half) for half in numbers] == [6, 6]
+        assert sorted([*numbers[0], *numbers[1]]) == list(range(12))
+
+
+def test_a_bad_file_is_replaced_with_the_objects_of_what_comes_instead(tmp_path):
+    annotated = painted(tmp_path, 12)
+    annotated.paths[5].write_bytes(b"no image")
+    replace = {"on_error": "replace", "max_bad": 0.5, "bad_log": tmp_path / "bad.jsonl"}
+    ((images, boxes, labels, sizes),) = faster_rcnn.train(annotated, batch_size=12, **replace, **SMALL, **LEVELS)
+    numbers = [6 if number == 5 else int(number) for number in order(annotated, 12, 1)]
+    for image, *objects, size, number in zip(
+        images.numpy(), boxes.numpy(), labels.numpy(), sizes.tolist(), numbers, strict=True
+    ):
+        assert size == expected(*annotated.sizes[number].tolist(), 120, 200)
+        check_objects(image[:, : size[0], : size[1]], *objects, annotated, number)
+
+
 def test_a_resumed_loader_goes_on_with_the_same_batches_on_any_number_of_threads(annotated):
     one, other = (
         faster_rcnn.train(annotated, batch_size=8, seed=3, **SMALL | {"num_threads": threads}) for threads in (1, 2)
@@ -164,6 +186,14 @@ def test_a_state_of_other_sizes_or_flips_is_refused(annotated, change, named):
     saved = faster_rcnn.train(annotated, batch_size=8, **SMALL).state_dict()
     with pytest.raises(ValueError, match=rf"{named}: .* saved, .* here"):
         faster_rcnn.train(annotated, **{"batch_size": 8} | SMALL | change).load_state_dict(saved)
+
+
+def test_a_state_of_the_same_flip_as_a_whole_number_is_continued(annotated):
+    one, other = (faster_rcnn.train(annotated, batch_size=8, flip=flip, **SMALL) for flip in (1, 1.0))
+    batches = iter(one)
+    next(batches)
+    other.load_state_dict(one.state_dict())
+    assert next(batches)[0].equal(next(iter(other))[0])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from annotated_fixtures import CLASSES, check_objects, order, painted, see, turned
+from annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
 from conftest import save
 from nvidia.dali import fn, pipeline_def, types
 from PIL import Image
@@ -306,6 +306,15 @@ def test_a_bad_file_is_replaced_with_the_objects_of_what_comes_instead(tmp_path)
         check_objects(*sample, annotated, number)
 
 
+def test_the_shards_of_an_epoch_are_disjoint_and_together_hold_every_image(tmp_path):
+    annotated = told_apart(tmp_path, 12)
+    halves = [ssd.train(annotated, batch_size=3, size=32, shard=(rank, 2), **CPU) for rank in (0, 1)]
+    for _ in range(2):
+        numbers = [[n for _, _, labels in half for n in labels[labels >= 0].tolist()] for half in halves]
+        assert [len(half) for half in numbers] == [6, 6]
+        assert sorted([*numbers[0], *numbers[1]]) == list(range(12))
+
+
 # Going on
 
 
@@ -345,6 +354,17 @@ def test_a_state_of_other_augmentation_is_refused(annotated, change, named):
     other = ssd.train(annotated, **{"batch_size": 16, "size": 48} | CPU | change)
     with pytest.raises(ValueError, match=rf"{named}: .* saved, .* here"):
         other.load_state_dict(saved)
+
+
+def test_a_state_of_the_same_chance_as_a_whole_number_is_continued(annotated):
+    one, other = (
+        ssd.train(annotated, batch_size=16, size=48, distort=chance, zoom_out=chance, flip=chance, **CPU)
+        for chance in (0, 0.0)
+    )
+    batches = iter(one)
+    next(batches)
+    other.load_state_dict(one.state_dict())
+    assert next(batches)[0].equal(next(iter(other))[0])
 
 
 def test_a_state_of_the_same_images_with_other_objects_is_refused(tmp_path):
