@@ -1,5 +1,7 @@
 """SSD and Faster R-CNN: sizes, default boxes and parameters as published, losses by their definition, learning."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from train import backbones, models
 from train.detection.faster_rcnn import faster_rcnn
+from train.detection.precision import gives_float32
 from train.detection.ssd import SsdMaps, prior_boxes, ssd
 from train.detection.task import backbone_parts
 from train.initial import take_weights
@@ -98,6 +101,33 @@ def test_faster_rcnns_parameters_are_those_of_its_parts():
     assert model.rpn.anchor_generator.sizes == ((128, 256, 512),)
 
 
+def test_with_frozen_norm_faster_rcnns_first_layers_are_not_trained():
+    def fixed(model):
+        return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+
+    found = fixed(faster_rcnn("resnet50", 20, freeze_norm=True))
+    assert "backbone.body.conv1.weight" in found
+    assert len(found) == 1 + 10  # of the first layer, three blocks of three convolutions and a shortcut
+    assert all(name.startswith(("backbone.body.conv1.", "backbone.body.layer1.")) for name in found)
+    assert not fixed(faster_rcnn("resnet50", 20, freeze_norm=False))
+    assert not fixed(ssd("resnet18", 3, 96, freeze_norm=True))
+
+
+def test_ssds_norm_is_frozen_too(tmp_path):
+    classifier = models.build("resnet18", 7)
+    for module in classifier.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)
+    torch.save(classifier.state_dict(), tmp_path / "x.pth")
+    model = ssd("resnet18", 3, 96, freeze_norm=True)
+    assert any(isinstance(module, FrozenBatchNorm2d) for module in model.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    taken = take_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
+    assert (taken.random, taken.unused) == ((), ("fc.weight", "fc.bias"))
+    assert torch.equal(model.backbone.body["bn1"].running_mean, classifier.bn1.running_mean)
+    assert any(isinstance(module, nn.BatchNorm2d) for module in ssd("resnet18", 3, 96).modules())
+
+
 def test_frozen_norm_learns_nothing_and_keeps_its_names(tmp_path):
     torch.manual_seed(0)
     classifier = models.build("resnet18", 7)
@@ -184,6 +214,92 @@ def test_it_learns_two_images_by_heart(make, steps, rate):
         assert one["scores"][0] > 0.5
         x1, y1, x2, y2 = one["boxes"][0].tolist()
         assert [x1, y1, x2, y2] == pytest.approx(target["boxes"][0].tolist(), abs=6)
+
+
+DETECTORS = {
+    "ssd": lambda: ssd("resnet10", 2, 96),
+    "faster-rcnn": lambda: faster_rcnn("resnet10", 2, 96, freeze_norm=False, proposals=(50, 20), regions=16),
+}
+
+
+def anchors_of(model):
+    return model.anchor_generator if hasattr(model, "anchor_generator") else model.rpn.anchor_generator
+
+
+def spied(model, images, targets, amp):
+    """All tensors that a step and a detection make boxes of, by what they are."""
+    seen = {}
+
+    def keep(name):
+        def hook(_module, _inputs, outputs):
+            parts = outputs if isinstance(outputs, list | tuple) else [outputs]
+            seen.setdefault(name, []).extend(one for one in parts if isinstance(one, torch.Tensor))
+
+        return hook
+
+    anchors_of(model).register_forward_hook(keep("anchors"))
+    coders = [model.box_coder] if hasattr(model, "box_coder") else [model.rpn.box_coder, model.roi_heads.box_coder]
+    for coder in coders:
+        for name in ("encode_single", "decode_single"):
+
+            def spy(*arguments, name=name, plain=getattr(coder, name)):
+                found = plain(*arguments)
+                seen.setdefault(name, []).extend([*arguments, found])
+                return found
+
+            setattr(coder, name, spy)
+    torch.manual_seed(3)
+    with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+        losses = model.train()(images, targets)
+        with torch.no_grad():
+            found = model.eval()(images)
+    seen["boxes"] = [one[name] for one in found for name in ("boxes", "scores")]
+    seen["losses"] = list(losses.values())
+    return seen
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_in_bfloat16_all_boxes_stay_float32(name):
+    """Anchors, targets, proposals and detections: bfloat16 would round a box at 200 pixels to a whole one."""
+    torch.manual_seed(1)
+    plain, (images, targets) = DETECTORS[name]().train(), scene()
+    with torch.no_grad():
+        plain(images, targets)  # batch norm has seen the images
+    seen = {amp: spied(copy.deepcopy(plain), images, targets, amp) for amp in (False, True)}
+    assert {one.dtype for parts in seen[True].values() for one in parts} == {torch.float32}
+    for one, other in zip(seen[False]["anchors"], seen[True]["anchors"], strict=True):
+        assert torch.equal(one, other)
+    if name == "ssd":  # of the other one regions are drawn, and a little moves them
+        for one, other in zip(seen[False]["encode_single"], seen[True]["encode_single"], strict=True):
+            assert torch.equal(one, other)
+        for one, other in zip(seen[False]["decode_single"], seen[True]["decode_single"], strict=True):
+            torch.testing.assert_close(one, other, rtol=0.05, atol=1)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_it_learns_in_bfloat16(name):
+    torch.manual_seed(1)
+    model, (images, targets) = DETECTORS[name]().train(), scene()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
+    losses = []
+    for _ in range(8):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = sum(model(images, targets).values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert all(parameter.dtype == parameter.grad.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_only_the_type_of_an_output_changes():
+    module = nn.Identity()
+    gives_float32(module)
+    half = torch.ones(2, dtype=torch.bfloat16)
+    found = module({"a": [half], "b": (half, half)})
+    assert [(name, type(value)) for name, value in found.items()] == [("a", list), ("b", tuple)]
+    assert [one.dtype for value in found.values() for one in value] == [torch.float32] * 3
 
 
 def test_images_are_neither_resized_nor_normalized_again():

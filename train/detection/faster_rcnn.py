@@ -8,6 +8,7 @@ from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredict
 from torchvision.ops import MultiScaleRoIAlign
 
 from train import backbones
+from train.detection.precision import gives_float32
 from train.detection.prepared import Prepared
 
 
@@ -35,26 +36,27 @@ def faster_rcnn(
 
     Anchors have sides of 128, 256 and 512 pixels for a short side of 600, and three shapes; numbers and thresholds are
     those of the implementation that the paper names: 256 anchors of an image are trained on, non-maximum suppression is
-    at 0.3. Label 0 is the background.
+    at 0.3. But detections below 0.01 are dropped, where it keeps all. Label 0 is the background.
 
     Args:
         name: of the ResNet.
         num_classes: K, without the background.
         short_side: of the images, in pixels.
-        freeze_norm: keep batch norm as the backbone's weights have it, since batches are small.
+        freeze_norm: keep batch norm as the backbone's weights have it, since batches are small; the first layers,
+            ``conv1`` and ``layer1``, are not trained then either.
         proposals: regions that are proposed for an image, in training and in evaluation.
         regions: of these, how many of an image are trained on.
     """
     model = backbones.resnet(name)
     if freeze_norm:
         backbones.freeze_norm(model)
+        for first in ("conv1", "layer1"):
+            model.get_submodule(first).requires_grad_(False)
     last = model.get_submodule("layer4")
     head_width = backbones.width(last)
-    body = backbones.body(model, "layer3")
-    body.out_channels = backbones.width(body["layer3"])
     sides = tuple(short_side * side // 600 for side in (128, 256, 512))
     detector = FasterRCNN(
-        _Only(body),
+        _Only(backbones.body(model, "layer3")),
         rpn_anchor_generator=AnchorGenerator((sides,), ((0.5, 1.0, 2.0),)),
         rpn_pre_nms_top_n_train=6 * proposals[0],
         rpn_pre_nms_top_n_test=20 * proposals[1],
@@ -68,17 +70,22 @@ def faster_rcnn(
         box_nms_thresh=0.3,
     )
     detector.transform = Prepared(divisible=32)
+    gives_float32(detector.rpn.head)
+    gives_float32(detector.roi_heads.box_predictor)
     return detector
 
 
 class _Only(nn.Module):
-    """A body with one map, as torchvision's detectors take it."""
+    """A body that ends with ``layer3``, as torchvision's detectors take it: with one map.
+
+    That is float32, as anchors take its type.
+    """
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.body = body
-        self.out_channels = body.out_channels
+        self.out_channels = backbones.width(body.get_submodule("layer3"))
 
     def forward(self, images: Tensor) -> Tensor:
         (found,) = self.body(images).values()
-        return found
+        return found.float()

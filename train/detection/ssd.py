@@ -10,6 +10,7 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD
 
 from train import backbones
+from train.detection.precision import gives_float32
 from train.detection.prepared import Prepared
 
 
@@ -23,15 +24,18 @@ class SsdMaps(nn.Module):
     Args:
         name: of the ResNet.
         size: side of the images, in pixels.
+        freeze_norm: keep batch norm as the backbone's weights have it.
     """
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, name: str, size: int, freeze_norm: bool = False) -> None:
         super().__init__()
         model = backbones.resnet(name)
         strides = backbones.strides(model)
         backbones.set_stride(model.get_submodule("layer4"), 16 // strides["layer3"])
         first = next(stage for stage, stride in strides.items() if stride == 8)
         self.out_channels = [backbones.width(getattr(model, stage)) for stage in (first, "layer4")]
+        if freeze_norm:
+            backbones.freeze_norm(model)
         self.body = backbones.body(model, first, "layer4")
         self.sides = [-(-size // 8), -(-size // 16)]
         self.extra = nn.ModuleList()
@@ -44,11 +48,11 @@ class SsdMaps(nn.Module):
             self.sides.append((self.sides[-1] + 1) // 2 if padding else self.sides[-1] - 2)
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        """Maps by their numbers, the largest first; of images N×3×H×W."""
+        """Maps by their numbers, the largest first, float32, as default boxes take their type; of images N×3×H×W."""
         maps = list(self.body(images).values())
         for layer in self.extra:
             maps.append(layer(maps[-1]))
-        return OrderedDict((str(number), found) for number, found in enumerate(maps))
+        return OrderedDict((str(number), found.float()) for number, found in enumerate(maps))
 
 
 def extra_layer(inputs: int, outputs: int, padding: int) -> nn.Sequential:
@@ -59,11 +63,11 @@ def extra_layer(inputs: int, outputs: int, padding: int) -> nn.Sequential:
         nn.Conv2d(outputs // 2, outputs, kernel_size=3, stride=1 + padding, padding=padding),
         nn.ReLU(inplace=True),
     )
-    for module in layer:
-        if isinstance(module, nn.Conv2d):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    for parameter in layer.parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.zeros_(parameter)
     return layer
 
 
@@ -80,14 +84,17 @@ def prior_boxes(sides: list[int], size: int) -> DefaultBoxGenerator:
     return DefaultBoxGenerator(ratios, scales=scales, steps=steps)
 
 
-def ssd(name: str, num_classes: int, size: int) -> SSD:
+def ssd(name: str, num_classes: int, size: int, freeze_norm: bool = False) -> SSD:
     """SSD for images of size×size on a ResNet; label 0 is the background, so classes count from 1.
 
     Args:
         name: of the ResNet.
         num_classes: K, without the background.
+        size: in pixels, at least 17; smaller ones have too few maps.
+        freeze_norm: keep batch norm as the backbone's weights have it.
     """
-    maps = SsdMaps(name, size)
+    maps = SsdMaps(name, size, freeze_norm)
     model = SSD(maps, prior_boxes(maps.sides, size), (size, size), num_classes + 1)
     model.transform = Prepared()
+    gives_float32(model.head)
     return model
