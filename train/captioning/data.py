@@ -35,7 +35,7 @@ def train_loader(
     """
 
     def encode(sentence: str) -> list[int]:
-        return words.encode(sentence, config.max_length + 1)
+        return words.encode(sentence, config.max_length + 2)  # with start and end
 
     return captions.train(
         captioned,

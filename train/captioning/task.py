@@ -14,8 +14,8 @@ from train.captioning.beam import beam_search
 from train.captioning.config import CaptioningConfig
 from train.captioning.data import open_captioned, train_loader, val_loader
 from train.captioning.metrics import caption_scores
-from train.captioning.nic import Nic
-from train.captioning.vocabulary import END, PAD, START, Vocabulary
+from train.captioning.nic import Nic, State
+from train.captioning.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
 from train.distributed import Ranks
 from train.initial import RANDOM, take_weights, told
 from train.log import Row
@@ -37,6 +37,7 @@ class Captioning:
     def __init__(self, config: CaptioningConfig, ranks: Ranks, folder: Path) -> None:
         self._config, self._ranks = config, ranks
         self.origin = RANDOM
+        self.fixed_shapes = True
         training, judged_by = (open_captioned(config.data, split) for split in ("train", "val"))
         words = Vocabulary.of((one for said in training.sentences for one in said), config.min_count)
         self._words, self._references = words, dict(enumerate(judged_by.sentences))
@@ -93,7 +94,7 @@ def build(config: CaptioningConfig, words: int) -> Nic:
 def write_captions(
     model: nn.Module, loader: dc.Loader, words: Vocabulary, config: CaptioningConfig, ranks: Ranks
 ) -> dict[int, str]:
-    """The likeliest caption of every image by its number, over all processes.
+    """The likeliest caption of every image by its number, over all processes; of known words only.
 
     Args:
         model: a `Nic`.
@@ -102,12 +103,19 @@ def write_captions(
     assert isinstance(model, Nic)
     model.eval()
     mine: dict[int, str] = {}
+    never = torch.tensor([PAD, START, UNKNOWN], device=ranks.device)
+
+    def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        log_probs, state = model.step(tokens, state)
+        return log_probs.index_fill(1, never, -torch.inf), state
+
     for images, numbers in loader:
         if len(images) == 0:  # a process whose shard ended before the others'
             continue
         with torch.autocast(ranks.device.type, torch.bfloat16, enabled=config.amp):
             hidden, cell = model.start(images)
         state = hidden.float(), cell.float()
-        found, _ = beam_search(model.step, state, START, END, config.beam, config.max_length + 1)
+        found, _ = beam_search(step, state, START, END, config.beam, config.max_length + 1)
+        found = found[:, : config.max_length]  # the last place is the end's, but a word's in a caption without one
         mine |= {number: words.decode(tokens) for number, tokens in zip(numbers.tolist(), found.tolist(), strict=True)}
     return {number: text for part in ranks.gather(mine) for number, text in part.items()}

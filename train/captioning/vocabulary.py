@@ -1,4 +1,4 @@
-"""Words of captions as numbers: for a model that writes captions (paper, C; NIC: Vinyals et al., CVPR 2015)."""
+"""Words of captions as numbers: for a model that writes captions (paper, D; NIC: Vinyals et al., CVPR 2015)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 There, Stanford's PTBTokenizer 3.4.1 (Java) splits captions as the Penn Treebank does, in lower case, and punctuation is
 left out. This does the same to captions as people write them, without Java. What it does not know: mail addresses and
-names with rare marks, smileys, HTML but <plain> tags, currencies but the dollar, and single letters that end a sentence before another.
+names with rare marks, smileys, HTML but <plain> tags, currencies but the dollar, and single letters that end a sentence
+before another.
 """
 
 from __future__ import annotations

@@ -1,0 +1,77 @@
+"""Captioning: what is trained on and what is written; on a GPU a step and captions, plain and in bfloat16."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from train_fixtures import ALONE
+from transfer_fixtures import make_scenes, quickly
+
+from pipelines.annotations import Captioned
+from train.captioning.data import train_loader
+from train.captioning.nic import Nic
+from train.captioning.task import write_captions
+from train.captioning.vocabulary import END, PAD, SPECIAL, START, UNKNOWN, Vocabulary
+from train.loop import fit
+from train.run import start
+from train.run_config import RunConfig
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return make_scenes(tmp_path_factory.mktemp("scenes"))["coco"]
+
+
+@pytest.mark.parametrize("words", [1, 3, 5])
+def test_a_caption_of_max_length_words_is_trained_on_whole_and_a_longer_one_is_cut(scenes, tmp_path, words):
+    config = quickly("coco-nic", scenes, tmp_path, max_length=words, batch_size=2)
+    (path, *_) = sorted((scenes / "train2017").iterdir())
+    said = " ".join("abcdef"[:words])
+    captioned = Captioned((path, path), ((said,), (f"{said} more",)))
+    vocabulary = Vocabulary([*SPECIAL, *"abcdef", "more"])
+    ((_, tokens),) = train_loader(config, captioned, vocabulary, ALONE, tmp_path)
+    assert tokens.tolist() == [[START, *range(4, 4 + words), END]] * 2
+
+
+class Says(Nic):
+    """One word after the other, whatever it sees; what it likes best comes first."""
+
+    def __init__(self, order):
+        super().__init__("resnet10", 7, 8)
+        self.order = order
+
+    def step(self, tokens, state):
+        log_probs = torch.full((len(tokens), 7), -50.0)
+        for rank, token in enumerate(self.order):
+            log_probs[:, token] = -1.0 - rank
+        return log_probs, state
+
+
+@pytest.mark.parametrize("beam", [1, 4, 20])
+def test_what_is_no_word_is_never_written(beam, tmp_path):
+    config = quickly("coco-nic", tmp_path, tmp_path, beam=beam, max_length=3)
+    words = Vocabulary([*SPECIAL, "a", "dog", "runs"])
+    batches = [(torch.zeros(2, 3, 32, 32), torch.tensor([0, 1]))]
+    written = write_captions(Says([UNKNOWN, PAD, START, 5, 4]), batches, words, config, ALONE)
+    assert written == {0: "dog dog dog", 1: "dog dog dog"}  # three words at most, also where none of them is the last
+
+
+def step_and_captions(scenes, folder, **changes):
+    config: RunConfig = quickly("coco-nic", scenes, folder, epochs=1, iterations=1, **changes)
+    run = start(config, replace(ALONE, device=torch.device(config.device)))
+    row = fit(run)
+    assert row["train_loss"] > 0
+    written = write_captions(run.evaluated, run.task.val_loader, run.task._words, config, run.ranks)
+    assert sorted(written) == list(range(10))
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_a_step_and_captions_on_the_cpu(scenes, tmp_path, amp):
+    step_and_captions(scenes, tmp_path, amp=amp)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_step_and_captions_on_a_gpu(scenes, tmp_path, amp, ema):
+    step_and_captions(scenes, tmp_path, device="cuda:0", amp=amp, ema=ema)
