@@ -120,13 +120,25 @@ def overlays(pictures: Sequence[Overlay], columns: int = 4) -> bytes:
         for colour, boxes in (("lime", picture.truth.tolist()), ("red", found)):
             for x1, y1, x2, y2 in boxes:
                 for shift in (0, width):
-                    axis.plot(np.array([x1, x2, x2, x1, x1]) + shift, [y1, y1, y2, y2, y1], color=colour, linewidth=1.5)
+                    outline(axis, (x1 + shift, y1, x2 + shift, y2), color=colour, linewidth=1.5)
         axis.set_xlim(0, 2 * width)
         axis.set_ylim(height, 0)
         axis.set_title(picture.title, fontsize=8)
     for axis in axes:
         axis.set_axis_off()
     return to_png(figure)
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """Numbers of so many of ``count`` things, evenly from all; every one once where there are fewer than wanted."""
+    shown = min(count, wanted)
+    return [number * count // shown for number in range(shown)]
+
+
+def outline(axis: Any, box: Sequence[float], **style: Any) -> None:
+    """Draw the border of a box x1, y1, x2, y2."""
+    x1, y1, x2, y2 = box
+    axis.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], **style)
 
 
 def grid(rows: int, columns: int, width: float = 4, height: float = 2.6) -> tuple[Any, Any]:

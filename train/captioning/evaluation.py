@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from train.captioning.task import build, write_captions
 from train.captioning.vocabulary import Vocabulary
 from train.distributed import Ranks
 from train.evaluator import Evaluator, Report
-from train.figures import grid, to_png
+from train.figures import grid, spread, to_png
 from train.trained import open_task
 
 
@@ -26,6 +27,8 @@ from train.trained import open_task
 class Options(evaluator.Options):
     """Judge a captioner: BLEU, METEOR (with Java), ROUGE-L, CIDEr-D, as a table and JSON; captions as a picture."""
 
+    data: Path | None = None
+    """Folder in COCO's layout, with annotations/captions_*.json; what the checkpoint was trained on if not given."""
     beam: int | None = None
     """Width of the beam search; that of the training if not given."""
     pictures: int = 12
@@ -76,9 +79,8 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
         **asdict(scores),
         "captions": {str(captioned.paths[number]): text for number, text in sorted(written.items())},
     }
-    chosen = np.linspace(0, len(captioned), options.pictures, endpoint=False).astype(int).tolist()
     pictures = []
-    for number in chosen:
+    for number in spread(len(captioned), options.pictures):
         with Image.open(captioned.paths[number]) as image:
             pixels = np.asarray(image.convert("RGB"))
         pictures.append(Shown(pixels, written[number], captioned.sentences[number][0]))

@@ -13,7 +13,8 @@ class Detections:
     """What a detector found in one image."""
 
     boxes: np.ndarray
-    """N×4: x1, y1, x2, y2 in pixels."""
+    """N×4: x1, y1, x2, y2 in pixels. Whoever takes them says what x2 and y2 are: the borders behind the last pixels
+    (detectors, COCO), or these pixels themselves (VOC's metric)."""
     labels: np.ndarray
     """N integers, numbers of classes from 0."""
     scores: np.ndarray
@@ -25,7 +26,7 @@ class Objects:
     """What there is in one image."""
 
     boxes: np.ndarray
-    """M×4: x1, y1, x2, y2 in pixels."""
+    """M×4: x1, y1, x2, y2 in pixels, as in ``Detections``."""
     labels: np.ndarray
     """M integers, numbers of classes from 0."""
     difficult: np.ndarray
@@ -63,8 +64,7 @@ def together(found: Sequence[Detections], true: Sequence[Objects], classes: Sequ
             raise ValueError(f"image {image}: difficult of its objects is {there.difficult.dtype}; wanted is bool.")
         if not np.isfinite(here.scores).all():
             raise ValueError(f"image {image}: a score of its detections is not finite.")
-    if all(there.difficult.all() for there in true):
-        raise ValueError("there is no object that is not difficult; there is nothing to find.")
+    check_any_to_find([there.difficult for there in true])
     return Together(
         Detections(
             np.concatenate([one.boxes for one in found]).astype(np.float64),
@@ -79,6 +79,19 @@ def together(found: Sequence[Detections], true: Sequence[Objects], classes: Sequ
         ),
         np.repeat(np.arange(len(true)), [len(one.boxes) for one in true]),
     )
+
+
+def check_any_to_find(difficult: Sequence[np.ndarray]) -> None:
+    """Refuse images in which nothing is to be found.
+
+    Args:
+        difficult: M bool of each image.
+
+    Raises:
+        ValueError: they have no object that is not difficult.
+    """
+    if all(one.all() for one in difficult):
+        raise ValueError("there is no object that is not difficult; there is nothing to find.")
 
 
 def _check(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from train import evaluator
+from train.detection.boxes import check_any_to_find
 from train.detection.coco_metric import coco_ap
 from train.detection.config import DetectionConfig
 from train.detection.data import open_annotated, val_loader
@@ -17,6 +17,7 @@ from train.detection.task import build, detect, in_voc_pixels, objects_of
 from train.detection.voc_metric import voc2007_ap
 from train.distributed import Ranks
 from train.evaluator import Evaluator, Report
+from train.figures import spread
 from train.trained import open_task
 
 
@@ -24,10 +25,13 @@ from train.trained import open_task
 class Options(evaluator.Options):
     """Judge a detector: mAP of VOC 2007 and of COCO, by class, as a table and JSON; detections drawn on images."""
 
+    data: Path | None = None
+    """VOCdevkit with VOC2007 and VOC2012 (or one of them), or a folder in COCO's layout; what the checkpoint was
+    trained on if not given."""
     pictures: int = 12
     """Images that are drawn with what was found in them, evenly from all; 0 for none."""
     min_score: float = 0.5
-    """Of the detections that are drawn."""
+    """Of the detections that are drawn, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     """
     if options.pictures < 0:
         raise ValueError(f"--pictures {options.pictures} given; it must be at least 0.")
+    if not 0 <= options.min_score <= 1:
+        raise ValueError(f"--min-score {options.min_score:g} given; it must be 0 to 1.")
     trained = open_task(
         options, ranks, DetectionConfig, "detector", lambda config, classes: build(config, len(classes))
     )
@@ -56,7 +62,10 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
             f"--data has the classes {', '.join(annotated.classes)}, {trained.path} {', '.join(classes)}; give the "
             "data that it was trained for."
         )
+    check_any_to_find(annotated.difficult)
     found = detect(trained.model, val_loader(config, annotated, ranks), annotated, ranks, config.amp)
+    if not ranks.is_first:  # one judges and draws
+        return Found({}, [])
     voc = voc2007_ap(*in_voc_pixels(found, annotated), annotated.classes)
     coco = coco_ap(found, objects_of(annotated), annotated.classes)
     results = {
@@ -72,9 +81,8 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
             name: {"ap07": _number(voc.of_class[name]), "coco": _number(coco.of_class[name])} for name in voc.of_class
         },
     }
-    chosen = np.linspace(0, len(annotated), options.pictures, endpoint=False).astype(int).tolist()
-    pictures = [Drawn.of(annotated, number, found[number], options.min_score) for number in chosen]
-    return Found(results, pictures if ranks.is_first else [])
+    chosen = spread(len(annotated), options.pictures)
+    return Found(results, [Drawn.of(annotated, number, found[number], options.min_score) for number in chosen])
 
 
 def _number(value: float) -> float | None:

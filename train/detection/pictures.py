@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipelines.annotations import Annotated
 from train.detection.boxes import Detections
-from train.figures import grid, to_png
+from train.figures import grid, outline, to_png
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ def drawn_objects(pictures: Sequence[Drawn], columns: int = 4) -> bytes:
     figure, axes = grid(-(-len(pictures) // columns), columns, height=3.2)
     for axis, picture in zip(axes, pictures, strict=False):
         axis.imshow(picture.image)
-        for x1, y1, x2, y2 in picture.truth.tolist():
-            axis.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], color="lime", linewidth=1, linestyle="--")
-        for (x1, y1, x2, y2), text in picture.found:
-            axis.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], color="red", linewidth=1.5)
-            axis.text(x1, y1, text, fontsize=6, color="white", backgroundcolor="red", verticalalignment="bottom")
+        for box in picture.truth.tolist():
+            outline(axis, box, color="lime", linewidth=1, linestyle="--")
+        for box, text in picture.found:
+            outline(axis, box, color="red", linewidth=1.5)
+            axis.text(*box[:2], text, fontsize=6, color="white", backgroundcolor="red", verticalalignment="bottom")
         axis.set_xlim(0, picture.image.shape[1])
         axis.set_ylim(picture.image.shape[0], 0)
     for axis in axes:
