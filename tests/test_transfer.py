@@ -1,8 +1,10 @@
 """Fine-tuning by the one loop: detectors and a captioner, resumed to the bit, from backbones, judged, refused."""
 
 import json
+import re
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from train.detection.boxes import Detections
 from train.detection.data import open_annotated, val_loader
 from train.detection.task import detect, in_voc_pixels, objects_of
 from train.detection.voc_metric import voc2007_ap
+from train.distributed import Ranks
 from train.loop import fit
 from train.recipes import EMBEDDED, RECIPES
 from train.run import start
@@ -183,22 +186,24 @@ def test_the_commands_print_a_table_and_write_json_and_a_picture(
         assert min(picture.size) > 200
 
 
-@pytest.mark.parametrize("name", ["voc-ssd300", "coco-nic"])
+@pytest.mark.parametrize("name", KINDS)
 def test_two_processes_train_and_judge_together(scenes, trained, tmp_path, name):
     given = [f"--{key.replace('_', '-')}" for key in ("data", "output_dir")]
-    small = {"voc-ssd300": ["--size", 64], "coco-nic": ["--size", 48, "--resize", 50, "--hidden", 32, "--min-count", 1]}
+    small = {
+        "voc-ssd300": ["--size", 64],
+        "voc-faster-rcnn": ["--short-side", 64, "--long-side", 100, "--proposals", 20, 10, "--regions", 8],
+        "coco-nic": ["--size", 48, "--resize", 50, "--hidden", 32, "--min-count", 1],
+    }
     options = [name, "--embedded", given[0], scenes[KINDS[name]], given[1], tmp_path / "run", "--device", "cpu"]
     options += [*small[name], "--epochs", 1, "--warmup-epochs", 0, "--batch-size", 8]
     done = command("train", *options, processes=2)
     assert done.returncode == 0, done.stderr
-    kind = "captioning" if name == "coco-nic" else "detection"
     module = captioning if name == "coco-nic" else detection
     alone = module.evaluate(module.Options(tmp_path / "run", device="cpu", pictures=0), ALONE).results
     history = Checkpoint.load(tmp_path / "run").history[-1]
     assert history["val_bleu4" if name == "coco-nic" else "val_map07"] == pytest.approx(
         alone["bleu4" if name == "coco-nic" else "map07"], abs=0.2
     )
-    assert kind in ("captioning", "detection")
 
 
 def test_the_papers_recipes():
@@ -212,6 +217,10 @@ def test_the_papers_recipes():
         600,
         1000,
     )
+    assert (faster.weight_decay, faster.regions, faster.proposals) == (1e-4, 256, (2000, 300))
+    assert (faster.freeze_norm, faster.momentum, faster.nesterov) == (True, 0.9, False)
+    assert (ssd.weight_decay, ssd.momentum, ssd.nesterov, ssd.freeze_norm) == (5e-4, 0.9, False, False)
+    assert (nic.dropout, nic.weight_decay) == (0.1, 0)
     assert (nic.model, nic.batch_size, nic.lr, nic.epochs, nic.beam, nic.hidden) == (
         "resnet50",
         20,
@@ -221,6 +230,12 @@ def test_the_papers_recipes():
         512,
     )
     assert (nic.optimizer, nic.fine_tune, nic.size, nic.resize) == ("adam", False, 224, 256)
+
+
+def test_small_recipes_keep_their_own_values():
+    ssd, faster, nic = (EMBEDDED[name]() for name in KINDS)
+    assert ssd.weight_decay == faster.weight_decay == 5e-4
+    assert (faster.regions, faster.freeze_norm, nic.dropout) == (24, False, 0)
 
 
 def test_embedded_is_the_recipes_small_version():
@@ -242,6 +257,12 @@ def test_embedded_goes_with_recipes_that_have_a_small_version(arguments):
     [
         ("voc-ssd300", {"detector": "yolo"}, "--detector 'yolo' given; allowed are ssd and faster-rcnn"),
         ("voc-ssd300", {"size": 0}, "--size 0 given; it must be above 0"),
+        ("voc-ssd300", {"size": 16}, "--size 16 given; it must be at least 17, else the maps are too few for default"),
+        ("voc-ssd300", {"std": (0, 1, 1)}, "--std 0 given; it must be above 0"),
+        ("coco-nic", {"std": (1, 1, -1)}, "--std -1 given; it must be above 0"),
+        ("voc-ssd300", {"compile": True}, "--compile given; it is for classifiers only, so leave it out"),
+        ("coco-nic", {"compile": True}, "--compile given; it is for classifiers only, so leave it out"),
+        ("coco-nic", {"max_length": 0}, "--max-length 0 given; it must be above 0"),
         ("voc-ssd300", {"flip": 2}, "--flip 2 given; it must be 0 to 1, a chance"),
         ("voc-faster-rcnn", {"proposals": (0, 3)}, "--proposals 0 given; it must be above 0"),
         ("voc-faster-rcnn", {"regions": 0}, "--regions 0 given; it must be above 0"),
@@ -293,6 +314,7 @@ def test_evaluators_refuse_checkpoints_of_other_tasks(call, trained, classifier)
         ("captioning", trained["voc-ssd300"], "no captioner, it was trained by the recipe 'voc-ssd300'"),
         ("robustness", trained["voc-ssd300"], "no classifier, it was trained by the recipe 'voc-ssd300'"),
         ("eval", trained["voc-ssd300"], "no classifier, it was trained by the recipe 'voc-ssd300'"),
+        ("all", trained["voc-ssd300"], "no classifier, it was trained by the recipe 'voc-ssd300'"),
     ):
         with pytest.raises(SystemExit, match=f"error: .*{message}"):
             call(evaluation.main, name, checkpoint, "--device", "cpu")
@@ -305,6 +327,84 @@ def test_other_classes_are_refused(call, trained, tmp_path):
         SystemExit, match=r"error: --data has the classes aeroplane, .*; give the data that it was trained"
     ):
         call(evaluation.main, "detection", trained["voc-ssd300"], "--data", tmp_path, "--device", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("voc-ssd300", "classes dog, cat there, eight, five, .* in the training data; give data that belong together"),
+        (
+            "coco-nic",
+            r"the training captions give \d+ words, the checkpoint has 2 or others; give the data that it was",
+        ),
+    ],
+)
+def test_a_checkpoint_of_other_classes_is_no_continuation(scenes, tmp_path, name, message):
+    task = start(quickly(name, scenes[KINDS[name]], tmp_path), ALONE).task
+    task.check_classes(list(task.classes))
+    with pytest.raises(ValueError, match=message):
+        task.check_classes(["dog", "cat"])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("voc-ssd300", ["--pictures", -1], "--pictures -1 given; it must be at least 0"),
+        ("voc-ssd300", ["--min-score", 1.5], "--min-score 1.5 given; it must be 0 to 1"),
+        ("voc-ssd300", ["--min-score", "nan"], "--min-score nan given; it must be 0 to 1"),
+        ("coco-nic", ["--pictures", -1], "--pictures -1 given; it must be at least 0"),
+        ("coco-nic", ["--beam", 0], "--beam 0 given; it must be above 0"),
+    ],
+)
+def test_wrong_options_of_an_evaluation_are_refused(call, trained, name, arguments, message):
+    kind = "captioning" if name == "coco-nic" else "detection"
+    with pytest.raises(SystemExit, match=f"error: {message}"):
+        call(evaluation.main, kind, trained[name], "--device", "cpu", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("detection", "VOCdevkit with VOC2007"), ("captioning", r"annotations/captions_\*\.json")],
+)
+def test_help_names_the_data_of_the_task(call, capsys, name, words):
+    with pytest.raises(SystemExit):
+        call(evaluation.main, name, "--help")
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert re.search(words, said)
+    assert "one folder for each class" not in said
+
+
+def test_a_validation_set_with_nothing_to_find_is_refused_before_training(tmp_path):
+    year = write_voc(tmp_path / "VOC2007", "trainval", {"000005": [("dog", 1, 1, 60, 40, 0)]})
+    write_voc(year, "test", {"000001": [("dog", 8, 9, 30, 31, 1)]})
+    message = "there is no object that is not difficult; there is nothing to find"
+    with pytest.raises(ValueError, match=message):
+        start(quickly("voc-ssd300", tmp_path, tmp_path / "run"), ALONE)
+
+
+def test_a_picture_is_drawn_once_also_where_more_are_wanted(trained, monkeypatch):
+    monkeypatch.setattr(captioning, "caption_scores", partial(caption_scores, with_meteor=False))
+    for module, name in ((detection, "voc-ssd300"), (captioning, "coco-nic")):
+        options = module.Options(trained[name], device="cpu", pictures=25)
+        assert len(module.evaluate(options, ALONE).pictures) == 10
+        second = module.evaluate(replace(options, pictures=2), Second(1, 2, ALONE.device))
+        assert (second.results, second.pictures) == ({}, [])
+
+
+class Second(Ranks):
+    """One of two processes, without the other."""
+
+    shard = (0, 1)
+
+    def gather(self, value):
+        return [value]
+
+
+def test_only_detectors_with_images_of_one_size_say_so(scenes, tmp_path):
+    fixed = {
+        name: start(quickly(name, scenes[KINDS[name]], tmp_path / name), ALONE).task.fixed_shapes for name in KINDS
+    }
+    assert fixed == {"voc-ssd300": True, "voc-faster-rcnn": False, "coco-nic": True}
 
 
 def test_another_vocabulary_is_no_continuation(trained, scenes, classifier):

@@ -51,7 +51,11 @@ class CaptioningConfig(RunConfig):
         super().__post_init__()
         for name in ("size", "resize", "hidden", "min_count", "beam", "max_length"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+        for levels in self.std:
+            check("std", levels, levels > 0, "above 0")
         check("flip", self.flip, 0 <= self.flip <= 1, "0 to 1, a chance")
         check("dropout", self.dropout, 0 <= self.dropout < 1, "at least 0 and below 1")
+        if self.compile:
+            raise ValueError("--compile given; it is for classifiers only, so leave it out.")
         if self.resize < self.size:
             raise ValueError(f"--resize {self.resize} is smaller than --size {self.size}; give at least that much.")

@@ -29,9 +29,9 @@ class DetectionConfig(RunConfig):
     """Weights of the ResNet: a classifier's checkpoint or run folder of this trainer, or a file of torchvision's;
     random ones if not given."""
     freeze_norm: bool = False
-    """Keep the ResNet's batch norm as its weights have it."""
+    """Keep the ResNet's batch norm as its weights have it; Faster R-CNN: its first layers, too."""
     size: int = 300
-    """SSD: side of the images, pixels."""
+    """SSD: side of the images, pixels, at least 17."""
     short_side: int = 600
     """Faster R-CNN: shorter side of the images, pixels."""
     long_side: int = 1000
@@ -58,5 +58,11 @@ class DetectionConfig(RunConfig):
             check("proposals", value, value > 0, "above 0")
         for name in ("size", "short_side", "long_side", "regions"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+        if self.detector == "ssd":
+            check("size", self.size, self.size >= 17, "at least 17, else the maps are too few for default boxes")
         for name in ("distort", "zoom_out", "flip"):
             check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "0 to 1, a chance")
+        for levels in self.std:
+            check("std", levels, levels > 0, "above 0")
+        if self.compile:
+            raise ValueError("--compile given; it is for classifiers only, so leave it out.")

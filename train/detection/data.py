@@ -22,9 +22,9 @@ def open_annotated(data: Path | None, split: Literal["train", "val"]) -> Annotat
         ValueError: it has none of the known layouts, or an entry is wrong; it is named.
     """
     folder = scenes_voc() if data is None else data
-    for known in (voc, coco):
-        if (known.is_voc if known is voc else known.is_coco)(folder):
-            return known.read(folder, split)
+    for is_own, read in ((voc.is_voc, voc.read), (coco.is_coco, coco.read)):
+        if is_own(folder):
+            return read(folder, split)
     raise FileNotFoundError(
         f"--data {folder}: neither VOC's layout (VOC2007/ImageSets/Main, …) nor COCO's (annotations/instances_*.json)."
     )

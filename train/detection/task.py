@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import dali_cutmix as dc
 from pipelines.annotations import Annotated
-from train.detection.boxes import Detections, Objects
+from train.detection.boxes import Detections, Objects, check_any_to_find
 from train.detection.config import DetectionConfig
 from train.detection.data import open_annotated, train_loader, val_loader
 from train.detection.faster_rcnn import faster_rcnn
@@ -43,9 +43,11 @@ class Detection:
             )
         self._config, self._ranks = config, ranks
         self.origin = RANDOM
+        self.fixed_shapes = config.detector == "ssd"  # the other one's batches are as large as their largest image
         training, self._judged_by = (open_annotated(config.data, split) for split in ("train", "val"))
         self.classes = training.classes
         self.check_classes(list(self._judged_by.classes))
+        check_any_to_find(self._judged_by.difficult)  # else it is told at the first validation, after hours
         self.loader = train_loader(config, training, ranks, folder)
         self.val_loader = val_loader(config, self._judged_by, ranks)
 
@@ -64,9 +66,11 @@ class Detection:
     def loss(self, forward: Callable[..., Any], batch: list[Tensor]) -> Tensor:
         """The sum of the detector's own losses."""
         images, boxes, labels, *sizes = batch
+        # Padding is at the end: one wait for the device tells where, masks would be two for each image
+        counts = (labels >= 0).sum(dim=1).tolist()
         targets = [
-            {"boxes": mine[known >= 0], "labels": known[known >= 0] + 1}
-            for mine, known in zip(boxes, labels, strict=True)
+            {"boxes": mine[:count], "labels": known[:count] + 1}
+            for mine, known, count in zip(boxes, labels, counts, strict=True)
         ]
         losses = forward(unpadded(images, *sizes), targets)
         return torch.stack([loss.float() for loss in losses.values()]).sum()
@@ -96,7 +100,7 @@ class Detection:
 def build(config: DetectionConfig, num_classes: int) -> nn.Module:
     """The detector with random weights."""
     if config.detector == "ssd":
-        return ssd(config.model, num_classes, config.size)
+        return ssd(config.model, num_classes, config.size, config.freeze_norm)
     return faster_rcnn(
         config.model, num_classes, config.short_side, config.freeze_norm, config.proposals, config.regions
     )
@@ -119,7 +123,7 @@ def unpadded(images: Tensor, sizes: Tensor | None = None) -> list[Tensor]:
 def detect(
     model: nn.Module, loader: dc.Loader, annotated: Annotated, ranks: Ranks, amp: bool = False
 ) -> list[Detections]:
-    """What a detector finds in every image, over all processes, in pixels of the files.
+    """What a detector finds in every image, over all processes, in pixels of the files; x2 and y2 are borders.
 
     Args:
         loader: of ``annotated``, see `train.detection.data.val_loader`.
@@ -142,12 +146,17 @@ def detect(
 
 
 def objects_of(annotated: Annotated) -> list[Objects]:
-    """What there is to find in each image."""
+    """What there is to find in each image; x2 and y2 are borders, not last pixels."""
     return [Objects(*one) for one in zip(annotated.boxes, annotated.labels, annotated.difficult, strict=True)]
 
 
 def in_voc_pixels(found: list[Detections], annotated: Annotated) -> tuple[list[Detections], list[Objects]]:
-    """Found and true boxes with their last pixels in place of the borders behind them, as VOC's metric counts."""
+    """Found and true boxes with their last pixels in place of the borders behind them, as VOC's metric counts.
+
+    Args:
+        found: in every image; x2 and y2 are borders, not last pixels, as ``detect`` gives them.
+        annotated: what is there, likewise.
+    """
     detections = [Detections(_inclusive(one.boxes), one.labels, one.scores) for one in found]
     return detections, [Objects(_inclusive(one.boxes), one.labels, one.difficult) for one in objects_of(annotated)]
 
