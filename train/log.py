@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from dali_cutmix.files import write_atomically
+from train.rows import to_csv
 
 Row = dict[str, float]
 
@@ -72,11 +71,7 @@ class Log:
     def table(self, rows: list[Row]) -> None:
         """Replace metrics.csv."""
         if self._events:
-            text = io.StringIO(newline="")
-            writer = csv.DictWriter(text, self._columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-            write_atomically(self._path, text.getvalue().encode())
+            write_atomically(self._path, to_csv(self._columns, rows))
 
     def close(self) -> None:
         """Write out what is buffered."""
