@@ -31,6 +31,7 @@ class Classification:
 
     metrics: tuple[str, ...] = ("val_loss", "val_top1", "val_top5")
     best = "val_top1"
+    fixed_shapes = True
 
     def __init__(self, config: Config, ranks: Ranks, folder: Path) -> None:
         self._config, self._ranks = config, ranks

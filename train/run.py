@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import dali_cutmix as dc
 from train.checkpoint import Checkpoint, find
+from train.continuation import check_continues, check_end
 from train.distributed import Ranks
 from train.ema import Ema
 from train.log import Row
@@ -21,10 +22,6 @@ from train.run_config import RunConfig
 from train.schedule import Schedule
 from train.task import Task
 from train.tasks import make_task
-
-FREE = {"epochs", "iterations", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
-FREE |= {"val_every", "on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile"}
-"""Options that may differ between a checkpoint and its continuation; whatever else differs is refused."""
 
 
 @dataclass
@@ -123,42 +120,6 @@ class Run:
         self.step, self.history, self.task.origin = saved.step, saved.history, saved.origin
 
 
-def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
-    """Refuse to continue ``saved`` as something else than it was.
-
-    Raises:
-        ValueError: options, number of processes or classes differ.
-    """
-    here, there = run.config.to_dict(), type(run.config).from_dict(saved.config).to_dict()
-    pairs = {f"--{name.replace('_', '-')}": (there[name], here[name]) for name in here if name not in FREE}
-    if bool(here["iterations"]) != bool(there["iterations"]):  # milestones would mean something else
-        pairs["--iterations"] = (there["iterations"], here["iterations"])
-    pairs["number of processes"] = (len(saved.ranks), run.ranks.world_size)
-    different = [f"{name}: {old} saved, {new} given" for name, (old, new) in pairs.items() if old != new]
-    if different:
-        raise ValueError(
-            f"{path} cannot be continued with other settings ({'; '.join(different)}); give those that were saved, "
-            "or start a new run without --resume."
-        )
-    run.task.check_classes(saved.classes)
-
-
-def check_end(path: Path, saved: Checkpoint, run: Run) -> None:
-    """Refuse an end that lies before where ``saved`` stands, or there within an epoch, which then had no validation.
-
-    Raises:
-        ValueError: it does.
-    """
-    epochs = -(-saved.step // len(run.loader))
-    in_epoch = not saved.history or saved.history[-1]["epoch"] < epochs
-    if saved.step > run.total or (saved.step == run.total and in_epoch):
-        end = f"--iterations {run.config.iterations}" if run.config.iterations else f"--epochs {run.config.epochs}"
-        raise ValueError(
-            f"{path} stands at step {saved.step}{' within an epoch' if in_epoch else ''}, and {end} given, {run.total} "
-            "steps in all; give more."
-        )
-
-
 def start(config: RunConfig, ranks: Ranks) -> Run:
     """Set everything up, continue from ``config.resume`` if given, and make the run's folder.
 
@@ -170,7 +131,7 @@ def start(config: RunConfig, ranks: Ranks) -> Run:
     task = make_task(config, ranks, folder)
 
     # Where images are all of one size, the search for the best kernels pays; else each new size would begin another.
-    torch.backends.cudnn.benchmark = getattr(task, "fixed_shapes", True)
+    torch.backends.cudnn.benchmark = task.fixed_shapes
     if config.cpu_threads:
         torch.set_num_threads(config.cpu_threads)
     torch.manual_seed(config.seed)

@@ -12,10 +12,7 @@ from train.log import Row
 
 
 class Task(Protocol):
-    """One task of this process, made from a configuration.
-
-    One whose batches differ in their images' size has the attribute ``fixed_shapes``, False, too.
-    """
+    """One task of this process, made from a configuration."""
 
     loader: dc.Loader
     """Training batches."""
@@ -27,6 +24,8 @@ class Task(Protocol):
     """What the model's outputs mean, in their order; for checkpoints."""
     metrics: tuple[str, ...]
     """Names of what `evaluate` measures, columns of metrics.csv."""
+    fixed_shapes: bool
+    """Whether all training images have one size."""
     best: str
     """The metric, percent, by which the best epoch is chosen."""
 

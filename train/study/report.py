@@ -12,11 +12,11 @@ from typing import Any
 import jinja2
 
 from dali_cutmix.files import write_atomically
+from train.continuation import FREE as MAY_DIFFER
 from train.distributed import resolve_device
 from train.figures import curves, learning_curves
 from train.machine import machine, versions
 from train.recipes import RECIPES
-from train.run import FREE as MAY_DIFFER
 from train.study import published, tables
 from train.study.options import FREE
 from train.study.plan import Plan
