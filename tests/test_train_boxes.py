@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from train_fixtures import ALONE
 
 from train import classification
-from train.boxes import boxes_in_crop, read_annotated, turned
+from train.boxes import boxes_in_crop, read_boxed, turned
 from train.data import listed
 from train.recipes import digits
 
@@ -30,7 +30,7 @@ def root(tmp_path):
 
 
 def test_a_csv_beside_the_folder_is_found(root):
-    found = read_annotated(root / "val", None)
+    found = read_boxed(root / "val", None)
     assert found.classes == ("bright", "faint", "middle", "pale")
     assert len(found.paths) == len(found.labels) == len(found.boxes) == 8
     for path, label, (box,) in zip(found.paths, found.labels, found.boxes, strict=True):
@@ -43,17 +43,17 @@ def test_a_csv_beside_the_folder_is_found(root):
 def test_several_boxes_of_an_image_are_all_kept(root):
     with (root / "boxes.csv").open("a") as file:
         file.write("val/pale/0.png,1,2,3,4\n")
-    found = read_annotated(root / "val", root / "boxes.csv")
+    found = read_boxed(root / "val", root / "boxes.csv")
     assert found.boxes[found.paths.index(root / "val/pale/0.png")].shape == (2, 4)
     assert sum(map(len, found.boxes)) == 9
 
 
 def test_paths_may_be_below_the_folder_itself_and_the_csv_anywhere(root, tmp_path):
-    expected = read_annotated(root / "val", None)
+    expected = read_boxed(root / "val", None)
     text = (root / "boxes.csv").read_text().replace("val/", "")
     elsewhere = tmp_path / "elsewhere.csv"
     elsewhere.write_text("\n".join(line for line in text.splitlines() if not line.startswith("train")))
-    found = read_annotated(root / "val", elsewhere)
+    found = read_boxed(root / "val", elsewhere)
     assert all(map(np.array_equal, found.boxes, expected.boxes))
 
 
@@ -61,11 +61,11 @@ def test_a_link_to_a_class_folder_does_not_matter(root, tmp_path):
     (tmp_path / "linked").mkdir()
     for name in ("faint", "pale"):
         (tmp_path / "linked" / name).symlink_to(root / "val" / name)
-    assert len(read_annotated(tmp_path / "linked", root / "boxes.csv").boxes) == 4
+    assert len(read_boxed(tmp_path / "linked", root / "boxes.csv").boxes) == 4
 
 
 def test_xml_as_imagenet_has_it(root, tmp_path):
-    """The objects of the image's class, as they stand; all where none has its name."""
+    """The objects of the image's class, all where none has its name; counted as VOC's, from 1, both corners inside."""
     for path in (root / "val").rglob("*.png"):
         path.rename(path.with_name(f"{path.parent.name}_{path.name}"))
     for path in (root / "val").rglob("*.png"):
@@ -73,14 +73,14 @@ def test_xml_as_imagenet_has_it(root, tmp_path):
         folder = tmp_path / "xml" / path.parent.name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{path.stem}.xml").write_text(XML.format(name=name))
-    found = read_annotated(root / "val", tmp_path / "xml")
+    found = read_boxed(root / "val", tmp_path / "xml")
     for path, boxes in zip(found.paths, found.boxes, strict=True):
-        expected = [[1, 2, 30, 40], [0, 0, 9, 9], [5, 6, 70, 50]]
+        expected = [[0, 1, 30, 40], [-1, -1, 9, 9], [4, 5, 70, 50]]
         assert boxes.tolist() == (expected if path.parent.name == "pale" else expected[::2])
 
 
 def test_cub_has_its_own(tmp_path):
-    found = read_annotated(make_cub(tmp_path), None)
+    found = read_boxed(make_cub(tmp_path), None)
     assert len(found.paths) == 9
     assert found.classes[0] == "001.Bright_bird"
 
@@ -101,18 +101,18 @@ def test_cub_has_its_own(tmp_path):
 def test_a_csv_that_does_not_fit_is_named(root, old, new, message):
     edit(root / "boxes.csv", old, new)
     with pytest.raises(ValueError, match=message):
-        read_annotated(root / "val", None)
+        read_boxed(root / "val", None)
 
 
 def test_missing_boxes_are_named(root, tmp_path):
     with pytest.raises(FileNotFoundError, match="--boxes gone: no such file or folder"):
-        read_annotated(root / "val", Path("gone"))
+        read_boxed(root / "val", Path("gone"))
     (root / "boxes.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"val: no boxes.csv in it or beside it; give --boxes, a CSV file"):
-        read_annotated(root / "val", None)
+        read_boxed(root / "val", None)
     (tmp_path / "xml").mkdir()
     with pytest.raises(ValueError, match=r"bright/0.png: no box for this image in .*xml"):
-        read_annotated(root / "val", tmp_path / "xml")
+        read_boxed(root / "val", tmp_path / "xml")
 
 
 @pytest.mark.parametrize("text", ["<annotation>", "<a><object><bndbox><xmin>1</xmin></bndbox></object></a>"])
@@ -120,16 +120,32 @@ def test_xml_that_is_no_annotation_is_named(root, tmp_path, text):
     (tmp_path / "xml").mkdir()
     (tmp_path / "xml" / "0.xml").write_text(text)
     with pytest.raises(ValueError, match=r"0.xml: not an annotation with bndbox of xmin"):
-        read_annotated(root / "val", tmp_path / "xml")
+        read_boxed(root / "val", tmp_path / "xml")
 
 
 @pytest.mark.parametrize(
-    "box", [(5, 5, 5, 9), (9, 5, 5, 9), (-1, 0, 5, 5), (0, 0, 61, 5), (0, 0, 5, 41), (0, 0, np.nan, 5)]
+    ("box", "why"),
+    [
+        ((5, 5, 5, 9), "5, 5, 5, 9, has no area"),
+        ((9, 5, 5, 9), "9, 5, 5, 9, has no area"),
+        ((0, 0, np.nan, 5), "0, 0, nan, 5, has no area"),
+        ((-1.5, 0, 5, 5), "-1.5, 0, 5, 5, reaches out of the image, which has 60×40 pixels"),
+        ((0, 0, 61.5, 5), "0, 0, 61.5, 5, reaches out of the image, which has 60×40 pixels"),
+        ((0, 0, 5, 41.5), "0, 0, 5, 41.5, reaches out of the image, which has 60×40 pixels"),
+    ],
 )
-def test_a_box_that_is_none_is_named_with_its_image(tmp_path, box):
+def test_a_box_that_is_none_is_named_with_its_image(tmp_path, box, why):
     save(Image.new("RGB", (60, 40)), tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"a.png: its box .* is empty or reaches out of the image, which has 60×40"):
+    with pytest.raises(ValueError, match=f"a.png: its box, {why}"):
         boxes_in_crop(tmp_path / "a.png", np.array([[0.0, 0, 60, 40], box]), digits())
+
+
+def test_a_box_that_reaches_out_by_a_pixel_is_cut_off_as_in_annotations(tmp_path):
+    save(Image.new("RGB", (60, 40)), tmp_path / "a.png")
+    given, whole = np.array([[-1.0, -0.5, 61, 40.25], [0, 0, 60, 40]])
+    found = boxes_in_crop(tmp_path / "a.png", np.stack([given, whole]), digits())
+    assert found.dtype == np.float64
+    assert found[0].tolist() == found[1].tolist()
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path):

@@ -172,9 +172,6 @@ def other_model(data, tmp_path_factory):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (("--sigma", "1"), "--sigma 1 given; it must be above 0 and below 1"),
-        (("--thresholds", "0"), "--thresholds 0 given; it must be at least 1"),
-        (("--pictures", "-1"), "--pictures -1 given; it must be at least 0"),
         (("--boxes", "gone.csv"), "--boxes gone.csv: no such file or folder"),
         (("--data", "/nowhere"), "/nowhere: no such folder"),
         (("--data", "{colours}", "--boxes", "{colours}/boxes.csv"), "colours has 3 classes, the model 4"),
@@ -190,6 +187,23 @@ def test_what_is_refused(call, trained, data, tmp_path, changes, message):
         call(trained, "--data", data, "--device", "cpu", *given)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("--sigma", "1"), "--sigma 1 given; it must be above 0 and below 1"),
+        (("--thresholds", "0"), "--thresholds 0 given; it must be at least 1"),
+        (("--pictures", "-1"), "--pictures -1 given; it must be at least 0"),
+        (("--batch-size", "0"), "--batch-size 0 given; it must be above 0"),
+        (("--num-threads", "0"), "--num-threads 0 given; it must be above 0"),
+    ],
+)
+def test_wrong_options_are_told(call, changes, message, capsys):
+    with pytest.raises(SystemExit) as done:
+        call("any.pt", *changes)
+    assert done.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
 def test_boxes_that_miss_an_image_or_reach_out_of_it_are_named(call, trained, tmp_path):
     data = make_boxed(tmp_path / "set")
     edit(data / "boxes.csv", "val/pale/3.png", "train/pale/3.png")
@@ -198,7 +212,7 @@ def test_boxes_that_miss_an_image_or_reach_out_of_it_are_named(call, trained, tm
     data = make_boxed(tmp_path / "again")
     save(Image.new("L", (20, 20)), data / "val" / "pale" / "3.png")
     with pytest.raises(
-        SystemExit, match=r"val/pale/3.png: its box .* reaches out of the image, which has 20×20 pixels"
+        SystemExit, match=r"pale/3.png: its box, 15, 24, 57, 52, reaches out of the image, which has 20×20 pixels"
     ):
         call(trained, "--data", data, "--device", "cpu")
 

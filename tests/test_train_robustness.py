@@ -126,9 +126,6 @@ def test_the_command_prints_a_table_and_writes_json_csv_and_a_picture(call, trai
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (("--epsilons", "0"), r"--epsilons \(0\.0,\) given; they are levels above 0, 255 at most"),
-        (("--steps", "1"), "--steps 1 given; it must be at least 2"),
-        (("--lambdas", "0"), "--lambdas 0 given; it must be at least 2"),
         (("--data", "/nowhere"), "/nowhere: no such folder"),
         (("--data", "{other}"), "class 2 is 'white', in the model it is 'red'"),
     ],
@@ -139,3 +136,18 @@ def test_what_is_refused(call, trained, data, tmp_path, changes, message):
     given = [word.format(other=tmp_path / "other") for word in changes]
     with pytest.raises(SystemExit, match=f"error: .*{message}"):
         call(trained, "--data", data, "--device", "cpu", *given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("--epsilons", "0"), "--epsilons (0.0,) given; they are levels above 0, 255 at most"),
+        (("--steps", "1"), "--steps 1 given; it must be at least 2"),
+        (("--lambdas", "0"), "--lambdas 0 given; it must be at least 2"),
+    ],
+)
+def test_wrong_options_are_told(call, changes, message, capsys):
+    with pytest.raises(SystemExit) as done:
+        call("any.pt", *changes)
+    assert done.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from train.distributed import Ranks
 from train.loop import fit
 from train.out_of_distribution import detection
 from train.run import start
-from train.uncertainty import Options, evaluate
+from train.uncertainty import Options, evaluate, list_sets
 
 
 @pytest.fixture(scope="module")
@@ -143,12 +144,8 @@ def test_two_processes_find_what_one_does(trained, data, other, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (("--ood", "lsun"), "--ood lsun given; wanted is NAME=DIR"),
         (("--ood", "a=/nowhere"), "/nowhere: no such folder; wanted is one with images"),
         (("--ood", "a={empty}"), "empty: no image in it"),
-        (("--ood", "uniform={other}"), "another set has the name 'uniform'"),
-        (("--ood", "a={other}", "a={other}"), "another set has the name 'a'"),
-        (("--noise-images", "-1"), "--noise-images -1 given; it must be at least 0"),
         (("--noise-images", "0"), "there is nothing to tell apart"),
         (("--data", "{other}"), "deep: no image in this class folder|has . classes, the model 3"),
     ],
@@ -158,6 +155,29 @@ def test_what_is_refused(call, trained, data, other, tmp_path, changes, message)
     places = {"other": other, "empty": tmp_path / "empty"}
     with pytest.raises(SystemExit, match=f"error: .*({message})"):
         call(trained, "--data", data, "--device", "cpu", *(word.format(**places) for word in changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("--ood", "lsun"), "--ood lsun given; wanted is NAME=DIR"),
+        (("--ood", "uniform=x"), "another set has the name 'uniform'"),
+        (("--ood", "a=x", "a=y"), "another set has the name 'a'"),
+        (("--noise-images", "-1"), "--noise-images -1 given; it must be at least 0"),
+    ],
+)
+def test_wrong_options_are_told(call, changes, message, capsys):
+    with pytest.raises(SystemExit) as done:
+        call("any.pt", *changes)
+    assert done.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_a_set_smaller_than_the_number_of_processes_is_refused(trained, other):
+    many = Ranks(rank=0, world_size=14, device=torch.device("cpu"))
+    with pytest.raises(ValueError, match=f"{other}: 13 images for 14 processes; start fewer"):
+        list_sets(options(trained, ood=(f"other={other}",)), many)
+    assert len(list_sets(options(trained, ood=(f"other={other}",)), replace(many, world_size=13))["other"]) == 13
 
 
 def test_another_architecture_or_other_classes_are_refused(call, trained, data, other, tmp_path):

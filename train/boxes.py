@@ -14,13 +14,14 @@ from PIL import ExifTags, Image
 
 from dali_cutmix.folder import scan_folder
 from pipelines import cub
+from pipelines.annotations import Entry, Object, annotate
 from train.config import Config
 
 COLUMNS = ("path", "x1", "y1", "x2", "y2")
 
 
 @dataclass(frozen=True)
-class Annotated:
+class Boxed:
     """Images with their labels and boxes."""
 
     name: str
@@ -32,13 +33,15 @@ class Annotated:
     """For each image n×4 float64: x1, y1, x2, y2 in pixels of the file, the last two exclusive."""
 
 
-def read_annotated(data: Path, boxes: Path | None) -> Annotated:
+def read_boxed(data: Path, boxes: Path | None) -> Boxed:
     """All images of a folder of classes, or the test images of CUB-200-2011, with their boxes.
 
     Args:
         boxes: a CSV file with the columns ``path`` (below the file's folder or ``data``), ``x1``, ``y1``, ``x2``,
             ``y2``, a row for each box, others are ignored; or a folder with an XML file for each image, in ImageNet's
-            form. If not given, ``boxes.csv`` in ``data`` or beside it.
+            form, which is VOC's: corners count from 1 and both belong to the object, so a box becomes xmin - 1,
+            ymin - 1, xmax, ymax, as in `pipelines.voc`. ImageNet's own rule for overlaps counts so, too; a file that
+            counts from 0 is off by a pixel at most. If not given, ``boxes.csv`` in ``data`` or beside it.
 
     Raises:
         FileNotFoundError: there are no such images or boxes.
@@ -49,7 +52,7 @@ def read_annotated(data: Path, boxes: Path | None) -> Annotated:
         lists = cub.read_lists(data)
         birds = lists.split("val")
         found = [np.array([bird.box]) for bird in birds]
-        return Annotated(
+        return Boxed(
             f"{data} (val)", lists.classes, [bird.path for bird in birds], [bird.label for bird in birds], found
         )
     files, labels, classes = scan_folder(data)
@@ -71,7 +74,7 @@ def read_annotated(data: Path, boxes: Path | None) -> Annotated:
         if not mine:
             raise ValueError(f"{path}: no box for this image in {source}; add one, or remove the image.")
         found.append(np.array(mine))
-    return Annotated(str(data), tuple(classes), paths, labels, found)
+    return Boxed(str(data), tuple(classes), paths, labels, found)
 
 
 def find_boxes(data: Path) -> Path | None:
@@ -118,8 +121,8 @@ def _xml(folder: Path) -> OfImage:
         try:
             objects = list(ElementTree.parse(file).iter("object"))
             named = [one for one in objects if one.findtext("name") == name] or objects
-            corners = ("xmin", "ymin", "xmax", "ymax")
-            return [[float(one.findtext(f"bndbox/{corner}", "")) for corner in corners] for one in named]
+            corners = (("xmin", -1), ("ymin", -1), ("xmax", 0), ("ymax", 0))  # from 1, the last ones inclusive
+            return [[float(one.findtext(f"bndbox/{name}", "")) + shift for name, shift in corners] for one in named]
         except (ElementTree.ParseError, ValueError) as error:
             raise ValueError(f"{file}: not an annotation with bndbox of xmin, ymin, xmax, ymax ({error}).") from error
 
@@ -127,12 +130,13 @@ def _xml(folder: Path) -> OfImage:
 
 
 def boxes_in_crop(path: Path, boxes: np.ndarray, config: Config) -> np.ndarray:
-    """Boxes of a file, n×4, in pixels of the crop that validation takes of it, cut off at its border.
+    """Boxes of a file, n×4 float64, in pixels of the crop that validation takes of it, cut off at its border.
 
-    Boxes refer to the pixels as the file has them; the image is turned as its EXIF orientation says, as DALI does.
+    Boxes refer to the pixels as the file has them; the image is turned as its EXIF orientation says, as DALI does. One
+    that reaches out of the image by a pixel or less is cut off there, as `pipelines.annotations.annotate` does.
 
     Raises:
-        ValueError: the file is no image, or a box is empty or reaches out of it; the file is named.
+        ValueError: the file is no image, or a box has no area or reaches out of it; the file is named.
     """
     try:
         with Image.open(path) as image:
@@ -140,14 +144,12 @@ def boxes_in_crop(path: Path, boxes: np.ndarray, config: Config) -> np.ndarray:
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read as an image ({error}).") from error
-    for box in boxes:
-        x1, y1, x2, y2 = box.tolist()
-        if not (0 <= x1 < x2 <= size[0] and 0 <= y1 < y2 <= size[1]):
-            raise ValueError(
-                f"{path}: its box {x1:g}, {y1:g}, {x2:g}, {y2:g} is empty or reaches out of the image, which has "
-                f"{size[0]}×{size[1]} pixels; wanted is x1, y1, x2, y2."
-            )
-    corners, sides = turned(boxes.reshape(-1, 2, 2), np.array(size), orientation)
+    objects = (
+        Object(str(path), ", ".join(f"{corner:g}" for corner in box), 0, box, difficult=False)
+        for box in map(tuple, boxes.tolist())
+    )
+    (inside,) = annotate(("",), [Entry(str(path), path, (size[1], size[0]), objects)]).boxes
+    corners, sides = turned(inside.astype(float).reshape(-1, 2, 2), np.array(size), orientation)
     resized = np.full(2, config.val_resize) if config.stretches else sides * config.val_resize // sides.min()
     corner = np.round((resized - config.crop) / 2)
     return np.clip(corners * (resized / sides) - corner, 0, config.crop).reshape(-1, 4)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from train import accuracy, evaluator, localization, robustness, uncertainty
-from train.boxes import find_boxes
-from train.checkpoint import Checkpoint
+from train.boxes import read_boxed
+from train.checkpoint import find
 from train.config import Config
 from train.data import evaluated_folder
 from train.distributed import Ranks
 from train.evaluator import Evaluator
+from train.trained import read_task
 
 EVALUATORS: dict[str, Evaluator[Any, Any]] = {
     module.EVALUATOR.name: module.EVALUATOR for module in (accuracy, robustness, uncertainty, localization)
@@ -23,20 +24,30 @@ class All(robustness.Options, uncertainty.Options, localization.Options):
     """Make several evaluations one after the other, each into files of its own."""
 
     only: tuple[Literal["eval", "robustness", "uncertainty", "localization"], ...] = ()
-    """Which; if not given all, localization where there are boxes."""
+    """Which; if not given all, localization where there are boxes and the model has class activation maps."""
 
 
 def evaluate_all(options: All, ranks: Ranks) -> None:
-    """Make the evaluations that are asked for.
+    """Make the evaluations that are asked for; what each takes is looked at before the first.
 
     Raises:
         ValueError, OSError, DecodeError: one cannot be made; those before it are written.
     """
-    names: tuple[str, ...] = options.only
-    if not names:
-        config = Config.from_dict(Checkpoint.load(options.checkpoint).config)
-        boxes = options.boxes or find_boxes(evaluated_folder(options.data, config.data))
-        names = tuple(name for name in EVALUATORS if name != "localization" or boxes)
+    _, config = read_task(find(options.checkpoint), Config, "classifier")
+    names: tuple[str, ...] = options.only or tuple(EVALUATORS)
+    if "uncertainty" in names:
+        uncertainty.list_sets(options, ranks)
+    if "localization" in names:
+        folder = evaluated_folder(options.data, config.data)
+        why = localization.why_not(folder, options.boxes, config)
+        if why and not options.only:
+            names = tuple(name for name in names if name != "localization")
+            if ranks.is_first:
+                print(f"no localization: {why}")
+        else:
+            read_boxed(folder, options.boxes)  # tells what is missing in its own words
+            if why:
+                raise ValueError(why)
     for name in names:
         output = options.output and options.output.with_name(f"{options.output.name}.{name}")
         EVALUATORS[name].run(replace(options, output=output), ranks)

@@ -16,11 +16,16 @@ import dali_cutmix as dc
 from dali_cutmix.files import write_atomically
 from train.checkpoint import find
 from train.distributed import Ranks, join
+from train.run_config import check
 
 
 @dataclass(frozen=True)
 class Options:
-    """Which checkpoint, on what, how."""
+    """Which checkpoint, on what, how.
+
+    Raises:
+        ValueError: a value is outside what is allowed.
+    """
 
     checkpoint: tyro.conf.Positional[Path]
     """Checkpoint (.pt), or a run folder, of which last.pt is taken."""
@@ -37,6 +42,11 @@ class Options:
     """cpu, cuda, cuda:N, or auto: the GPU if there is one."""
     num_threads: int | None = None
     """Threads that decode, for each process; chosen by the loader if not given."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "num_threads"):
+            if (value := getattr(self, name)) is not None:
+                check(name, value, value > 0, "above 0")
 
 
 Given = TypeVar("Given", bound=Options)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,15 +12,17 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from train import classification, evaluator
-from train.boxes import Annotated, boxes_in_crop, read_annotated
+from train import classification, evaluator, models
+from train.boxes import Boxed, boxes_in_crop, find_boxes, read_boxed
 from train.cam import ClassMaps, upsample
 from train.config import Config
 from train.data import evaluated_folder, listed
 from train.distributed import Ranks
 from train.evaluator import Evaluator, Report
-from train.figures import Overlay, overlays
+from train.figures import Overlay, overlays, spread
 from train.localize import Located, accuracy, locate
+from train.rows import to_csv
+from train.run_config import check
 from train.trained import Trained, open_trained
 
 
@@ -42,6 +42,12 @@ class Options(evaluator.Options):
     pictures: int = 16
     """Images that are drawn with map and boxes, evenly from all; 0 for none."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check("sigma", self.sigma, 0 < self.sigma < 1, "above 0 and below 1")
+        check("thresholds", self.thresholds, self.thresholds >= 1, "at least 1")
+        check("pictures", self.pictures, self.pictures >= 0, "at least 0")
+
 
 @dataclass(frozen=True)
 class Found:
@@ -53,20 +59,26 @@ class Found:
     pictures: list[Overlay]
 
 
+def why_not(data: Path, boxes: Path | None, config: Config) -> str:
+    """Why there is no localization of such a model on a folder: no boxes, no maps; empty where there is."""
+    if not (boxes or find_boxes(data)):
+        return f"{data} has no boxes"
+    try:
+        ClassMaps(models.build(config.model, 2).eval(), config.crop, torch.device("cpu"))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def evaluate(options: Options, ranks: Ranks) -> Found:
     """Measure a checkpoint.
 
     Raises:
-        FileNotFoundError, ValueError: no such checkpoint, data or boxes, or they do not fit; a wrong option.
+        FileNotFoundError, ValueError: no such checkpoint, data or boxes, or they do not fit.
     """
-    if not 0 < options.sigma < 1:
-        raise ValueError(f"--sigma {options.sigma:g} given; it must be above 0 and below 1.")
-    for name, value, least in (("thresholds", options.thresholds, 1), ("pictures", options.pictures, 0)):
-        if value < least:
-            raise ValueError(f"--{name} {value} given; it must be at least {least}.")
     trained = open_trained(options, ranks)
     maps = ClassMaps(trained.model, trained.config.crop, ranks.device)
-    images = read_annotated(evaluated_folder(options.data, trained.config.data), options.boxes)
+    images = read_boxed(evaluated_folder(options.data, trained.config.data), options.boxes)
     classes = trained.checkpoint.classes
     classification.check_classes(classes, images.classes, images.name)
     truth = [boxes_in_crop(*image, trained.config) for image in zip(images.paths, images.boxes, strict=True)]
@@ -106,7 +118,7 @@ def locate_all(
     options: Options,
     trained: Trained[Config],
     maps: ClassMaps,
-    images: Annotated,
+    images: Boxed,
     truth: list[np.ndarray],
     thresholds: np.ndarray,
     ranks: Ranks,
@@ -115,7 +127,7 @@ def locate_all(
     config = trained.config
     numbered = listed(images.name, [(path, number) for number, path in enumerate(images.paths)])
     labels = torch.tensor(images.labels, device=ranks.device)
-    drawn = set(np.linspace(0, len(images.paths), options.pictures, endpoint=False).astype(int).tolist())
+    drawn = set(spread(len(images.paths), options.pictures))
     judge = partial(locate, sigma=options.sigma, thresholds=thresholds, connectivity=options.connectivity)
     located: list[Located] = []
     pictures = []
@@ -154,20 +166,11 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join([f"{results['images']} images of {results['data']}", *lines, f"a box: {results['rule']}"])
 
 
-def as_csv(rows: list[dict[str, Any]]) -> str:
-    """A row for each image."""
-    stream = io.StringIO(newline="")
-    names = ["image", "class", "predicted", "iou", "x1", "y1", "x2", "y2"]
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
-
-
 def report(found: Found) -> Report:
     """For showing."""
     pictures = {"png": overlays(found.pictures)} if found.pictures else {}
-    return Report(table(found.results), found.results, {"csv": as_csv(found.rows).encode(), **pictures})
+    csv = to_csv(("image", "class", "predicted", "iou", "x1", "y1", "x2", "y2"), found.rows)
+    return Report(table(found.results), found.results, {"csv": csv, **pictures})
 
 
 EVALUATOR = Evaluator("localization", Options, evaluate, report)

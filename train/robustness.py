@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,8 @@ from train.data import reordered
 from train.distributed import Ranks
 from train.evaluator import Evaluator, Report
 from train.figures import curves
+from train.rows import to_csv
+from train.run_config import check
 from train.trained import Trained, open_data, open_trained
 
 RULE = "right: the prediction is the label with the larger share, either label where both have half"
@@ -38,16 +38,18 @@ class Options(evaluator.Options):
     seed: int = 0
     """Of the pairs."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("steps", "lambdas"):
+            check(name, getattr(self, name), getattr(self, name) >= 2, "at least 2")
+        if not self.epsilons or not all(0 < epsilon <= 255 for epsilon in self.epsilons):
+            raise ValueError(f"--epsilons {self.epsilons} given; they are levels above 0, 255 at most.")
+
 
 class Experiments:
     """What is done to images, and how many predictions were right."""
 
     def __init__(self, options: Options, config: Config) -> None:
-        for name, value, least in (("steps", options.steps, 2), ("lambdas", options.lambdas, 2)):
-            if value < least:
-                raise ValueError(f"--{name} {value} given; it must be at least {least}.")
-        if not options.epsilons or not all(0 < epsilon <= 255 for epsilon in options.epsilons):
-            raise ValueError(f"--epsilons {options.epsilons} given; they are levels above 0, 255 at most.")
         self.size, self._levels = config.crop, (config.mean, config.std)
         holes = [float(side) for side in np.unique(np.linspace(0, self.size, options.steps).round())]
         self.parameters: dict[str, list[float]] = {
@@ -93,7 +95,7 @@ def evaluate(options: Options, ranks: Ranks) -> dict[str, Any]:
         percent; and what they belong to.
 
     Raises:
-        FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; a wrong option.
+        FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit.
     """
     trained = open_trained(options, ranks)
     experiments = Experiments(options, trained.config)
@@ -145,20 +147,12 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def as_csv(results: dict[str, Any]) -> str:
-    """A row for each measurement."""
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, ["experiment", "parameter", "top1", "either"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({"experiment": name, **row} for name, rows in results["curves"].items() for row in rows)
-    return stream.getvalue()
-
-
 def report(results: dict[str, Any]) -> Report:
     """For showing."""
     name = Path(results["checkpoint"]).parent.name
-    files = {"csv": as_csv(results).encode(), "png": curves({name: results["curves"]})}
-    return Report(table(results), results, files)
+    rows = ({"experiment": name, **row} for name, found in results["curves"].items() for row in found)
+    csv = to_csv(("experiment", "parameter", "top1", "either"), rows)
+    return Report(table(results), results, {"csv": csv, "png": curves({name: results["curves"]})})
 
 
 EVALUATOR = Evaluator("robustness", Options, evaluate, report)

@@ -61,10 +61,7 @@ def open_task(
         ValueError: it is none, another task's, or does not fit this version's models.
     """
     path = find(options.checkpoint)
-    checkpoint = Checkpoint.load(path)
-    config = config_of(checkpoint.config)
-    if not isinstance(config, kind):
-        raise ValueError(f"{path}: no {what}, it was trained by the recipe {config.recipe!r}; give one that is.")
+    checkpoint, config = read_task(path, kind, what)
     batch_size = config.batch_size if options.batch_size is None else options.batch_size
     config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
     if config.cpu_threads:
@@ -74,6 +71,15 @@ def open_task(
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     return Trained(path, checkpoint, config, model.to(ranks.device).eval(), weights)
+
+
+def read_task(path: Path, kind: type[C], what: str) -> tuple[Checkpoint, C]:
+    """A task's checkpoint, and its configuration as it was trained; arguments and errors as in `open_task`."""
+    checkpoint = Checkpoint.load(path)
+    config = config_of(checkpoint.config)
+    if not isinstance(config, kind):
+        raise ValueError(f"{path}: no {what}, it was trained by the recipe {config.recipe!r}; give one that is.")
+    return checkpoint, config
 
 
 def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights: str) -> str:

@@ -17,6 +17,7 @@ from train.distributed import Ranks
 from train.evaluator import Evaluator, Report
 from train.figures import histogram
 from train.out_of_distribution import detection
+from train.run_config import check
 from train.trained import open_data, open_trained
 
 
@@ -30,6 +31,11 @@ class Options(evaluator.Options):
     """Images of uniform and of Gaussian noise; 0 leaves them out."""
     seed: int = 0
     """Of the noise."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check("noise_images", self.noise_images, self.noise_images >= 0, "at least 0")
+        parse_sets(self.ood)
 
 
 Scores = dict[str, np.ndarray]
@@ -47,19 +53,12 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     Raises:
         FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; no out-of-distribution set.
     """
-    if options.noise_images < 0:
-        raise ValueError(f"--noise-images {options.noise_images} given; it must be at least 0.")
-    folders = parse_sets(options.ood)
-    if not folders and not options.noise_images:
-        raise ValueError("no --ood NAME=DIR given and --noise-images 0; there is nothing to tell apart.")
-    listings = {name: list_images(folder) for name, folder in folders.items()}
+    listings = list_sets(options, ranks)
     trained = open_trained(options, ranks)
     config = trained.config
     split, inside = open_data(trained, options, ranks)
     sets: dict[str, Any] = {"in-distribution": (images for images, _ in inside)}
     for name, paths in listings.items():
-        if len(paths) < ranks.world_size:
-            raise ValueError(f"{folders[name]}: {len(paths)} images for {ranks.world_size} processes; start fewer.")
         outside = classification.val_loader(config, ranks, listed(name, [(path, 0) for path in paths]))
         sets[name] = (images for images, _ in outside)
     for kind in NOISES if options.noise_images else ():
@@ -83,8 +82,28 @@ def describe(inside: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     return {"images": len(scores), "confidence": 100 * scores.mean().item(), **found}
 
 
+def list_sets(options: Options, ranks: Ranks) -> dict[str, list[Path]]:
+    """Images of the out-of-distribution sets, by name.
+
+    Raises:
+        FileNotFoundError, ValueError: a folder is missing, has no image or fewer than processes; there is no set.
+    """
+    folders = parse_sets(options.ood)
+    if not folders and not options.noise_images:
+        raise ValueError("no --ood NAME=DIR given and --noise-images 0; there is nothing to tell apart.")
+    listings = {name: list_images(folder) for name, folder in folders.items()}
+    for name, paths in listings.items():
+        if len(paths) < ranks.world_size:
+            raise ValueError(f"{folders[name]}: {len(paths)} images for {ranks.world_size} processes; start fewer.")
+    return listings
+
+
 def parse_sets(given: tuple[str, ...]) -> dict[str, Path]:
-    """Folders by name."""
+    """Folders by name.
+
+    Raises:
+        ValueError: something is no NAME=DIR, or a name is there twice.
+    """
     found: dict[str, Path] = {}
     for text in given:
         name, separator, folder = text.partition("=")

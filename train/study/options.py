@@ -44,7 +44,8 @@ class Options:
     transfer: tuple[Transfer, ...] = ()
     """Fine-tune every classifier by these recipes too, and for comparison a random network."""
     transfer_data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RECIPE=DIR")] = ()
-    """What they take; their --embedded version on embedded scenes if not given."""
+    """What they take; their --embedded version on embedded scenes if not given. The classifiers must be of the same
+    network: resnet50, and of the embedded versions resnet10."""
     output: Path | None = None
     """Folder for trainings and report; runs/study-RECIPE if not given."""
     jobs: int | None = None

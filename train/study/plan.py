@@ -15,13 +15,12 @@ import torch
 
 from dali_cutmix.files import write_atomically
 from pipelines.ood import list_images
-from train import models
-from train.boxes import boxes_in_crop, find_boxes, read_annotated
-from train.cam import ClassMaps
+from train.boxes import boxes_in_crop, read_boxed
 from train.command_line import parse
 from train.config import Config
 from train.data import evaluated_folder, open_split
 from train.digits import backgrounds
+from train.localization import why_not
 from train.recipes import RECIPES
 from train.study import transfer
 from train.study.options import FREE, Options
@@ -121,15 +120,11 @@ def _jobs(config: Config) -> int:
 def _check_localization(options: Options, config: Config) -> dict[str, str]:
     """Why there is no localization; nothing where there is."""
     folder = evaluated_folder(config.data, None)
-    if not (options.boxes or find_boxes(folder)):
-        return {"localization": f"{folder} has no boxes"}
-    images = read_annotated(folder, options.boxes)
+    if why := why_not(folder, options.boxes, config):
+        return {"localization": why}
+    images = read_boxed(folder, options.boxes)
     for path, boxes in zip(images.paths, images.boxes, strict=True):
         boxes_in_crop(path, boxes, config)
-    try:
-        ClassMaps(models.build(config.model, len(images.classes)).eval(), config.crop, torch.device("cpu"))
-    except ValueError as error:
-        return {"localization": str(error)}
     return {}
 
 
