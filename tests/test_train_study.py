@@ -323,7 +323,7 @@ def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, t
         (
             {"processes": 3, "transfer": ("voc-ssd300",)},
             ["--batch-size", "9"],
-            "--batch-size 16 is for all processes together and cannot be divided equally among 3",
+            "--processes 3 given, among which the batch of --transfer voc-ssd300, 16 images, cannot be divided",
         ),
         ({"recipe": "voc-ssd300", "data": None}, [], "recipe 'voc-ssd300' given; a study compares classifiers"),
         ({"seeds": 0}, [], "--seeds 0 given; it must be at least 1"),

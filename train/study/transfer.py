@@ -38,11 +38,14 @@ def check_data(options: Options, config: Config) -> None:
     Raises:
         FileNotFoundError, ValueError: it is missing or wrong.
     """
-    of_many = Ranks(0, options.processes, torch.device("cpu"))
-    share_of_batch(config.batch_size, of_many)
+    share_of_batch(config.batch_size, Ranks(0, options.processes, torch.device("cpu")))
     recipes = {recipe: parse(_recipe(options, recipe)) for recipe in options.transfer}
     for recipe, own in recipes.items():
-        share_of_batch(own.batch_size, of_many)
+        if own.batch_size % options.processes:
+            raise ValueError(
+                f"--processes {options.processes} given, among which the batch of --transfer {recipe}, "
+                f"{own.batch_size} images, cannot be divided equally; give a number that divides it."
+            )
         if not _fits(config.model, own.model):
             raise ValueError(
                 f"--transfer {recipe}: it stands on the network {own.model}, and the classifiers are {config.model}, "
