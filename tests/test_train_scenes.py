@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from dali_cutmix.cache import cache_folder
 from pipelines import coco, voc
 from train import scenes as module
-from train.scene_drawing import NAMES, Digit, Glyph, Scenes, draw
+from train.scene_drawing import NAMES, Digit, Glyph, Scenes, _draw_glyph, draw
 from train.scene_sentences import related, sentences, sizes
 from train.scenes import scenes_coco, scenes_voc
 
@@ -97,6 +98,29 @@ def test_difficult_digits_are_tiny_or_mostly_hidden():
                 found["hidden" if seen < 0.5 else "tiny"] += 1
     assert found["easy"] > found["tiny"] > 20
     assert found["easy"] > found["hidden"] > 20
+
+
+def test_the_smallest_square_shows_every_digit():
+    ink, _ = load_digits(return_X_y=True)
+    for digit in (ink.reshape(-1, 8, 8) / 16).astype(np.float32):
+        x1, y1, x2, y2 = _draw_glyph(np.zeros((6, 6, 3), np.float32), digit, (0, 0, 6, 6), np.random.default_rng(0))
+        assert 0 <= x1 < x2 <= 6
+        assert 0 <= y1 < y2 <= 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "pixels"),
+    [
+        ({"side": (64, 80)}, 4),
+        ({"digit": (0.12, 0.5)}, 5),
+        ({"side": (24, 30), "tiny": 0.0}, 5),
+    ],
+)
+def test_digits_too_small_to_draw_are_refused(changes, pixels):
+    with pytest.raises(ValueError, match=rf"makes some digits {pixels} pixels large; they need 6. Give larger sides"):
+        Scenes(**changes)
+    Scenes(side=(64, 80), digit=(0.27, 0.5))
+    Scenes(side=(30, 40), tiny=0.0)
 
 
 def test_digits_share_little_room():

@@ -8,7 +8,7 @@ from train.run_config import RunConfig
 from train.scene_drawing import Scenes
 from train.scenes import scenes_coco, scenes_voc
 
-FEW = Scenes(train=24, val=10, side=(64, 80))
+FEW = Scenes(train=24, val=10, side=(64, 80), digit=(0.3, 0.5))
 
 
 def make_scenes(parent: Path) -> dict[str, Path]:

@@ -14,11 +14,17 @@ from PIL import Image
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 Box = tuple[int, int, int, int]
 _TRIES = 50  # places for a digit before the scene stays without it
+_TINY = 3  # a tiny digit's side is at least that part of the smallest other one's
+_SMALLEST = 6  # pixels; in a smaller square some digits have no stroke of full ink, and so no box
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """What the data set is made of; its digest names the cache folder, so a change makes a new one."""
+    """What the data set is made of; its digest names the cache folder, so a change makes a new one.
+
+    Raises:
+        ValueError: digits may come out too small to draw.
+    """
 
     version: int = 1  # of the drawing code: raise it when the same parameters give other pixels or sentences
     seed: int = 0
@@ -31,6 +37,14 @@ class Scenes:
     tiny: float = 0.06  # share of the digits, but for each scene's first, that are too small to read
     hidden: float = 0.06  # share of them that are mostly covered
     quality: int = 90  # JPEG
+
+    def __post_init__(self) -> None:
+        smallest = round(self.side[0] * self.digit[0] / (_TINY if self.tiny else 1))
+        if smallest < _SMALLEST:
+            raise ValueError(
+                f"scenes of side {self.side} with digits of {self.digit} and tiny {self.tiny:g} given, which makes "
+                f"some digits {smallest} pixels large; they need {_SMALLEST}. Give larger sides or digits, or no tiny ones."
+            )
 
     @property
     def digest(self) -> str:
@@ -76,7 +90,7 @@ def draw(glyphs: Sequence[Glyph], photos: Sequence[Image.Image], rng: np.random.
     for number in range(int(rng.integers(*parameters.digits, endpoint=True))):
         tiny, hidden = (bool(number and rng.random() < chance) for chance in (parameters.tiny, parameters.hidden))
         low, high = parameters.digit
-        share = rng.uniform(low / 3, low / 2) if tiny else low * (high / low) ** rng.random()
+        share = rng.uniform(low / _TINY, low / 2) if tiny else low * (high / low) ** rng.random()
         place = _place(round(min(pixels.shape[:2]) * share), places, pixels, rng, parameters.overlap)
         if place is None:
             continue
