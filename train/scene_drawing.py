@@ -43,7 +43,8 @@ class Scenes:
         if smallest < _SMALLEST:
             raise ValueError(
                 f"scenes of side {self.side} with digits of {self.digit} and tiny {self.tiny:g} given, which makes "
-                f"some digits {smallest} pixels large; they need {_SMALLEST}. Give larger sides or digits, or no tiny ones."
+                f"some digits {smallest} pixels large; they need {_SMALLEST}. Give larger sides or "
+                "digits, or no tiny ones."
             )
 
     @property

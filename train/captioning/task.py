@@ -33,11 +33,11 @@ class Captioning:
 
     metrics: tuple[str, ...] = ("val_bleu4", "val_rouge_l", "val_cider")
     best = "val_bleu4"
+    fixed_shapes = True
 
     def __init__(self, config: CaptioningConfig, ranks: Ranks, folder: Path) -> None:
         self._config, self._ranks = config, ranks
         self.origin = RANDOM
-        self.fixed_shapes = True
         training, judged_by = (open_captioned(config.data, split) for split in ("train", "val"))
         words = Vocabulary.of((one for said in training.sentences for one in said), config.min_count)
         self._words, self._references = words, dict(enumerate(judged_by.sentences))
