@@ -12,8 +12,10 @@ from torch import Tensor, nn
 import dali_cutmix as dc
 from pipelines import cifar, cub, imagenet
 from train import models
+from train.captioning.config import CaptioningConfig
 from train.config import Config
 from train.data import Split, open_split
+from train.detection.config import DetectionConfig
 from train.distributed import Ranks
 from train.initial import RANDOM, take_all_but_last, told
 from train.log import Row
@@ -89,25 +91,16 @@ def train_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc
     Args:
         folder: of the run, for the list of bad files; the current one if not given.
     """
-    arguments: dict[str, Any] = {
-        "batch_size": share_of_batch(config.batch_size, ranks),
-        "size": config.size,
-        "mix": config.policy(),
-        "targets": config.targets,
-        "seed": config.seed,
-        "flip": config.flip,
-        "on_error": config.on_error,
-        "max_bad": config.max_bad,
-        "bad_log": (folder or Path()) / "bad_files.jsonl",
-    }
+    arguments = training_arguments(config, ranks, folder or Path())
+    arguments |= {"size": config.size, "mix": config.policy(), "targets": config.targets}
     read = open_split(config.data, "train").read
     match config.augment:
         case "resized-crop":
-            return imagenet.train(read, scale=config.scale, ratio=config.ratio, **arguments, **_output(config, ranks))
+            return imagenet.train(read, scale=config.scale, ratio=config.ratio, **arguments)
         case "stretch-crop":
-            return cub.train(read, resize=config.val_resize, **arguments, **_output(config, ranks))
+            return cub.train(read, resize=config.val_resize, **arguments)
         case _:
-            return cifar.train(read, padding=config.padding, **arguments, **_output(config, ranks))
+            return cifar.train(read, padding=config.padding, **arguments)
 
 
 def val_loader(config: Config, ranks: Ranks, split: Split | None = None) -> dc.Loader:
@@ -118,23 +111,41 @@ def val_loader(config: Config, ranks: Ranks, split: Split | None = None) -> dc.L
     """
     return imagenet.val(
         (split or open_split(config.data, "val")).read,
-        batch_size=share_of_batch(config.batch_size, ranks),
         size=config.crop,
         resize=config.val_resize,
         stretch=config.stretches,
-        **_output(config, ranks),
+        **loader_arguments(config, ranks),
     )
 
 
-def _output(config: Config, ranks: Ranks) -> dict[str, Any]:
-    """Of any loader: where it runs, and how pixels come out."""
+def loader_arguments(config: Config | CaptioningConfig | DetectionConfig, ranks: Ranks) -> dict[str, Any]:
+    """Of any loader: how many images, where it runs, and how pixels come out."""
     return {
+        "batch_size": share_of_batch(config.batch_size, ranks),
         "device": str(ranks.device),
         "shard": ranks.shard,
         "num_threads": config.num_threads,
         "channels_last": config.channels_last,
         "mean": config.mean,
         "std": config.std,
+    }
+
+
+def training_arguments(
+    config: Config | CaptioningConfig | DetectionConfig, ranks: Ranks, folder: Path
+) -> dict[str, Any]:
+    """Of any loader for training, those of `loader_arguments` among them.
+
+    Args:
+        folder: of the run, for the list of bad files.
+    """
+    return {
+        "seed": config.seed,
+        "flip": config.flip,
+        "on_error": config.on_error,
+        "max_bad": config.max_bad,
+        "bad_log": folder / "bad_files.jsonl",
+        **loader_arguments(config, ranks),
     }
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import dali_cutmix as dc
 from pipelines import captions, coco
 from pipelines.annotations import Captioned
 from train.captioning.config import CaptioningConfig
 from train.captioning.vocabulary import Vocabulary
-from train.classification import share_of_batch
+from train.classification import loader_arguments, training_arguments
 from train.distributed import Ranks
 from train.scenes import scenes_coco
 
@@ -37,32 +37,10 @@ def train_loader(
     def encode(sentence: str) -> list[int]:
         return words.encode(sentence, config.max_length + 2)  # with start and end
 
-    return captions.train(
-        captioned,
-        encode,
-        seed=config.seed,
-        flip=config.flip,
-        on_error=config.on_error,
-        max_bad=config.max_bad,
-        bad_log=folder / "bad_files.jsonl",
-        **_arguments(config, ranks),
-    )
+    arguments = training_arguments(config, ranks, folder)
+    return captions.train(captioned, encode, size=config.size, resize=config.resize, **arguments)
 
 
 def val_loader(config: CaptioningConfig, captioned: Captioned, ranks: Ranks) -> dc.Loader:
     """Every image once over all processes, with its number."""
-    return captions.val(captioned, **_arguments(config, ranks))
-
-
-def _arguments(config: CaptioningConfig, ranks: Ranks) -> dict[str, Any]:
-    return {
-        "batch_size": share_of_batch(config.batch_size, ranks),
-        "size": config.size,
-        "resize": config.resize,
-        "device": str(ranks.device),
-        "shard": ranks.shard,
-        "num_threads": config.num_threads,
-        "channels_last": config.channels_last,
-        "mean": config.mean,
-        "std": config.std,
-    }
+    return captions.val(captioned, size=config.size, resize=config.resize, **loader_arguments(config, ranks))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import dali_cutmix as dc
 from pipelines import coco, faster_rcnn, ssd, voc
 from pipelines.annotations import Annotated
-from train.classification import share_of_batch
+from train.classification import loader_arguments, training_arguments
 from train.detection.config import DetectionConfig
 from train.distributed import Ranks
 from train.scenes import scenes_voc
@@ -36,14 +36,7 @@ def train_loader(config: DetectionConfig, annotated: Annotated, ranks: Ranks, fo
     Args:
         folder: of the run, for the list of bad files.
     """
-    arguments: dict[str, Any] = {
-        "seed": config.seed,
-        "flip": config.flip,
-        "on_error": config.on_error,
-        "max_bad": config.max_bad,
-        "bad_log": folder / "bad_files.jsonl",
-        **_arguments(config, ranks),
-    }
+    arguments = training_arguments(config, ranks, folder) | _sides(config)
     if config.detector == "ssd":
         return ssd.train(annotated, distort=config.distort, zoom_out=config.zoom_out, **arguments)
     return faster_rcnn.train(annotated, **arguments)
@@ -51,21 +44,11 @@ def train_loader(config: DetectionConfig, annotated: Annotated, ranks: Ranks, fo
 
 def val_loader(config: DetectionConfig, annotated: Annotated, ranks: Ranks) -> dc.Loader:
     """Every image once over all processes: images, their numbers, and sizes N×2 (height, width) within the padding."""
-    return (ssd if config.detector == "ssd" else faster_rcnn).val(annotated, **_arguments(config, ranks))
+    val = (ssd if config.detector == "ssd" else faster_rcnn).val
+    return val(annotated, **loader_arguments(config, ranks), **_sides(config))
 
 
-def _arguments(config: DetectionConfig, ranks: Ranks) -> dict[str, Any]:
+def _sides(config: DetectionConfig) -> dict[str, int]:
     if config.detector == "ssd":
-        sides = {"size": config.size}
-    else:
-        sides = {"short_side": config.short_side, "long_side": config.long_side}
-    return {
-        "batch_size": share_of_batch(config.batch_size, ranks),
-        "device": str(ranks.device),
-        "shard": ranks.shard,
-        "num_threads": config.num_threads,
-        "channels_last": config.channels_last,
-        "mean": config.mean,
-        "std": config.std,
-        **sides,
-    }
+        return {"size": config.size}
+    return {"short_side": config.short_side, "long_side": config.long_side}
