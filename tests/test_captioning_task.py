@@ -1,20 +1,15 @@
-"""Captioning: what is trained on and what is written; on a GPU a step and captions, plain and in bfloat16."""
-
-from dataclasses import replace
+"""Captioning: what is trained on and what is written; a step and captions, plain and in bfloat16."""
 
 import pytest
 import torch
 from train_fixtures import ALONE
-from transfer_fixtures import make_scenes, quickly
+from transfer_fixtures import make_scenes, quickly, step_and_captions
 
 from pipelines.annotations import Captioned
 from train.captioning.data import train_loader
 from train.captioning.nic import Nic
 from train.captioning.task import write_captions
 from train.captioning.vocabulary import END, PAD, SPECIAL, START, UNKNOWN, Vocabulary
-from train.loop import fit
-from train.run import start
-from train.run_config import RunConfig
 
 
 @pytest.fixture(scope="module")
@@ -56,22 +51,6 @@ def test_what_is_no_word_is_never_written(beam, tmp_path):
     assert written == {0: "dog dog dog", 1: "dog dog dog"}  # three words at most, also where none of them is the last
 
 
-def step_and_captions(scenes, folder, **changes):
-    config: RunConfig = quickly("coco-nic", scenes, folder, epochs=1, iterations=1, **changes)
-    run = start(config, replace(ALONE, device=torch.device(config.device)))
-    row = fit(run)
-    assert row["train_loss"] > 0
-    written = write_captions(run.evaluated, run.task.val_loader, run.task._words, config, run.ranks)
-    assert sorted(written) == list(range(10))
-
-
 @pytest.mark.parametrize("amp", [False, True])
 def test_a_step_and_captions_on_the_cpu(scenes, tmp_path, amp):
     step_and_captions(scenes, tmp_path, amp=amp)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("amp", [False, True])
-@pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_a_step_and_captions_on_a_gpu(scenes, tmp_path, amp, ema):
-    step_and_captions(scenes, tmp_path, device="cuda:0", amp=amp, ema=ema)

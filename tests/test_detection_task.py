@@ -1,17 +1,11 @@
-"""Detection: targets without padding; a step and detections, plain and in bfloat16, on a CPU and on a GPU."""
-
-from dataclasses import replace
+"""Detection: targets without padding; a step and detections, plain and in bfloat16."""
 
 import pytest
 import torch
 from train_fixtures import ALONE
-from transfer_fixtures import make_scenes, quickly
+from transfer_fixtures import make_scenes, quickly, step_and_detections
 
-from pipelines import voc
-from train.detection.task import detect
-from train.loop import fit
 from train.run import start
-from train.run_config import RunConfig
 
 DETECTORS = ["voc-ssd300", "voc-faster-rcnn"]
 
@@ -45,28 +39,7 @@ def test_targets_are_the_objects_without_padding(scenes, tmp_path, name):
     assert len(counts) > 1
 
 
-def step_and_detections(scenes, folder, name, **changes):
-    config: RunConfig = quickly(name, scenes, folder, epochs=1, iterations=1, **changes)
-    run = start(config, replace(ALONE, device=torch.device(config.device)))
-    row = fit(run)
-    assert row["train_loss"] > 0
-    annotated = voc.read(scenes, "val")
-    found = detect(run.evaluated, run.task.val_loader, annotated, run.ranks, config.amp)
-    assert len(found) == 10
-    for one, size in zip(found, annotated.sizes, strict=True):
-        assert (one.boxes >= 0).all()
-        assert (one.boxes[:, [3, 2]] <= size + 1e-3).all()
-        assert ((one.labels >= 0) & (one.labels < 10)).all()
-
-
 @pytest.mark.parametrize("amp", [False, True])
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_step_and_detections_on_the_cpu(scenes, tmp_path, name, amp):
     step_and_detections(scenes, tmp_path, name, amp=amp)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("amp", [False, True])
-@pytest.mark.parametrize("name", DETECTORS)
-def test_a_step_and_detections_on_a_gpu(scenes, tmp_path, name, amp):
-    step_and_detections(scenes, tmp_path, name, device="cuda:0", amp=amp)

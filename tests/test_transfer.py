@@ -29,6 +29,7 @@ from train.detection.data import open_annotated, val_loader
 from train.detection.task import detect, in_voc_pixels, objects_of
 from train.detection.voc_metric import voc2007_ap
 from train.distributed import Ranks
+from train.figures import spread
 from train.loop import fit
 from train.recipes import EMBEDDED, RECIPES
 from train.run import start
@@ -389,6 +390,14 @@ def test_a_picture_is_drawn_once_also_where_more_are_wanted(trained, monkeypatch
         assert len(module.evaluate(options, ALONE).pictures) == 10
         second = module.evaluate(replace(options, pictures=2), Second(1, 2, ALONE.device))
         assert (second.results, second.pictures) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "numbers"),
+    [(10, 3, [0, 3, 6]), (10, 10, [*range(10)]), (10, 25, [*range(10)]), (10, 0, []), (3, 2, [0, 1]), (1, 12, [0])],
+)
+def test_numbers_are_spread_evenly_and_none_comes_twice(count, wanted, numbers):
+    assert spread(count, wanted) == numbers
 
 
 class Second(Ranks):

@@ -3,7 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+from train_fixtures import ALONE
+
+from pipelines import voc
+from train.captioning.task import write_captions
+from train.detection.task import detect
+from train.loop import fit
 from train.recipes import EMBEDDED
+from train.run import start
 from train.run_config import RunConfig
 from train.scene_drawing import Scenes
 from train.scenes import scenes_coco, scenes_voc
@@ -26,3 +34,28 @@ def quickly(name: str, data: Path, output: Path, **changes: object) -> RunConfig
         "coco-nic": {"size": 48, "resize": 50, "hidden": 32, "beam": 2, "min_count": 1},
     }[name]
     return replace(EMBEDDED[name](), **small | own | changes)  # type: ignore[arg-type]
+
+
+def step_and_detections(scenes: Path, folder: Path, name: str, **changes: object) -> None:
+    """A step of training, then what is found in each image: within it, of a class."""
+    config = quickly(name, scenes, folder, epochs=1, iterations=1, **changes)
+    run = start(config, replace(ALONE, device=torch.device(config.device)))
+    row = fit(run)
+    assert row["train_loss"] > 0
+    annotated = voc.read(scenes, "val")
+    found = detect(run.evaluated, run.task.val_loader, annotated, run.ranks, config.amp)
+    assert len(found) == 10
+    for one, size in zip(found, annotated.sizes, strict=True):
+        assert (one.boxes >= 0).all()
+        assert (one.boxes[:, [3, 2]] <= size + 1e-3).all()
+        assert ((one.labels >= 0) & (one.labels < 10)).all()
+
+
+def step_and_captions(scenes: Path, folder: Path, **changes: object) -> None:
+    """A step of training, then a caption for each image."""
+    config = quickly("coco-nic", scenes, folder, epochs=1, iterations=1, **changes)
+    run = start(config, replace(ALONE, device=torch.device(config.device)))
+    row = fit(run)
+    assert row["train_loss"] > 0
+    written = write_captions(run.evaluated, run.task.val_loader, run.task._words, config, run.ranks)
+    assert sorted(written) == list(range(10))
