@@ -119,8 +119,15 @@ def test_a_share_of_the_batch_must_be_whole():
 
 
 def test_the_command_prints_a_table_and_writes_json(trained, data, tmp_path):
-    done = command("train.evaluate", trained, "--data", data, "--output", tmp_path / "out")
+    done = command("train.evaluate", trained, "--data", data, "--output", tmp_path / "new" / "out")
     assert done.returncode == 0, done.stderr
-    results = json.loads((tmp_path / "out.json").read_text())
+    results = json.loads((tmp_path / "new" / "out.json").read_text())
     assert f"top1        {results['top1']:.2f} %" in done.stdout
     assert f"loss        {results['loss']:.4f}" in done.stdout
+
+
+def test_where_nothing_can_be_written_is_told_before_anything_is_read(tmp_path):
+    (tmp_path / "file").touch()
+    done = command("train.evaluate", tmp_path / "gone.pt", "--output", tmp_path / "file" / "out")
+    assert done.returncode == 1
+    assert f"{tmp_path / 'file'}" in done.stderr

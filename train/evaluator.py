@@ -35,7 +35,8 @@ class Options:
     weights: Literal["auto", "model", "ema"] = "auto"
     """Which weights: auto takes the averaged ones (ema) where the checkpoint has them."""
     output: Path | None = None
-    """Where to write, with endings such as .json added; CHECKPOINT with the evaluator's name if not given."""
+    """Where to write, with endings such as .json added, folders are made; CHECKPOINT with the evaluator's name if not
+    given."""
     batch_size: int | None = None
     """Images in one step over all processes; that of the training if not given."""
     device: str = "auto"
@@ -83,6 +84,8 @@ class Evaluator(Generic[Given, Found]):
         Raises:
             ValueError, OSError, DecodeError: it cannot be done.
         """
+        if options.output:
+            options.output.parent.mkdir(parents=True, exist_ok=True)  # what cannot be is told before the evaluation
         found = self.evaluate(options, ranks)
         if ranks.is_first:
             shown = self.report(found)
