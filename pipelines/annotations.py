@@ -127,7 +127,7 @@ def annotate(classes: tuple[str, ...], entries: Iterable[Entry]) -> Annotated:
             objects = list(entry.objects)
             paths.append(entry.path)
             sizes.append(size)
-            boxes.append(np.array([_checked(one, size) for one in objects], np.float32).reshape(-1, 4))
+            boxes.append(np.array([cut_to_image(one, size) for one in objects], np.float32).reshape(-1, 4))
             labels.append(np.array([one.label for one in objects], np.int64))
             difficult.append(np.array([one.difficult for one in objects], bool))
     if not paths:
@@ -163,7 +163,12 @@ def _measured(entry: Entry) -> tuple[Entry, Size]:
     return entry, size
 
 
-def _checked(one: Object, size: Size) -> Box:
+def cut_to_image(one: Object, size: Size) -> Box:
+    """An object's box, cut off at the image's border where it reaches out by a pixel or less.
+
+    Raises:
+        ValueError: it has no area, or reaches out by more; the object's entry is named.
+    """
     height, width = size
     x1, y1, x2, y2 = one.box
     if not (x1 < x2 and y1 < y2):

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 
 from dali_cutmix.folder import scan_folder
 from pipelines import cub
-from pipelines.annotations import Entry, Object, annotate
+from pipelines.annotations import Object, cut_to_image
 from train.config import Config
 
 COLUMNS = ("path", "x1", "y1", "x2", "y2")
@@ -133,7 +133,7 @@ def boxes_in_crop(path: Path, boxes: np.ndarray, config: Config) -> np.ndarray:
     """Boxes of a file, n×4 float64, in pixels of the crop that validation takes of it, cut off at its border.
 
     Boxes refer to the pixels as the file has them; the image is turned as its EXIF orientation says, as DALI does. One
-    that reaches out of the image by a pixel or less is cut off there, as `pipelines.annotations.annotate` does.
+    that reaches out of the image by a pixel or less is cut off there, see `pipelines.annotations.cut_to_image`.
 
     Raises:
         ValueError: the file is no image, or a box has no area or reaches out of it; the file is named.
@@ -144,12 +144,12 @@ def boxes_in_crop(path: Path, boxes: np.ndarray, config: Config) -> np.ndarray:
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read as an image ({error}).") from error
-    objects = (
+    objects = [
         Object(str(path), ", ".join(f"{corner:g}" for corner in box), 0, box, difficult=False)
         for box in map(tuple, boxes.tolist())
-    )
-    (inside,) = annotate(("",), [Entry(str(path), path, (size[1], size[0]), objects)]).boxes
-    corners, sides = turned(inside.astype(float).reshape(-1, 2, 2), np.array(size), orientation)
+    ]
+    inside = np.array([cut_to_image(one, (size[1], size[0])) for one in objects])
+    corners, sides = turned(inside.reshape(-1, 2, 2), np.array(size), orientation)
     resized = np.full(2, config.val_resize) if config.stretches else sides * config.val_resize // sides.min()
     corner = np.round((resized - config.crop) / 2)
     return np.clip(corners * (resized / sides) - corner, 0, config.crop).reshape(-1, 4)
