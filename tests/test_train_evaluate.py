@@ -13,6 +13,7 @@ from train import classification, models
 from train.accuracy import Options, evaluate, table
 from train.checkpoint import Checkpoint
 from train.distributed import Ranks
+from train.loading import share_of_batch
 from train.loop import fit
 from train.run import start
 
@@ -113,9 +114,9 @@ def test_the_table_shows_percentages(trained):
 
 def test_a_share_of_the_batch_must_be_whole():
     pair = Ranks(rank=1, world_size=2, device=torch.device("cpu"))
-    assert classification.share_of_batch(8, pair) == 4
+    assert share_of_batch(8, pair) == 4
     with pytest.raises(ValueError, match="--batch-size 7 .* cannot be divided equally among 2; give a multiple of 2"):
-        classification.share_of_batch(7, pair)
+        share_of_batch(7, pair)
 
 
 def test_the_command_prints_a_table_and_writes_json(trained, data, tmp_path):

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 import dali_cutmix as dc
 from pipelines import cifar, cub, imagenet
 from train import models
-from train.captioning.config import CaptioningConfig
 from train.config import Config
 from train.data import Split, open_split
-from train.detection.config import DetectionConfig
 from train.distributed import Ranks
 from train.initial import RANDOM, take_all_but_last, told
+from train.loading import loader_arguments, training_arguments
 from train.log import Row
 
 
@@ -116,52 +115,6 @@ def val_loader(config: Config, ranks: Ranks, split: Split | None = None) -> dc.L
         stretch=config.stretches,
         **loader_arguments(config, ranks),
     )
-
-
-def loader_arguments(config: Config | CaptioningConfig | DetectionConfig, ranks: Ranks) -> dict[str, Any]:
-    """Of any loader: how many images, where it runs, and how pixels come out."""
-    return {
-        "batch_size": share_of_batch(config.batch_size, ranks),
-        "device": str(ranks.device),
-        "shard": ranks.shard,
-        "num_threads": config.num_threads,
-        "channels_last": config.channels_last,
-        "mean": config.mean,
-        "std": config.std,
-    }
-
-
-def training_arguments(
-    config: Config | CaptioningConfig | DetectionConfig, ranks: Ranks, folder: Path
-) -> dict[str, Any]:
-    """Of any loader for training, those of `loader_arguments` among them.
-
-    Args:
-        folder: of the run, for the list of bad files.
-    """
-    return {
-        "seed": config.seed,
-        "flip": config.flip,
-        "on_error": config.on_error,
-        "max_bad": config.max_bad,
-        "bad_log": folder / "bad_files.jsonl",
-        **loader_arguments(config, ranks),
-    }
-
-
-def share_of_batch(batch_size: int, ranks: Ranks) -> int:
-    """This process's part of a global batch.
-
-    Raises:
-        ValueError: the batch cannot be divided equally.
-    """
-    share, rest = divmod(batch_size, ranks.world_size)
-    if rest:
-        raise ValueError(
-            f"--batch-size {batch_size} is for all processes together and cannot be divided equally among "
-            f"{ranks.world_size}; give a multiple of {ranks.world_size}."
-        )
-    return share
 
 
 def check_classes(expected: Sequence[str], found: Sequence[str], where: str) -> None:

@@ -38,12 +38,6 @@ class Config(RunConfig):
     """Range of the random crop's width over height."""
     padding: int = 4
     """With pad-crop: black pixels on each side."""
-    flip: float = 0.5
-    """Chance of a horizontal flip."""
-    mean: tuple[float, float, float] = dc.IMAGENET_MEAN
-    """Of the pixels for red, green and blue, in levels of 255; the model sees (pixel - mean) / std."""
-    std: tuple[float, float, float] = dc.IMAGENET_STD
-    """Standard deviation of the pixels, in levels of 255."""
 
     # Mixing
     mix: Literal["cutmix", "mixup", "cutout", "none"] = "cutmix"
@@ -76,8 +70,6 @@ class Config(RunConfig):
         check("last_layer_lr", self.last_layer_lr, self.last_layer_lr > 0, "above 0")
         check("padding", self.padding, self.padding >= 0, "at least 0")
         check("label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1, "at least 0 and below 1")
-        for value in self.std:
-            check("std", value, value > 0, "above 0")
         choose("augment", self.augment, ("resized-crop", "stretch-crop", "pad-crop"))
         if self.val_resize < self.crop:
             raise ValueError(

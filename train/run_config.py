@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 import tyro
 
+import dali_cutmix as dc
+
 PATHS = ("data", "init", "backbone", "output_dir", "resume")
 
 
@@ -33,6 +35,13 @@ class RunConfig:
     folder). Validation always ends."""
     max_bad: float = 0.01
     """With on-error replace: share of the training images that may be bad; with more the run ends."""
+    flip: float = 0.5
+    """Chance of a horizontal flip."""
+    mean: tuple[float, float, float] = dc.IMAGENET_MEAN
+    """Of the pixels for red, green and blue, in levels of 255; the model sees (pixel - mean) / std. With --backbone: as
+    that was trained with."""
+    std: tuple[float, float, float] = dc.IMAGENET_STD
+    """Standard deviation of the pixels, in levels of 255."""
 
     # Model and optimization
     model: str = "resnet50"
@@ -99,6 +108,9 @@ class RunConfig:
         if self.optimizer == "sgd" and self.nesterov:
             check("momentum", self.momentum, 0 < self.momentum < 1, "above 0 and below 1 (0 with --no-nesterov)")
         check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
+        check("flip", self.flip, 0 <= self.flip <= 1, "0 to 1, a chance")
+        for levels in self.std:
+            check("std", levels, levels > 0, "above 0")
         check("max_bad", self.max_bad, 0 <= self.max_bad <= 1, "0 to 1, a share of the training images")
         check("ema", self.ema, 0 <= self.ema < 1, "at least 0 and below 1")
         choose("schedule", self.schedule, ("step", "cosine"))

@@ -16,6 +16,7 @@ from train.data import listed
 from train.distributed import Ranks
 from train.evaluator import Evaluator, Report
 from train.figures import histogram
+from train.loading import share_of_batch
 from train.out_of_distribution import detection
 from train.run_config import check
 from train.trained import open_data, open_trained
@@ -62,7 +63,7 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
         outside = classification.val_loader(config, ranks, listed(name, [(path, 0) for path in paths]))
         sets[name] = (images for images, _ in outside)
     for kind in NOISES if options.noise_images else ():
-        share = classification.share_of_batch(config.batch_size, ranks)
+        share = share_of_batch(config.batch_size, ranks)
         levels = {"mean": config.mean, "std": config.std}
         sets[kind] = noise(kind, options.noise_images, config.crop, share, ranks, options.seed, **levels)
     scores = {name: confidences(trained.model, batches, ranks, config.amp).numpy() for name, batches in sets.items()}

@@ -10,8 +10,8 @@ from pipelines import captions, coco
 from pipelines.annotations import Captioned
 from train.captioning.config import CaptioningConfig
 from train.captioning.vocabulary import Vocabulary
-from train.classification import loader_arguments, training_arguments
 from train.distributed import Ranks
+from train.loading import loader_arguments, training_arguments
 from train.scenes import scenes_coco
 
 

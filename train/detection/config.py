@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import dali_cutmix as dc
 from train.run_config import RunConfig, check, choose
 
 
@@ -44,12 +43,6 @@ class DetectionConfig(RunConfig):
     """SSD: chance of each distortion of colours."""
     zoom_out: float = 0.5
     """SSD: chance that an image is put on a larger canvas."""
-    flip: float = 0.5
-    """Chance of a horizontal flip."""
-    mean: tuple[float, float, float] = dc.IMAGENET_MEAN
-    """Of the pixels for red, green and blue, in levels of 255; as the backbone was trained with."""
-    std: tuple[float, float, float] = dc.IMAGENET_STD
-    """Standard deviation of the pixels, in levels of 255."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,9 +53,7 @@ class DetectionConfig(RunConfig):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
         if self.detector == "ssd":
             check("size", self.size, self.size >= 17, "at least 17, else the maps are too few for default boxes")
-        for name in ("distort", "zoom_out", "flip"):
+        for name in ("distort", "zoom_out"):
             check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "0 to 1, a chance")
-        for levels in self.std:
-            check("std", levels, levels > 0, "above 0")
         if self.compile:
             raise ValueError("--compile given; it is for classifiers only, so leave it out.")

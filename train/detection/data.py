@@ -8,9 +8,9 @@ from typing import Literal
 import dali_cutmix as dc
 from pipelines import coco, faster_rcnn, ssd, voc
 from pipelines.annotations import Annotated
-from train.classification import loader_arguments, training_arguments
 from train.detection.config import DetectionConfig
 from train.distributed import Ranks
+from train.loading import loader_arguments, training_arguments
 from train.scenes import scenes_voc
 
 

@@ -13,12 +13,12 @@ from train import models
 from train.backbones import resnet
 from train.captioning.config import CaptioningConfig
 from train.captioning.data import open_captioned
-from train.classification import share_of_batch
 from train.command_line import parse
 from train.config import Config
 from train.detection.config import DetectionConfig
 from train.detection.data import open_annotated
 from train.distributed import Ranks
+from train.loading import share_of_batch
 from train.study.options import Options
 from train.study.step import Step, result, train_step
 
