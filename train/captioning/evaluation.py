@@ -113,8 +113,11 @@ def shown_captions(pictures: Sequence[Shown], columns: int = 4) -> bytes:
     for axis, picture in zip(axes, pictures, strict=False):
         axis.imshow(picture.image)
         written, reference = (textwrap.fill(text, 42) for text in (picture.written, picture.reference))
-        axis.set_title(f"{written}\n", fontsize=8, y=-0.3, verticalalignment="top")
-        axis.text(0.5, -0.02, reference, fontsize=7, color="gray", transform=axis.transAxes, ha="center", va="top")
+        for text, down, style in (
+            (written, 3, {"fontsize": 8}),
+            (reference, 3 + 11 * (written.count("\n") + 1), {"fontsize": 7, "color": "gray"}),
+        ):
+            axis.annotate(text, (0.5, 0), (0, -down), "axes fraction", "offset points", ha="center", va="top", **style)
     for axis in axes:
         axis.set_axis_off()
     return to_png(figure)
