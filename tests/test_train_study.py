@@ -180,6 +180,7 @@ def test_the_report_stands_alone_and_has_the_papers_numbers_beside(whole):
     assert len(page.sources) == 1 + 2 + 2 * 2  # icon, two figures, histograms and boxes of two methods
     assert all(source.startswith("data:") for source in page.sources)
     for words in (
+        "None, CutMix: recipe digits",
         "Localization (supplement, B)",
         "TNR at TPR 95 %",
         "47.6",

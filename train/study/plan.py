@@ -132,7 +132,6 @@ def _classifier(
     options: Options, extra: Sequence[str], method: str, seed: int, evaluations: Sequence[str], jobs: int
 ) -> Classifier:
     folder = (options.folder / f"{method}-{seed}").absolute()
-    config = dataclasses.replace(_config(options, extra, method, seed), output_dir=folder)
     last, log, run = folder / "last.pt", folder / "log.txt", _python(options)
     threads = str(max(1, len(os.sched_getaffinity(0)) // (jobs * options.processes)))
     machine = ["--device", options.device, "--num-threads", threads]
@@ -150,7 +149,7 @@ def _classifier(
         Step("evaluate", [*evaluate, *evaluations], log, lambda: not missing(), lambda: [*evaluate, *missing()]),
         *transfer.steps(options, seed, folder, last, run, jobs),
     ]
-    return Classifier(method, seed, folder, tuple(steps), config)
+    return Classifier(method, seed, folder, tuple(steps), _config(options, extra, method, seed))
 
 
 def _random(options: Options, seed: int, jobs: int) -> Training:
