@@ -173,7 +173,8 @@ def _host(root: Path, size: int, batch_size: int, threads: int, repeats: int) ->
             return True
 
     with (
-        patch.object(resample_gpu, "_launch", lambda *_: Done()),
+        patch.object(resample_gpu, "_launch", lambda *_: None),
+        patch.object(resample_gpu, "record", lambda _: Done()),
         patch.object(resample_gpu, "_empty", lambda *_: memory),
         patch.object(resample_gpu, "upload", lambda array, _: torch.from_numpy(array)),
         patch.object(fused, "upload", lambda array, _: torch.from_numpy(array)),

@@ -13,7 +13,13 @@ from torch import Tensor
 from dali_cutmix.plan import COLUMNS, PARTNER
 
 SAMPLE = np.dtype(
-    [("pixels", np.uint64), ("height", np.int32), ("width", np.int32), ("plan", np.int32, len(COLUMNS)), ("", np.int32)]
+    [
+        ("pixels", np.uint64),
+        ("height", np.int32),
+        ("width", np.int32),
+        ("plan", np.int32, len(COLUMNS)),
+        ("pitch", np.int32),
+    ]
 )
 """``struct Sample`` of resample.cpp and resample.cu: a crop and its plan row."""
 DTYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
@@ -42,16 +48,17 @@ class Format:
         return images.view(n, 3, self.size, self.size)
 
 
-def table(crops: Any, plan: np.ndarray) -> np.ndarray:
+def table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None) -> np.ndarray:
     """One ``SAMPLE`` for each crop.
 
     Args:
         crops: N arrays H×W×3, uint8, contiguous, each of its own size: a DALI ``TensorList``, or a sequence of NumPy
             arrays.
         plan: N×7, int32.
+        windows: N×4, whole numbers: y, x, height and width in pixels of what is taken of each; all of it by default.
 
     Raises:
-        ValueError: crops of another shape, type or memory layout, or a plan for another batch.
+        ValueError: crops of another shape, type or memory layout, windows beyond them, or a plan for another batch.
     """
     n = len(crops)
     plan = np.asarray(plan)
@@ -74,8 +81,27 @@ def table(crops: Any, plan: np.ndarray) -> np.ndarray:
             "decode to RGB."
         )
     sides = np.array(shapes).reshape(n, 3)
-    samples["height"], samples["width"], samples["plan"] = sides[:, 0], sides[:, 1], plan
+    samples["pitch"], samples["plan"] = 3 * sides[:, 1], plan
+    if windows is not None:
+        corners, sides = _check_windows(np.asarray(windows, np.int64), sides)
+        samples["pixels"] += (corners[:, 0] * samples["pitch"] + 3 * corners[:, 1]).astype(np.uint64)
+    samples["height"], samples["width"] = sides[:, 0], sides[:, 1]
     return samples
+
+
+def _check_windows(windows: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Corners and sides of windows that lie within their images."""
+    if windows.shape != (len(sides), 4):
+        raise ValueError(f"Resample: windows of shape {windows.shape} given; needed is one row of 4 for each crop.")
+    corners, extents = windows[:, :2], windows[:, 2:]
+    beyond = ((corners < 0) | (extents < 1) | (corners + extents > sides[:, :2])).any(1)
+    if beyond.any():
+        number = int(beyond.argmax())
+        raise ValueError(
+            f"Resample: window {windows[number].tolist()} (y, x, height, width) given for crop {number}, which has "
+            f"{sides[number, 0]}×{sides[number, 1]} pixels; a window lies within its crop and holds at least one pixel."
+        )
+    return corners, extents
 
 
 def gpu_of(crops: Any) -> int | None:

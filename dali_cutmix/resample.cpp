@@ -33,10 +33,10 @@ namespace {
 enum Dtype { FLOAT32 = 0, FLOAT16 = 1, BFLOAT16 = 2 };
 
 struct Sample {  // SAMPLE in batch.py
-    const uint8_t* pixels;
+    const uint8_t* pixels;  // RGB; what is taken of the image begins here
     int height, width;
     int partner, x1, y1, x2, y2, flip, weight;  // its plan row, see plan.py
-    int unused;
+    int pitch;                                  // bytes from a row of the image to the next
 };
 
 struct Output {
@@ -83,14 +83,15 @@ struct Taps {
 
 struct Source {
     const uint8_t *pixels, *end;
+    size_t pitch;
     int width, sample = -1;
     Taps x, y;
 
     void open(const Sample* samples, int number, int size) {
         if (sample == number) return;
         const Sample& from = samples[number];
-        sample = number, width = from.width;
-        pixels = from.pixels, end = pixels + (size_t)from.height * width * 3;
+        sample = number, width = from.width, pitch = from.pitch;
+        pixels = from.pixels, end = pixels + (from.height - 1) * pitch + 3 * (size_t)width;
         x.compute(width, size, from.flip), y.compute(from.height, size, false);
     }
 };

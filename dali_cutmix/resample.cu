@@ -13,10 +13,10 @@
 #define COLUMNS 512  // of a crop, at a time; three times this is whole words
 
 struct Sample {
-    const unsigned char* pixels;  // height·width·3 bytes, RGB
+    const unsigned char* pixels;  // RGB; what is taken of the image begins here
     int height, width;
     int partner, x1, y1, x2, y2, flip, weight;  // its plan row, see plan.py
-    int unused;
+    int pitch;                                  // bytes from a row of the image to the next
 };
 
 // Where the taps of an output position begin and end; those outside of the crop take the border's pixel.
@@ -49,7 +49,7 @@ __device__ __forceinline__ void resample(const Sample& from, int size, int y, in
     const Taps rows(y, (float)from.height / size), mine(from.flip ? size - 1 - x : x, ratio);
     const Taps first(from.flip ? size - end : begin, ratio), last(from.flip ? size - 1 - begin : end - 1, ratio);
     const int left = max(first.begin, 0), right = min(last.end, from.width);
-    const unsigned char* const stop = from.pixels + 3ll * from.height * from.width;
+    const unsigned char* const stop = from.pixels + (long long)(from.height - 1) * from.pitch + 3 * from.width;
     float sum = 0;
     pixel[0] = pixel[1] = pixel[2] = 0;
     for (int low = left; low < right; low += COLUMNS, ++step) {
@@ -59,7 +59,7 @@ __device__ __forceinline__ void resample(const Sample& from, int size, int y, in
             float bytes[4] = {0, 0, 0, 0}, total = 0;
             for (int tap = rows.begin; tap < rows.end; ++tap) {
                 const int row = min(max(tap, 0), from.height - 1);
-                const unsigned word = load4(from.pixels + 3ll * row * from.width + 3 * low + i, stop);
+                const unsigned word = load4(from.pixels + (long long)row * from.pitch + 3 * low + i, stop);
                 const float weight = rows.weight(tap);
                 total += weight;
                 for (int k = 0; k < 4; ++k) bytes[k] += weight * (float)(word >> 8 * k & 255);

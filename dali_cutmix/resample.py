@@ -48,17 +48,19 @@ class Resample:
         """Side of the images in pixels."""
         return self._format.size
 
-    def __call__(self, crops: Crops, plan: np.ndarray) -> Tensor:
+    def __call__(self, crops: Crops, plan: np.ndarray, windows: np.ndarray | None = None) -> Tensor:
         """Finish a batch.
 
         Args:
             crops: N arrays H×W×3, uint8, contiguous, each of its own size: an output of a DALI pipeline, or NumPy
                 arrays.
             plan: N×7, int32, on the host (see :mod:`dali_cutmix.plan`), boxes in pixels of the output.
+            windows: N×4, whole numbers: y, x, height and width in pixels of what is taken of each crop; all of it by
+                default. So whole images need no copy of what is taken of them.
 
         Returns:
             N×3×size×size in new memory; on a GPU without waiting, on PyTorch's current stream.
         """
         gpu = gpu_of(crops)
-        samples = table(crops, plan)
+        samples = table(crops, plan, windows)
         return self._on_cpu(samples) if gpu is None else self._on_gpu(samples, gpu, crops)

@@ -29,10 +29,10 @@ FOR_EACH_CPU void row_any(const Source& from, int y, int x1, int x2, const float
     float *columns = work.columns, *line = work.line;
 
     const float* weight = &from.y.weights[y];
-    const uint8_t* pixels = from.pixels + ((size_t)from.y.first[y] * from.width + left) * 3;
+    const uint8_t* pixels = from.pixels + from.y.first[y] * from.pitch + 3 * left;
     for (int i = 0; i < n; ++i) columns[i] = *weight * pixels[i];
     for (int j = 1; j < from.y.count[y]; ++j) {
-        pixels += (size_t)from.width * 3, weight += from.y.stride;
+        pixels += from.pitch, weight += from.y.stride;
         for (int i = 0; i < n; ++i) columns[i] += *weight * pixels[i];
     }
 

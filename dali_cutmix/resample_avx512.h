@@ -37,7 +37,7 @@ INLINE void deinterleave(const Floats* from, Floats* to) {
 template <bool WHOLE>
 INLINE void down(const Source& from, int y, int left, int right, float* columns, int stride) {
     const float* weights = &from.y.weights[y];
-    const size_t weights_stride = from.y.stride, row_stride = 3 * (size_t)from.width;
+    const size_t weights_stride = from.y.stride, row_stride = from.pitch;
     const int count = from.y.count[y];
     const uint8_t *row = from.pixels + from.y.first[y] * row_stride + 3 * left, *const end = from.end;
     for (int x = left; x < right; x += LANES, row += 3 * LANES, columns += LANES) {
@@ -99,7 +99,7 @@ void row(const Source& from, int y, int x1, int x2, const float* scale, const fl
     const int end = last + from.x.most, right = end < from.width ? end : from.width;
     const int bottom = from.y.first[y] + from.y.count[y], stride = work.columns_stride;
     float *columns = work.columns, *line = work.line;
-    if (from.pixels + 3 * ((size_t)bottom * from.width + LANES) <= from.end)
+    if (from.pixels + (bottom - 1) * from.pitch + 3 * (size_t)(right + LANES) <= from.end)
         down<true>(from, y, left, right, columns, stride);
     else
         down<false>(from, y, left, right, columns, stride);

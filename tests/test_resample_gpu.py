@@ -13,7 +13,7 @@ from nvidia.dali import pipeline_def
 from test_resample import LEVEL, batches, oracle
 
 import dali_cutmix as dc
-from dali_cutmix import fused, resample, resample_gpu
+from dali_cutmix import fused, keep_alive, resample, resample_gpu
 from dali_cutmix.batch import DTYPES, SAMPLE, Format, table
 from dali_cutmix.resample_cpu import OnCpu, is_compiled
 
@@ -124,8 +124,8 @@ def test_the_cuda_source_compiles_for_gpus(architecture):
 
 
 def test_the_table_is_laid_out_as_the_sources_say():
-    names = ("pixels", "height", "width", "plan")
-    assert [SAMPLE.fields[name][1] for name in names] == [0, 8, 12, 16]
+    names = ("pixels", "height", "width", "plan", "pitch")
+    assert [SAMPLE.fields[name][1] for name in names] == [0, 8, 12, 16, 44]
     assert SAMPLE.itemsize == 48
 
 
@@ -165,11 +165,15 @@ def gpu(launch, monkeypatch):
             scale, shift = np.array(factors[:3]), np.array(factors[3:])
             where = scale.ctypes.data, shift.ctypes.data
             launch(*grid, threads, ctypes.c_void_p(rows), images, int(size), int(dtype), int(channels_last), *where)
+
+        def record(self, number):
+            assert number == 0
             self.events.append(Event(self.done))
             return self.events[-1]
 
     here = Gpu()
     monkeypatch.setattr(resample_gpu, "_launch", here.launch)
+    monkeypatch.setattr(resample_gpu, "record", here.record)
     monkeypatch.setattr(resample_gpu, "_empty", lambda size, gpu: torch.empty(size, dtype=torch.uint8))
     for module in (resample_gpu, fused):
         monkeypatch.setattr(module, "upload", lambda array, gpu: torch.from_numpy(array))
@@ -222,10 +226,10 @@ def test_crops_are_held_until_the_kernel_has_read_them(gpu):
     gpu.done = False
     for _ in range(3):
         finish([np.zeros((5, 5, 3), np.uint8)], plan)
-    assert len(finish._on_gpu._in_use) == 3
+    assert len(finish._on_gpu._keep_alive) == 3
     gpu.events[0].done = gpu.events[1].done = True
     finish([np.zeros((5, 5, 3), np.uint8)], plan)
-    assert len(finish._on_gpu._in_use) == 2
+    assert len(finish._on_gpu._keep_alive) == 2
 
 
 def test_the_host_waits_for_a_gpu_that_is_many_batches_behind(gpu):
@@ -233,5 +237,5 @@ def test_the_host_waits_for_a_gpu_that_is_many_batches_behind(gpu):
     gpu.done = False
     for _ in range(20):
         finish([np.zeros((5, 5, 3), np.uint8)], np.zeros((1, 7), np.int32))
-    assert len(finish._on_gpu._in_use) == resample_gpu.MOST_AHEAD
+    assert len(finish._on_gpu._keep_alive) == keep_alive.MOST_AHEAD
     assert [event.done for event in gpu.events] == [True] * 12 + [False] * 8
