@@ -25,7 +25,8 @@ lint: .venv/ready
 	$(BIN)/mypy
 
 # With the Python at hand where that has DALI already (a GPU machine without a package registry), else with .venv.
-GPU_PYTHON = $(shell $(PYTHON) -c 'import nvidia.dali, torch, pytest' 2>/dev/null && echo $(PYTHON) || echo $(BIN)/python)
+GPU_PYTHON = $(eval GPU_PYTHON := $(shell $(PYTHON) -c 'import nvidia.dali, torch, pytest' 2>/dev/null && echo $(PYTHON) || \
+	echo $(BIN)/python))$(GPU_PYTHON)
 
 # make gpu MINUTES=4 STEPS="tests kernel" PHOTOS=/data/train; make gpu DEVICE=cpu tries the steps without a GPU.
 gpu: gpu-ready

@@ -24,7 +24,7 @@ from dali_cutmix.folder import scan_folder
 
 MOST_FILES = 2000
 """Files that are decoded over and over; of more, every few are taken."""
-IMPORTING = 120.0
+IMPORTING = 60.0
 """Seconds that a process may take to import PyTorch and DALI."""
 
 

@@ -65,7 +65,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
 
 
 @pipeline_def(prefetch_queue_depth=AHEAD, seed=1)
-def _decoded(files: list[str], way: Way, device: str, shuffle: bool) -> tuple[Any, Any]:
+def _decoded(files: list[str], way: Way, device: str, shuffle: bool, shapes: bool) -> Any:
     jpegs, _ = fn.readers.file(
         files=files, random_shuffle=shuffle, initial_fill=len(files) if shuffle else 1, dont_use_mmap=True, seed=2
     )
@@ -76,15 +76,16 @@ def _decoded(files: list[str], way: Way, device: str, shuffle: bool) -> tuple[An
         images = fn.decoders.image_random_crop(jpegs, random_area=[0.08, 1.0], seed=3, **options)
     else:
         images = fn.decoders.image(jpegs, **options)
-    return images, fn.peek_image_shape(jpegs)
+    return (images, fn.peek_image_shape(jpegs)) if shapes else images
 
 
-def _graph(job: dict[str, Any], way: Way, device: str, shuffle: bool = False) -> Pipeline:
+def _graph(job: dict[str, Any], way: Way, device: str, shuffle: bool = False, shapes: bool = False) -> Pipeline:
     pipeline = _decoded(
         job["files"],
         way,
         "cpu" if device == "cpu" else "mixed",
         shuffle,
+        shapes,
         batch_size=job["batch_size"],
         num_threads=job["threads"],
         device_id=None if device == "cpu" else torch.device(device).index,
@@ -119,7 +120,7 @@ def _images(batch: Any) -> list[np.ndarray]:
 
 def _levels(images: list[np.ndarray], job: dict[str, Any], way: Way) -> float | None:
     """Mean absolute difference to what the CPU decodes, of the worst image; None where no windows are the same."""
-    pipeline = _graph(job, way, "cpu")
+    pipeline = _graph(job, way, "cpu", shapes=True)
     decoded, shapes = pipeline.run()
     differences = []
     for number, (image, expected) in enumerate(zip(images, _images(decoded), strict=True)):

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from bench.supervised import ended
+
 COMMAND = (sys.executable, "-m", "bench.decode_child")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,13 +66,3 @@ class WayProcess:
             with suppress(OSError):  # a job that nobody took
                 if pipe is not None:
                     pipe.close()
-
-
-def ended(status: int) -> str:
-    """How a process ended, in words; negative is a signal, as in ``subprocess``."""
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"

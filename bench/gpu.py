@@ -17,13 +17,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.arguments import check_least, choose_device, cores
-from bench.decode_process import ended
 from bench.decoder_log import LEVEL
 from bench.gpu_figures import outcomes
 from bench.gpu_steps import ROOT, STEPS, Step, Task, budgets
 from bench.photos import open_photos
 from bench.result import new_result, write_json
-from bench.supervised import run
+from bench.supervised import ended, run
 
 Name = Literal["environment", "decode", "tests", "loaders", "kernel", "step", "tune"]
 MOST_THREADS = 16
@@ -139,7 +138,7 @@ def _run(steps: Sequence[Step], task: Task, seconds: float, console: Console) ->
                 outcome = INTERRUPTED
         text = path.read_bytes()[before:].decode(errors="replace")
         for line in text.splitlines()[1:][-step.tail :]:
-            print(line[:LONGEST])
+            print(line[:LONGEST], flush=True)
         figure = _figure(step, text, task.json(step.name), began)
         yield Outcome(step.name, outcome, figure, time.monotonic() - start, limit), text
         if outcome == INTERRUPTED:

@@ -66,10 +66,11 @@ def _environment(task: Task, budget: float) -> list[str]:
 
 
 def _decode(task: Task, budget: float) -> list[str]:
-    # A way takes about 3 s beside its measurement, and there are 26 on a GPU.
-    seconds = min(2.0, max(0.5, budget / 26 - 3))
+    # A way takes about 3 s beside its measurement, and there are 24 on a GPU.
+    seconds = min(2.0, max(0.5, budget / 24 - 3))
+    limits = ["--minutes", f"{0.85 * budget / 60:.3g}", "--limit", f"{max(10, budget / 5):.0f}"]
     how = ["--batch-size", 256 if task.on_gpu else 32, "--threads", task.threads, "--rewritten"]
-    return _bench(task, "decode", *how, "--seconds", f"{seconds:.2g}", "--minutes", f"{0.85 * budget / 60:.3g}")
+    return _bench(task, "decode", *how, "--seconds", f"{seconds:.2g}", *limits)
 
 
 def _tests(task: Task, budget: float) -> list[str]:
@@ -126,7 +127,8 @@ def _step(task: Task, budget: float) -> list[str]:
 def _tune(task: Task, budget: float) -> list[str]:
     setting, values, batch = ("hw_decoder_load", 6, 256) if task.on_gpu else ("prefetch", 3, 32)
     if "minutes" in inspect.signature(tune).parameters:
-        how: list[object] = ["--minutes", f"{0.85 * budget / 60:.3g}"]
+        how: list[object] = ["--minutes", f"{0.85 * budget / 60:.3g}", "--seconds", 1.5 if task.on_gpu else 0.5]
+        how += ["--rounds", 3]
     else:
         seconds, rounds = fitted(budget, values + 2, least_rounds=3)
         how = ["--seconds", seconds, "--rounds", rounds]

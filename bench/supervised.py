@@ -71,3 +71,13 @@ def _members(session: int) -> Iterator[int]:
             state, _parent, _group, found, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
             if int(found) == session and state not in "ZX":
                 yield int(entry.name)
+
+
+def ended(status: int) -> str:
+    """How a process ended, in words; negative is a signal, as in ``subprocess``."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
