@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 from PIL import Image
 from rich.console import Console
@@ -265,6 +266,43 @@ def test_pixels_are_compared_where_the_windows_are_the_same(data):
     job, images = first_batch(data, way)
     assert decode_child._levels([images[0], black], job, way) == pytest.approx(images[1].mean(), abs=1e-3)
     assert decode_child._levels([small, small], job, Way(True, True, None)) is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="shows where CUDA is asked for")
+@pytest.mark.parametrize("way", ways(True), ids=lambda way: way.name)
+def test_graphs_for_a_gpu_are_wired_right(data, way):
+    job = {"files": sorted(map(str, data.rglob("*.jpg"))), "batch_size": 2, "threads": 1}
+    with pytest.raises(RuntimeError, match="create a GPU DALI pipeline while CUDA is not available"):
+        decode_child._graph(job, way, "cuda:0")
+
+
+def test_the_consumer_takes_batches_on_its_stream_and_stays_near_the_gpu(monkeypatch):
+    """As with a GPU that does nothing until it is waited for."""
+    open_events, most, streams = [], [0], []
+
+    class Event:
+        def __init__(self, blocking):
+            assert blocking, "else waiting would count as CPU time"
+
+        def record(self, stream):
+            streams.append(stream)
+            open_events.append(self)
+            most[0] = max(most[0], len(open_events))
+
+        def synchronize(self):
+            assert open_events.pop(0) is self
+
+    class Pipeline:
+        def run(self, stream):
+            streams.append(stream)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    take = decode_child._consumer(Pipeline(), "cuda:0")
+    for _ in range(10):
+        take()
+    assert streams == ["stream of cuda:0"] * 20
+    assert most[0] == decode_child.LAG + 1
 
 
 def test_of_dalis_messages_the_line_that_tells_is_kept():
