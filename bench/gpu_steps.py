@@ -120,7 +120,7 @@ def _step(task: Task, budget: float) -> list[str]:
         how: list[object] = ["--amp", "--channels-last", compiled, "--seconds", 4, "--rounds", 2]
     else:
         how = ["--model", "resnet10", "--size", 64, "--batch-size", 16, "--no-amp", "--no-compile"]
-        how += ["--seconds", 2, "--rounds", 3]
+        how += ["--steps", 20, "--rounds", 3]
     return _bench(task, "step", *how, "--threads", task.threads)
 
 

@@ -212,6 +212,7 @@ ON_A_GPU = """\
 [INFO] [nvimgcodec] decode num_samples=8
 [INFO] [nvimgcodec] 3: nvjpeg_cuda_decoder process #5
 [INFO] [nvimgcodec] 4: libjpeg_turbo_decoder process #6
+[INFO] [nvimgcodec] 5: nvjpeg_hw_decoder process #2
 [INFO] [nvimgcodec] nvjpeg_hw_decoder failed #1. Trying next: nvjpeg_cuda_decoder
 [INFO] [nvimgcodec] 4: nvjpeg_cuda_decoder process #1
 """

@@ -261,6 +261,19 @@ def test_a_test_that_crashes_or_hangs_ends_no_other(log):
     assert gpu_figures.tests(log, Path()) == "2 passed, 4 failed, 2 skipped"
 
 
+def test_without_xdist_a_broken_file_ends_no_other(tmp_path, monkeypatch):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu: needs a GPU\n")
+    (tmp_path / "tests" / "test_broken.py").write_text(f"import no_such_module\npytestmark = {MARK}\n")
+    (tmp_path / "tests" / "test_good.py").write_text(f"import pytest\n@pytest.{MARK}\ndef test_good(): pass\n")
+    monkeypatch.setattr(gpu_steps, "ROOT", tmp_path)
+    monkeypatch.setattr(gpu_steps.importlib.util, "find_spec", lambda name: None)
+    command = gpu_steps._tests(Task("cpu", None, tmp_path, 2), 60)
+    assert "-n" not in command
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert gpu_figures.tests(done.stdout, Path()) == "1 passed, 1 failed, 0 skipped"
+
+
 def test_of_tests_that_did_not_end_the_rest_is_counted():
     log = (
         "2 workers [9 items]\n\n"
