@@ -6,11 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-_OUTCOMES = {"PASSED": "passed", "FAILED": "failed", "ERROR": "failed", "SKIPPED": "skipped", "XFAIL": "passed"}
-_SPREAD = re.compile(r"^\[gw\d+\] \[ *\d+%\] ([A-Z]+) (\S+::.+?)\s*$", re.MULTILINE)
-_ALONE = re.compile(r"^(\S+::.+?) ([A-Z]+)(?: \(.*\))?\s+\[ *\d+%\]$", re.MULTILINE)
-_BROKEN = re.compile(r"^ERROR (\S+\.py)(?: - .*)?$", re.MULTILINE)
-_COLLECTED = re.compile(r"^\d+ workers? \[(\d+) items?\]|^collected (\d+) items?|/ (\d+) selected", re.MULTILINE)
+_TEST = re.compile(r"^\[(passed|failed|skipped)(?:: [^]]+)?\] (.+)$", re.MULTILINE)
+_COLLECTED = re.compile(r"^\[collected: (\d+)\]", re.MULTILINE)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -37,9 +34,7 @@ def decode(_log: str, path: Path) -> str:
 
 def outcomes(log: str) -> dict[str, str]:
     """What became of each test: passed, failed, skipped; read from a log, also of a run that did not end."""
-    found = {name: _OUTCOMES.get(word, word) for word, name in _SPREAD.findall(log)}
-    found |= {name: _OUTCOMES.get(word, word) for name, word in _ALONE.findall(log)}
-    return found | dict.fromkeys(_BROKEN.findall(log), "failed")
+    return {name: outcome for outcome, name in _TEST.findall(log)}
 
 
 def tests(log: str, _path: Path) -> str:
@@ -47,8 +42,8 @@ def tests(log: str, _path: Path) -> str:
     found = outcomes(log)
     counts = Counter(found.values())
     said = ", ".join(f"{counts[word]} {word}" for word in ("passed", "failed", "skipped"))
-    collected = [int(number) for numbers in _COLLECTED.findall(log) for number in numbers if number]
-    missing = (collected[-1] if collected else 0) - sum("::" in name for name in found)
+    collected = _COLLECTED.search(log)
+    missing = int(collected[1]) - sum("::" in name for name in found) if collected else 0
     return said + (f", {missing} did not end" if missing > 0 else "")
 
 

@@ -1,6 +1,5 @@
 """The steps of ``python -m bench gpu``: what each runs, and how long it may take."""
 
-import importlib.util
 import inspect
 import re
 import sys
@@ -76,11 +75,8 @@ def _decode(task: Task, budget: float) -> list[str]:
 def _tests(task: Task, budget: float) -> list[str]:
     """Files without such tests are left out: they import what a GPU machine need not have."""
     files = sorted(file for file in (ROOT / "tests").glob("test_*.py") if re.search(r"mark\.gpu\b", file.read_text()))
-    spread = ["-n", TEST_PROCESSES if task.on_gpu else 2, "--dist", "load"] if importlib.util.find_spec("xdist") else []
-    # A test that hangs ends its process, which is replaced (pytest 9; earlier ones only show where it hung).
-    hanging = ["-o", f"faulthandler_timeout={budget / 2:.0f}", "-o", "faulthandler_exit_on_timeout=true"]
-    options = ["-v", "--tb=short", "-m", "gpu", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
-    return [sys.executable, "-m", "pytest", *map(str, [*options, *hanging, *spread, *files])]
+    processes = TEST_PROCESSES if task.on_gpu else 2
+    return [sys.executable, "-m", "bench.gpu_tests", str(processes), f"{budget / 3:.0f}", *map(str, files)]
 
 
 def contenders(on_gpu: bool) -> tuple[list[str], list[str]]:

@@ -223,15 +223,27 @@ def test_crash(): os.kill(os.getpid(), 11)
 def test_hang(): time.sleep(60)
 
 @MARK
+@pytest.mark.xfail
+def test_expected(): assert False
+
+@pytest.fixture
+def broken():
+    yield
+    assert False
+
+@MARK
+def test_torn_down(broken): pass
+
+@MARK
 def test_also_good(): time.sleep(0.2)
 
 def test_for_a_cpu(): assert False
 """
 
 
-@pytest.fixture(scope="module", name="log")
+@pytest.fixture(scope="module", name="ran")
 def tests_of_all_kinds(tmp_path_factory):
-    """What the step ``tests`` prints for a checkout with tests of all kinds."""
+    """The step ``tests``, run in a checkout with tests of all kinds."""
     root = tmp_path_factory.mktemp("checkout")
     (root / "tests").mkdir()
     (root / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu: needs a GPU\n")
@@ -240,14 +252,13 @@ def tests_of_all_kinds(tmp_path_factory):
     (root / "tests" / "test_other.py").write_text("import no_such_module_either\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu_steps, "ROOT", root)
-        command = gpu_steps._tests(Task("cpu", None, root, 2), 6)
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    return done.stdout
+        command = gpu_steps._tests(Task("cpu", None, root, 2), 9)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_test_that_crashes_or_hangs_ends_no_other(log):
-    found = {name.partition("::")[2] or name: word for name, word in gpu_figures.outcomes(log).items()}
+def test_a_test_that_crashes_or_hangs_ends_no_other(ran):
+    found = {name.partition("::")[2] or name: word for name, word in gpu_figures.outcomes(ran.stdout).items()}
     assert found == {
         "tests/test_broken.py": "failed",
         "test_good": "passed",
@@ -256,35 +267,38 @@ def test_a_test_that_crashes_or_hangs_ends_no_other(log):
         "test_absent[c]": "skipped",
         "test_crash": "failed",
         "test_hang": "failed",
+        "test_expected": "passed",
+        "test_torn_down": "failed",
         "test_also_good": "passed",
     }
-    assert gpu_figures.tests(log, Path()) == "2 passed, 4 failed, 2 skipped"
+    assert ran.returncode == 1
+    assert gpu_figures.tests(ran.stdout, Path()) == "3 passed, 5 failed, 2 skipped"
+    assert ran.stdout.rstrip().endswith("\n3 passed, 5 failed, 2 skipped")
 
 
-def test_without_xdist_a_broken_file_ends_no_other(tmp_path, monkeypatch):
-    (tmp_path / "tests").mkdir()
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu: needs a GPU\n")
-    (tmp_path / "tests" / "test_broken.py").write_text(f"import no_such_module\npytestmark = {MARK}\n")
-    (tmp_path / "tests" / "test_good.py").write_text(f"import pytest\n@pytest.{MARK}\ndef test_good(): pass\n")
-    monkeypatch.setattr(gpu_steps, "ROOT", tmp_path)
-    monkeypatch.setattr(gpu_steps.importlib.util, "find_spec", lambda name: None)
-    command = gpu_steps._tests(Task("cpu", None, tmp_path, 2), 60)
-    assert "-n" not in command
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert gpu_figures.tests(done.stdout, Path()) == "1 passed, 1 failed, 0 skipped"
+def test_why_a_test_failed_is_printed(ran):
+    assert "\n[failed: SIGSEGV] tests/test_kinds.py::test_crash\n" in ran.stdout
+    assert "\n[failed: did not end within 3 s] tests/test_kinds.py::test_hang\n" in ran.stdout
+    assert "assert 1 == 2" in ran.stdout
+    assert "No module named 'no_such_module'" in ran.stdout
+    assert "no_such_module_either" not in ran.stdout
+
+
+def test_a_process_that_ends_before_its_tests_has_failed(tmp_path):
+    (tmp_path / "conftest.py").write_text("import os\nos.abort()\n")
+    (tmp_path / "test_a.py").write_text("def test_a(): pass\n")
+    command = [sys.executable, "-m", "bench.gpu_tests", "1", "30", str(tmp_path / "test_a.py")]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    assert ran.stdout.startswith("[failed: SIGABRT] process 0\n")
+    assert ran.stdout.endswith("\n0 passed, 1 failed, 0 skipped\n")
 
 
 def test_of_tests_that_did_not_end_the_rest_is_counted():
     log = (
-        "2 workers [9 items]\n\n"
-        "tests/test_gpu.py::test_a[x-y z] \n[gw0] [ 11%] PASSED tests/test_gpu.py::test_a[x-y z] \n"
-        "tests/test_gpu.py::test_b \n[gw1] [ 22%] FAILED tests/test_gpu.py::test_b \n"
+        "[collected: 9] tests\n[passed] tests/test_gpu.py::test_a[x-y z]\n[failed: SIGBUS] tests/test_gpu.py::test_b\n"
     )
     assert gpu_figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 did not end"
-    alone = (
-        "collected 31 items / 28 deselected / 3 selected\n\na.py::test_a PASSED [ 33%]\na.py::b SKIPPED (no) [ 66%]\n"
-    )
-    assert gpu_figures.tests(alone, Path()) == "1 passed, 0 failed, 1 skipped, 1 did not end"
 
 
 def test_figures_are_read_from_results(tmp_path):
