@@ -99,6 +99,7 @@ def test_chroma_without_a_name_is_its_factors():
         picture(kind="PNG"),
         picture(kind="WebP"),
         with_factors(picture(), (0x00, 0x11, 0x11)),
+        with_factors(picture(), (0x11, 0x01, 0x01)),
     ],
 )
 def test_no_chroma_where_there_is_no_whole_header(encoded):
