@@ -66,7 +66,7 @@ def _newer(nvjpeg: Nvjpeg) -> str:
     if str(Path(nvjpeg.path).parent) in map(os.path.realpath, library_path()):
         return "unset LD_LIBRARY_PATH, which brings this one"
     if "torchvision" in nvjpeg.path:
-        return "call dali_cutmix.nvjpeg.load() before torchvision is imported, which brings this one"
+        return "import dali_cutmix before torchvision, which brings this one"
     return f"pip install --upgrade nvidia-nvjpeg{'-cu12' if nvjpeg.version < (13,) else ''}"
 
 

@@ -222,7 +222,7 @@ def test_both_reasons_in_one_line():
         ("{folder}/libnvjpeg.so.13", "unset LD_LIBRARY_PATH, which brings this one"),
         (
             "/site-packages/torchvision.libs/libnvjpeg.36e11081.so.13",
-            "call dali_cutmix.nvjpeg.load() before torchvision is imported, which brings this one",
+            "import dali_cutmix before torchvision, which brings this one",
         ),
         ("/site-packages/nvidia/cu13/lib/libnvjpeg.so.13", "pip install --upgrade nvidia-nvjpeg"),
     ],
@@ -267,7 +267,8 @@ import io
 from PIL import Image
 from nvidia.dali import fn, pipeline_def
 import numpy as np
-from dali_cutmix.nvjpeg import library
+# The module alone: the package loads the library when it is imported.
+library = __import__("runpy").run_path("dali_cutmix/libnvjpeg.py")["library"]
 
 def maps():
     with open("/proc/self/maps") as lines:
@@ -323,8 +324,8 @@ def test_a_change_of_ld_library_path_while_running_is_nothing_to_the_loader(tmp_
 
 ANOTHER_FIRST = """
 import ctypes
-from dali_cutmix.nvjpeg import library, load
 {first}
+library = __import__("runpy").run_path("dali_cutmix/libnvjpeg.py")["library"]
 ctypes.CDLL({path!r})
 print(library())
 from nvidia import nvimgcodec
@@ -333,15 +334,16 @@ print(library())
 
 
 @NEEDS_A_COMPILER
-def test_another_packages_copy_with_the_same_soname_takes_its_place(tmp_path):
+def test_another_packages_copy_takes_its_place_unless_dali_cutmix_is_imported_first(tmp_path):
+    """torchvision brings one with the same SONAME."""
     path = stand_in(tmp_path, "libnvjpeg.36e11081.so", (12, 3, 9), name_of_the_library())
     assert python(ANOTHER_FIRST.format(first="", path=str(path))) == [f"nvJPEG 12.3.9 ({path})"] * 2
-    assert python(ANOTHER_FIRST.format(first="load()", path=str(path))) == [str(library())] * 2
+    assert python(ANOTHER_FIRST.format(first="import dali_cutmix", path=str(path))) == [str(library())] * 2
 
 
 ANOTHER_INSTALLATION = """
 import nvidia
-from dali_cutmix.nvjpeg import library
+library = __import__("runpy").run_path("dali_cutmix/libnvjpeg.py")["library"]
 nvidia.__path__ = [{folder!r} + "/nvidia"]
 print(library())
 """
