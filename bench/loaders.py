@@ -37,6 +37,9 @@ def loaders(
     quiet, and what a loader had prepared while it stood idle is used up before the clock starts. Rates are over whole
     batches, without the turn of an epoch. With the default settings each loader takes about half a minute.
 
+    A loader that raises, crashes, or gives no batch for a minute is ended and left out; the table and the JSON say why.
+    The time in which FFCV copies the images before its first batch does not count.
+
     Args:
         data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
             photographs.
@@ -73,7 +76,7 @@ def loaders(
     result["settings"]["short_side"] = short_side
     result |= {"contenders": rows, "stages": stages(rows, device), "skipped": skipped + failed}
     report.add_ratios(rows)
-    if rows:
+    if rows or failed:
         report.print_table(result, Console(width=None if sys.stdout.isatty() else 120))
     if json:
         write_json(json, result)

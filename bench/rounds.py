@@ -33,9 +33,9 @@ def measure_in_rounds(
     failed: list[dict[str, str]] = []
 
     def fail(contender: Contender, error: ContenderError) -> None:
-        console.print(f"{contender.label} failed:\n{error}", markup=False, soft_wrap=True)
-        reason = str(error).strip().rpartition("\n")[2]
-        failed.append({"name": contender.name, "label": contender.label, "reason": f"failed: {reason}"})
+        details = f"\n{error.details.strip()}" if error.details else ""
+        console.print(f"{contender.label} failed: {error.reason}{details}", markup=False, soft_wrap=True)
+        failed.append({"name": contender.name, "label": contender.label, "reason": f"{report.FAILED}{error.reason}"})
 
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(console=console, transient=True))

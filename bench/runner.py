@@ -3,31 +3,57 @@
 A process of its own keeps imports, thread pools and forked workers of one contender out of the others' way.
 """
 
+import ctypes
 import gc
 import multiprocessing
 import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from textwrap import shorten
 from typing import Any
 
 import torch
 
 from bench.contenders import Batch, Contender, Settings
 from bench.cpu import group_seconds, machine_seconds
+from bench.output import Output, redirect
 
+SILENCE = 60.0
+"""Seconds to the next batch, from which on a contender counts as broken. It yields many in a second where it works."""
+PREPARATION = 3600.0
+"""The same for the first batch of who copies the data before, and for the imports of the process."""
 GRACE = 10.0
 """Seconds that a process has to end of itself."""
+LOOK = 0.5
+"""Seconds between two looks at a process that does not answer."""
 LOOKED_AT = 4
 """Batches of the warm-up that are checked; more than one, because a batch's box may be empty."""
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 class ContenderError(RuntimeError):
-    """A contender raised, or its process ended."""
+    """A contender raised, gave no batch for too long, or its process ended.
+
+    ``reason`` says so in one line, ``details`` is its traceback or the end of what it printed.
+    """
+
+    def __init__(self, reason: str, details: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.details = shorten(reason, 300, placeholder=" …"), details
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """The answer of a contender that raised."""
+
+    reason: str
+    details: str
 
 
 @dataclass(frozen=True)
@@ -48,23 +74,30 @@ class Rate:
 class Runner:
     """A started contender."""
 
-    def __init__(self, contender: Contender, settings: Settings, patience: float = 900.0) -> None:
-        """Start and warm up; ``patience`` is the longest wait for an answer in seconds.
+    def __init__(self, contender: Contender, settings: Settings) -> None:
+        """Start and warm up.
 
         Raises:
-            ContenderError: with its traceback.
+            ContenderError: it raised, fell silent, or its process ended; the process and its workers are gone.
         """
-        self.contender, self.settings, self.patience = contender, settings, patience
+        self.contender, self.settings = contender, settings
+        self._closed = False
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
+        self._output = Output(context, contender.label)
+        # When it last was seen at work (0: its process is still importing), and how many batches it has given.
+        self._pulse = context.RawArray("d", 2)
         # Not a daemon: those may not start workers.
-        self._process = context.Process(target=_serve, args=(theirs, contender, settings))
+        self._process = context.Process(
+            target=_serve, args=(theirs, self._output.writer, self._pulse, contender, settings)
+        )
         self._process.start()
         theirs.close()
+        self._output.begin()
         try:
             self.delivers: dict[str, Any] = self._answer()
         except BaseException:
-            self.close()
+            self.close(grace=0)
             raise
 
     @property
@@ -77,52 +110,116 @@ class Runner:
         """Use up what was prepared ahead, then count batches for at least this long.
 
         Raises:
-            ContenderError: with its traceback.
+            ContenderError: it raised, fell silent, or its process ended; the process and its workers are gone.
         """
-        self._connection.send(seconds)
-        rate: Rate = self._answer()
+        rate: Rate = self._answer(seconds)
         return rate
 
-    def _answer(self) -> Any:
+    def _answer(self, *question: float) -> Any:
         try:
-            if not self._connection.poll(self.patience):
-                raise ContenderError(f"no answer within {self.patience:g} s")
+            for part in question:
+                self._connection.send(part)
+            self._wait()
             answer = self._connection.recv()
-        except EOFError:
-            self._process.join(5)
-            raise ContenderError(f"its process ended with exit status {self._process.exitcode}") from None
-        if isinstance(answer, str):
-            raise ContenderError(answer)
+        except TimeoutError as error:
+            self.close(grace=0)
+            raise self._failure(str(error)) from None
+        except (EOFError, OSError):
+            self._process.join(GRACE)
+            ending = _ending(self._process.exitcode)
+            self.close(grace=0)
+            raise self._failure(ending) from None
+        if isinstance(answer, _Raised):
+            self.close()
+            raise ContenderError(answer.reason, answer.details)
         return answer
 
-    def close(self) -> None:
-        """End the process and its workers, by force where they do not end of themselves."""
+    def _wait(self) -> None:
+        """Until there is an answer.
+
+        Raises:
+            TimeoutError: no batch for too long.
+            EOFError: the process has ended without an answer.
+        """
+        asked = time.monotonic()
+        while not self._connection.poll(LOOK):
+            if not self._process.is_alive() and not self._connection.poll():
+                raise EOFError
+            seen, batches = self._pulse
+            silent = time.monotonic() - max(asked, seen)
+            if silent > (PREPARATION if not seen or (self.contender.copies_data and not batches) else SILENCE):
+                raise TimeoutError(f"no batch for {silent:.0f} s")
+
+    def _failure(self, reason: str) -> ContenderError:
+        words = self._output.last_words()
+        last = "\n".join(self._output.tail().splitlines()[-8:])
+        return ContenderError(f"{reason}; it printed: {words}" if words else reason, last)
+
+    def close(self, grace: float = GRACE) -> None:
+        """End the process and its workers, by force where they do not end of themselves within the grace."""
+        if self._closed:
+            return
+        self._closed = True
         self._connection.close()
-        self._process.join(GRACE)
+        self._process.join(grace)
+        # Not terminate(): a signal that can be caught or ignored ends nothing that is broken.
         self._process.kill()
         with suppress(ProcessLookupError):
             os.killpg(self.group, signal.SIGKILL)
         self._process.join()
+        self._output.finish()
 
 
-def _serve(connection: Connection, contender: Contender, settings: Settings) -> None:
+def _ending(status: int | None) -> str:
+    """How a process ended."""
+    if status is None:
+        return "its process does not answer any more"
+    if status >= 0:
+        return f"its process ended with exit status {status}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"its process was ended by {names.get(-status, f'signal {-status}')} ({signal.strsignal(-status)})"
+
+
+def _serve(connection: Connection, output: Connection, pulse: Any, contender: Contender, settings: Settings) -> None:
     os.setpgid(0, 0)
+    # Whoever ends the benchmark by force would otherwise leave a broken contender at work for ever.
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    redirect(output)
     torch.set_num_threads(settings.threads)
     batches = None
     try:
-        batches = contender.batches(settings)
-        connection.send(_warm_up(batches, contender, settings))
+        pulse[0] = time.monotonic()
+        batches = _watched(contender.batches(settings), pulse)
+        answer: dict[str, Any] | Rate = _warm_up(batches, contender, settings)
         while True:
-            connection.send(_measure(batches, contender, settings, seconds=connection.recv()))
-    except EOFError:  # whoever asked is gone
-        pass
-    except Exception:
-        connection.send(traceback.format_exc())
+            connection.send(answer)
+            try:
+                seconds = connection.recv()
+            except EOFError:  # whoever asked is gone
+                break
+            answer = _measure(batches, contender, settings, seconds)
+    except StopIteration:
+        connection.send(_Raised("it came to an end: batches are to come without one", ""))
+    except BaseException as error:  # SystemExit too: whatever it does is told
+        reason = " ".join("".join(traceback.format_exception_only(error)).split())
+        with suppress(OSError):  # nobody is there to be told
+            connection.send(_Raised(reason, traceback.format_exc()[-8000:]))
     finally:
         del batches
         gc.collect()  # queues to workers give their semaphores back
+        sys.stdout.flush()
+        sys.stderr.flush()
         # Threads of other libraries may still run, and the end of the interpreter under them is noisy or never comes.
         os._exit(0)
+
+
+def _watched(batches: Iterator[Batch], pulse: Any) -> Iterator[Batch]:
+    """The same batches; the pulse tells that it has been started, and each batch."""
+    pulse[0] = time.monotonic()
+    for batch in batches:
+        pulse[0] = time.monotonic()
+        pulse[1] += 1
+        yield batch
 
 
 def _warm_up(batches: Iterator[Batch], contender: Contender, settings: Settings) -> dict[str, Any]:

@@ -4,8 +4,8 @@ To add one: write ``batches(settings)`` in a module of this package and enter it
 """
 
 import importlib
-import importlib.util
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,19 @@ PREFETCH = 2
 
 
 def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # the package that the module would be in
-        return False
+    """Looks for it without importing a package that it is in: one that is broken shall not end the benchmark."""
+    places: Sequence[str] | None = None
+    name = ""
+    for part in module.split("."):
+        if name and places is None:  # no package
+            return False
+        name = f"{name}.{part}" if name else part
+        specs = (finder.find_spec(name, places) for finder in sys.meta_path)
+        spec = next((spec for spec in specs if spec), None)
+        if spec is None:
+            return False
+        places = spec.submodule_search_locations
+    return True
 
 
 @dataclass(frozen=True)
