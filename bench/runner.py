@@ -45,7 +45,7 @@ class ContenderError(RuntimeError):
 
     def __init__(self, reason: str, details: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.details = shorten(reason, 300, placeholder=" …"), details
+        self.reason, self.details = shorten(reason, 200, placeholder=" …"), details
 
 
 @dataclass(frozen=True)

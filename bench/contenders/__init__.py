@@ -69,6 +69,7 @@ class Contender:
     processes: bool = False
     even_batch: bool = False
     copies_data: bool = False
+    needs_gpu: bool = False
     packed: bool = False
     arguments: tuple[tuple[str, Any], ...] = ()
 
@@ -84,6 +85,8 @@ class Contender:
 
     def unfit(self, settings: Settings) -> str:
         """Why it cannot run with these settings; empty where it can."""
+        if self.needs_gpu and settings.device == "cpu":
+            return "needs a GPU"
         if self.even_batch and settings.batch_size % 2:
             return f"needs an even batch size ({settings.batch_size} given)"
         if self.packed and settings.packed is None:
@@ -112,14 +115,30 @@ CONTENDERS = (
     ),
     Contender("ours-mixup", "dali_cutmix, Mixup", "ours:mixup", ("nvidia.dali",), mixes=True),
     Contender("ours", "dali_cutmix, no mixing", "ours:plain", ("nvidia.dali",), mixes=False),
-    Contender("dali", "plain DALI, no mixing", "dali:plain", ("nvidia.dali",), mixes=False),
+    Contender(
+        "dali",
+        "plain DALI, no mixing",
+        "dali:plain",
+        ("nvidia.dali",),
+        mixes=False,
+        note="on a GPU with DALI's default upsampling of chroma: nvJPEG below 13.2 decodes no regions with the other",
+    ),
     Contender(
         "dali-decode",
         "DALI, decode + crop only",
         "dali:decode",
         ("nvidia.dali",),
         mixes=False,
-        note="the ceiling of this road: no resampling, no normalization, no tensors",
+        note="the ceiling of this road: no resampling, no normalization, no tensors; chroma as plain DALI",
+    ),
+    Contender(
+        "dali-decode-whole",
+        "DALI, whole images decoded only",
+        "dali:decode",
+        ("nvidia.dali",),
+        mixes=False,
+        note="no cropping either",
+        arguments=(("whole", True),),
     ),
     Contender(
         "dali-read",
@@ -146,6 +165,15 @@ CONTENDERS = (
         mixes=True,
         note="torchvision.io.decode_jpeg, v2 transforms on uint8 tensors, v2.CutMix in the collate function",
         processes=True,
+    ),
+    Contender(
+        "torchvision-gpu",
+        "torchvision (nvJPEG), CutMix",
+        "vision_gpu:batches",
+        ("torchvision",),
+        mixes=True,
+        note="decode_jpeg of whole batches by nvJPEG, v2 kernels and v2.CutMix on the device, made ahead by threads",
+        needs_gpu=True,
     ),
     Contender(
         "timm",
