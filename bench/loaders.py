@@ -37,8 +37,8 @@ def loaders(
     quiet, and what a loader had prepared while it stood idle is used up before the clock starts. Rates are over whole
     batches, without the turn of an epoch. With the default settings each loader takes about half a minute.
 
-    A loader that raises, crashes, or gives no batch for a minute is ended and left out; the table and the JSON say why.
-    The time in which FFCV copies the images before its first batch does not count.
+    A loader that raises, crashes, or gives no batch for a minute (in large batches: for a tenth of a second an image)
+    is ended and left out; the table and the JSON say why. FFCV, which copies the images first, has an hour for that.
 
     Args:
         data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample

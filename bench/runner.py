@@ -26,6 +26,8 @@ from bench.output import Output, redirect
 
 SILENCE = 60.0
 """Seconds to the next batch, from which on a contender counts as broken. It yields many in a second where it works."""
+SLOWEST = 0.1
+"""Seconds for an image that nobody needs who works: large batches have more time than ``SILENCE``."""
 PREPARATION = 3600.0
 """The same for the first batch of who copies the data before, and for the imports of the process."""
 GRACE = 10.0
@@ -146,8 +148,10 @@ class Runner:
             if not self._process.is_alive() and not self._connection.poll():
                 raise EOFError
             seen, batches = self._pulse
+            prepares = not seen or (self.contender.copies_data and not batches)
+            limit = PREPARATION if prepares else max(SILENCE, SLOWEST * self.settings.batch_size)
             silent = time.monotonic() - max(asked, seen)
-            if silent > (PREPARATION if not seen or (self.contender.copies_data and not batches) else SILENCE):
+            if silent > limit:
                 raise TimeoutError(f"no batch for {silent:.0f} s")
 
     def _failure(self, reason: str) -> ContenderError:

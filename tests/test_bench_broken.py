@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import fake_contenders
@@ -114,9 +115,9 @@ def test_a_process_that_dies_between_its_turns_is_named(tmp_path):
 
 def test_who_is_slow_but_gives_batches_is_not_ended(tmp_path, monkeypatch):
     """A warm-up far longer than the limit, each batch within it."""
-    monkeypatch.setattr(runner, "SILENCE", 0.6)
+    monkeypatch.setattr(runner, "SILENCE", 1.2)
     monkeypatch.setattr(runner, "LOOK", 0.05)
-    running = Runner(fake("good", arguments=(("pause", 0.2),)), settings(tmp_path))
+    running = Runner(fake("good", arguments=(("pause", 0.15),)), settings(tmp_path))
     try:
         assert running.measure(0.8).batches >= 3
     finally:
@@ -124,15 +125,24 @@ def test_who_is_slow_but_gives_batches_is_not_ended(tmp_path, monkeypatch):
 
 
 def test_who_copies_the_data_first_may_take_longer_for_its_first_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "SILENCE", 0.5)
+    monkeypatch.setattr(runner, "SILENCE", 1.0)
     monkeypatch.setattr(runner, "LOOK", 0.05)
-    slow = (("before", 1.5),)
-    Runner(fake("good", "copies", copies_data=True, arguments=slow), settings(tmp_path)).close()
+    slow = fake("good", arguments=(("before", 2.5),))
+    Runner(replace(slow, copies_data=True), settings(tmp_path)).close()
+    with pytest.raises(ContenderError, match="no batch for 1 s"):
+        Runner(slow, settings(tmp_path))
+    monkeypatch.setattr(runner, "PREPARATION", 4.0)
+    with pytest.raises(ContenderError, match="no batch for 4 s"):
+        Runner(fake("good", copies_data=True, arguments=(("before", 60.0),)), settings(tmp_path))
+
+
+def test_large_batches_have_more_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "SILENCE", 0.2)
+    monkeypatch.setattr(runner, "LOOK", 0.05)
+    slow = fake("good", arguments=(("before", 1.0),))
+    Runner(slow, replace(settings(tmp_path), batch_size=40)).close()
     with pytest.raises(ContenderError, match="no batch for"):
-        Runner(fake("good", "does_not", arguments=slow), settings(tmp_path))
-    monkeypatch.setattr(runner, "PREPARATION", 0.5)
-    with pytest.raises(ContenderError, match="no batch for"):
-        Runner(fake("good", "copies", copies_data=True, arguments=slow), settings(tmp_path))
+        Runner(slow, settings(tmp_path))
 
 
 def test_a_minute_is_what_a_loader_has_for_its_next_batch():

@@ -57,7 +57,8 @@ class Contender:
 
     ``source`` is ``module:function`` below this package, imported only in the process that measures it; ``arguments``
     are keyword arguments for it beyond the settings. ``note`` says what is not the same as in the others. With
-    ``processes`` batches arrive in bursts of one for each worker. Who is ``packed`` reads the smaller images.
+    ``processes`` batches arrive in bursts of one for each worker. Who ``copies_data`` has long for the first batch. Who
+    is ``packed`` reads the smaller images.
     """
 
     name: str
