@@ -2,8 +2,9 @@
 
 import threading
 import weakref
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import islice
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -189,6 +190,78 @@ def test_no_more_batches_are_made_than_fit_the_queue(plain, closed, monkeypatch)
     threading.Event().wait(1.0)
     assert len(made) <= 1 + vision_gpu.PREFETCH + vision_gpu.MAKERS
     assert len(made) <= NAMED["torchvision-gpu"].ahead(settings(plain)), "what was made ahead is used up before a turn"
+
+
+class Stream:
+    """The work that a stream was given, in order; ``current`` is the one that PyTorch would use."""
+
+    current = None
+
+    def __init__(self, name):
+        self.work = []
+
+    def wait_stream(self, other):
+        self.work.append(("wait for", list(other.work)))
+
+    def wait_event(self, event):
+        self.work.append(("wait for", event.after))
+
+
+@contextmanager
+def on(stream):
+    before, Stream.current = Stream.current, stream
+    yield
+    Stream.current = before
+
+
+def test_on_a_gpu_each_stream_waits_for_what_it_reads_and_memory_for_its_readers(tmp_path, monkeypatch):
+    """With the calls of CUDA replaced: what is queued where, and how long decoded images are kept."""
+    events = []
+
+    def record(gpu):
+        event = Event()
+        event.after = list(Stream.current.work)
+        events.append(event)
+        return event
+
+    def decode(self, encoded):
+        Stream.current.work.append("decode")
+        return [np.zeros(1)]
+
+    class Images:
+        device = "cuda:0"
+        used_on: ClassVar[list] = []
+
+        def record_stream(self, stream):
+            self.used_on.append(stream)
+
+    def finish(self, images, labels):
+        Stream.current.work.append("finish")
+        decoded.append(weakref.ref(images[0]))
+        return Images(), Images()
+
+    decoded = []
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", on)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(vision_gpu, "record", record)
+    monkeypatch.setattr(vision_gpu._Maker, "_decode", decode)
+    monkeypatch.setattr(vision_gpu._Maker, "_finish", finish)
+    maker = vision_gpu._Maker(settings(tmp_path, "cuda:0"))
+    first = maker([], None)
+    assert maker._decoding.work == ["decode"], "its memory is nobody else's"
+    assert maker._finishing.work == [("wait for", ["decode"]), "finish"]
+    assert decoded[0]() is not None, "held: the finishing stream may not have read them yet"
+    events[0].passed = True
+    maker([], None)
+    assert decoded[0]() is None
+    assert decoded[1]() is not None
+
+    consumer = Stream("consumer")
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: consumer)
+    vision_gpu._hand_over(first)
+    assert consumer.work == [("wait for", [("wait for", ["decode"]), "finish"])]
+    assert Images.used_on == [consumer, consumer], "images and targets outlive their last use on it"
 
 
 @pytest.mark.gpu

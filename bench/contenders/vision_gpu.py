@@ -23,6 +23,7 @@ from bench.contenders.vision import MEAN, STD, Endless
 from dali_cutmix.folder import scan_folder
 from dali_cutmix.keep_alive import KeepAlive, record
 
+LEVELS_MEAN, LEVELS_STD = (255 * torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
 MAKERS = 2
 """Threads that make batches."""
 
@@ -76,7 +77,8 @@ class _Maker:
             target.copy_(functional.resize(region.float(), [size, size], antialias=True))
         flipped = self._to_device(torch.rand(n) < 0.5).view(n, 1, 1, 1)
         images = torch.where(flipped, images.flip(3), images)
-        images = functional.normalize(images.div_(255), MEAN, STD, inplace=True)
+        # functional.normalize would look at the standard deviations, and wait for the device to do so.
+        images = images.sub_(self._to_device(LEVELS_MEAN)).div_(self._to_device(LEVELS_STD))
         mixed: tuple[Tensor, Tensor] = self._cutmix(images, self._to_device(labels))
         return mixed
 
