@@ -1,7 +1,6 @@
 """``python -m bench kernel``: the fused pass alone, against what the memory allows; and what it costs the host."""
 
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from rich.table import Table
 import dali_cutmix as dc
 from bench.arguments import check_least, choose_device, cores, open_for
 from bench.result import new_result, write_json
-from bench.runner import synchronize
+from bench.timing import time_calls
 from dali_cutmix import fused, resample, resample_gpu
 from dali_cutmix.batch import table
 from dali_cutmix.plan import BOX, ONE, PARTNER, WEIGHT, draw, make_plan
@@ -27,17 +26,6 @@ POLICIES: dict[str, dc.Policy | None] = {"no mixing": None, "CutMix": dc.CutMix(
 FORMATS = [(dtype, last) for dtype in (torch.float32, torch.float16, torch.bfloat16) for last in (False, True)]
 COPIED = 2**30
 """Bytes of the copy that says what the memory allows."""
-DELAY = 200_000_000
-"""Cycles that the GPU is kept busy while the host queues what is timed; about a tenth of a second."""
-TRIES = 3
-"""Delays, each four times as long as the one before, until the host has queued everything in one."""
-
-
-class Timed(NamedTuple):
-    """Milliseconds of each call; on a GPU whether the device may have waited for the host between them."""
-
-    each: list[float]
-    host_bound: bool | None = None
 
 
 class Batch(NamedTuple):
@@ -88,7 +76,7 @@ def kernel(
         batch = _decode(photos.root, policy, size, batch_size, threads, device)
         for dtype, channels_last in FORMATS:
             finish = dc.Resample(size, dtype=dtype, channels_last=channels_last, num_threads=threads)
-            each, host_bound = _time(_work(finish, batch, device), device, repeats)
+            each, host_bound = time_calls(_work(finish, batch, device), device, repeats)
             read, written = _floor_bytes(batch, size, dtype)
             rows.append(
                 {
@@ -152,43 +140,8 @@ def _copy_bandwidth(device: str, repeats: int) -> float:
     """Bytes read and written in a second by a copy on the device."""
     source = torch.zeros(COPIED, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    each, _ = _time(lambda: target.copy_(source), device, min(repeats, 10))
+    each, _ = time_calls(lambda: target.copy_(source), device, min(repeats, 10))
     return 2 * COPIED / (median(each) / 1000)
-
-
-def _time(work: Callable[[], Any], device: str, repeats: int) -> Timed:
-    """Time calls after a warm-up; on a GPU the device's own time, by events.
-
-    No result is kept: on a GPU the next call takes the memory of the one before.
-    """
-    if device == "cpu":
-        for _ in range(3):
-            work()
-        return Timed([_wall(work) for _ in range(repeats)])
-    with torch.cuda.device(device):
-        for _ in range(3):
-            work()
-        delay = DELAY
-        for _ in range(TRIES):
-            synchronize(device)
-            events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
-            torch.cuda._sleep(delay)
-            for start, end in events:
-                start.record()
-                work()
-                end.record()
-            late = events[0][0].query()  # the delay was over before the last call was queued
-            if not late:
-                break
-            delay *= 4
-        synchronize(device)
-    return Timed([start.elapsed_time(end) for start, end in events], late)
-
-
-def _wall(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - start)
 
 
 def _host(root: Path, size: int, batch_size: int, threads: int, repeats: int) -> float:
@@ -216,7 +169,7 @@ def _host(root: Path, size: int, batch_size: int, threads: int, repeats: int) ->
         patch.object(fused, "gpu_of", lambda _: 0),
         patch.object(resample, "gpu_of", lambda _: 0),
     ):
-        return median(_time(lambda: finish(*outputs), "cpu", 3 * repeats).each)
+        return median(time_calls(lambda: finish(*outputs), "cpu", 3 * repeats).each)
 
 
 def _print(result: dict[str, Any], console: Console) -> None:

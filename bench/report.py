@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.contenders import BASELINE, OURS, READING, Contender
-from bench.runner import Rate
+from bench.serving import Rate
 from bench.stages import print_stages
 
 FAILED = "failed: "

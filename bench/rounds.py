@@ -11,7 +11,8 @@ from bench import report
 from bench.budget import Budget
 from bench.contenders import Contender, Settings
 from bench.cpu import wait_until_quiet
-from bench.runner import ContenderError, Rate, Runner
+from bench.runner import ContenderError, Runner
+from bench.serving import Rate
 
 
 def measure_in_rounds(

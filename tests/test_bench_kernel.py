@@ -9,7 +9,7 @@ import pytest
 import torch
 from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
-from bench import kernel
+from bench import kernel, timing
 from bench.__main__ import main
 from dali_cutmix import resample, resample_gpu
 from dali_cutmix.resample_cpu import is_compiled
@@ -93,7 +93,7 @@ def on_a_gpu(data, tmp_path, monkeypatch):
         monkeypatch.setattr(kernel, "_copy_bandwidth", lambda *_: 1e9)
         monkeypatch.setattr(kernel, "_host", lambda *_: 1.0)
         monkeypatch.setattr(kernel, "new_result", lambda *_: {"machine": {"gpu": "Some GPU"}, "settings": _[2]})
-        monkeypatch.setattr(kernel, "synchronize", lambda device: gpu.log.append("synchronize"))
+        monkeypatch.setattr(timing, "synchronize", lambda device: gpu.log.append("synchronize"))
         monkeypatch.setattr(kernel, "POLICIES", {"CutMix": kernel.dc.CutMix()})
         monkeypatch.setattr(torch.cuda, "Event", gpu.event)
         monkeypatch.setattr(torch.cuda, "_sleep", gpu.sleep)
@@ -124,7 +124,7 @@ def test_on_a_gpu_only_launches_are_between_the_first_and_the_last(on_a_gpu):
 
 def test_a_host_that_is_too_slow_gets_more_time_and_is_named_where_that_is_not_enough(on_a_gpu, capsys):
     gpu, result = on_a_gpu(late=[True, False, True, True, True, *[False] * 4], repeats=2)
-    once = kernel.DELAY
+    once = timing.DELAY
     assert gpu.delays == [once, 4 * once, once, 4 * once, 16 * once, *[once] * 4]
     assert [row["host_bound"] for row in result["passes"]] == [False, True, False, False, False, False]
     printed = " ".join(capsys.readouterr().out.split())

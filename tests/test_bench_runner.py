@@ -12,7 +12,7 @@ import torch
 from bench.contenders import CONTENDERS, PREFETCH, Contender, Settings
 from bench.cpu import group_seconds, machine_seconds, wait_until_quiet
 from bench.loaders import loaders
-from bench.runner import _measure, describe
+from bench.serving import describe, measure
 
 SETTINGS = Settings(Path(), 100, 3, 8, batch_size=10, threads=2, device="cpu", cache=Path())
 
@@ -28,7 +28,7 @@ def prepared_then_slow(prepared, pause):
 def test_batches_prepared_while_idle_do_not_count(processes):
     contender = Contender("fake", "Fake", "fake:batches", (), mixes=False, processes=processes)
     ahead = contender.ahead(SETTINGS)
-    rate = _measure(prepared_then_slow(ahead, 0.02), contender, SETTINGS, seconds=0.3)
+    rate = measure(prepared_then_slow(ahead, 0.02), contender, SETTINGS, seconds=0.3)
     assert rate.images_per_second == pytest.approx(10 / 0.02, rel=0.25)
     assert rate.images_per_second <= 10 / 0.02
     assert rate.seconds >= 0.3
@@ -37,7 +37,7 @@ def test_batches_prepared_while_idle_do_not_count(processes):
 def test_rates_of_worker_processes_are_over_whole_bursts():
     contender = Contender("fake", "Fake", "fake:batches", (), mixes=False, processes=True)
     assert contender.ahead(SETTINGS) >= PREFETCH * SETTINGS.threads
-    rate = _measure(prepared_then_slow(0, 0.01), contender, SETTINGS, seconds=0.05)
+    rate = measure(prepared_then_slow(0, 0.01), contender, SETTINGS, seconds=0.05)
     assert rate.batches % SETTINGS.threads == 0
 
 

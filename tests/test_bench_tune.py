@@ -12,8 +12,8 @@ from bench.__main__ import main
 from bench.candidates import MOST_CORES, candidates, largest_image, threads
 from bench.contenders import Contender, Settings, ours
 from bench.photos import open_photos
-from bench.runner import Rate
 from bench.search import Setting, compare, search
+from bench.serving import Rate
 
 THREADS = Setting("num_threads", 2, (1, 3, 4))
 PREFETCH = Setting("prefetch", 2, (1, 4))
