@@ -1,4 +1,4 @@
-"""Command line: ``python -m bench loaders | step | tune | kernel | startup | gallery``."""
+"""Command line: ``python -m bench loaders | decode | step | tune | kernel | gpu | soak | startup | gallery``."""
 
 import sys
 from collections.abc import Callable
@@ -6,7 +6,9 @@ from collections.abc import Callable
 import tyro
 
 import dali_cutmix as dc
+from bench.decode import decode
 from bench.gallery import gallery
+from bench.gpu import gpu
 from bench.kernel import kernel
 from bench.loaders import loaders
 from bench.soak import soak
@@ -16,9 +18,11 @@ from bench.tune import tune
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "loaders": loaders,
+    "decode": decode,
     "step": step,
     "tune": tune,
     "kernel": kernel,
+    "gpu": gpu,
     "soak": soak,
     "startup": startup,
     "gallery": gallery,

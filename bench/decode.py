@@ -1,0 +1,143 @@
+"""``python -m bench decode``: how fast images are decoded in each way, without this library's loader."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.progress import Progress
+
+from bench.arguments import check_least, check_seconds, choose_device, cores, open_for
+from bench.decode_process import WayProcess
+from bench.decode_report import print_table
+from bench.decode_ways import LOADS, Way, ways
+from bench.photos import Photos
+from bench.result import new_result, write_json
+from bench.rewritten import rewrite
+from dali_cutmix.folder import scan_folder
+
+MOST_FILES = 2000
+"""Files that are decoded over and over; of more, every few are taken."""
+IMPORTING = 60.0
+"""Seconds that a process may take to import PyTorch and DALI."""
+
+
+def decode(
+    data: Path | None = None,
+    batch_size: int = 256,
+    threads: int = 0,
+    seconds: float = 2.0,
+    device: str = "auto",
+    only: tuple[Literal["whole", "region"], ...] = (),
+    loads: tuple[float, ...] = LOADS,
+    rewritten: bool = False,
+    limit: float = 60.0,
+    minutes: float = 0.0,
+    json: Path | None = None,
+) -> int:
+    """Measure DALI's JPEG decoder (nvJPEG on a GPU) alone: whole images and regions, upsampling, hardware decoder.
+
+    Each way runs in a process of its own: a crash is that way's result. Its first batch is compared with the CPU's, and
+    who decoded (hardware decoder, CUDA, CPU) is read from nvImageCodec's log for some batches before the clock starts.
+
+    Args:
+        data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
+            photographs.
+        batch_size: images in a batch.
+        threads: of the decoder; 0 means one for each core that this process may use.
+        seconds: length of one measurement, in five windows.
+        device: cpu, cuda:N, or auto (cuda:0 where there is one).
+        only: whole or region; both by default.
+        loads: shares for the hardware decoder, 0 to 1; without meaning on a CPU.
+        rewritten: also measure whole images rewritten with restart markers, and cropped to half of their pixels.
+        limit: seconds after which a way is given up.
+        minutes: after so many no further way is begun; 0 means that all are measured.
+        json: write the result there, anew after each way.
+
+    Returns:
+        0, or 1 where a way failed.
+    """
+    check_least(0, threads=threads)
+    check_least(1, batch_size=batch_size)
+    check_seconds(seconds)
+    if unfit := [load for load in loads if not 0 <= load <= 1]:
+        raise ValueError(f"--loads {unfit[0]:g} given; it is a share of the batch, from 0 to 1.")
+    for name, value in {"limit": limit, "minutes": minutes}.items():
+        if not 0 <= value < float("inf") or (name == "limit" and not value):
+            raise ValueError(f"--{name} {value:g} given; it is a length of time, above 0.")
+    device = choose_device(device)
+    photos = open_for(batch_size, data)
+    chosen = ways(device != "cpu", only, loads, rewritten)
+    settings = {
+        "batch_size": batch_size,
+        "threads": threads or cores(),
+        "seconds": seconds,
+        "images": photos.images,
+        "mean_file_bytes": round(photos.size / photos.images),
+    }
+    result = new_result("decode", device, settings) | {"nvjpeg": [], "engines": None, "ways": [], "left_out": []}
+    job = {name: settings[name] for name in ("batch_size", "threads", "seconds")} | {"device": device}
+    end = time.monotonic() + 60 * minutes if minutes else float("inf")
+    with tempfile.TemporaryDirectory() as scratch, Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(chosen))
+        files = _files(photos, chosen, Path(scratch), threads or cores())
+        for way, answer in _measured(chosen, files, job, limit, end):
+            progress.update(task, advance=1, description=way.name)
+            _enter(result, way, answer)
+            if json:
+                write_json(json, result)
+    print_table(result, Console(width=None if sys.stdout.isatty() else 120))
+    return 1 if any(entry["failure"] for entry in result["ways"]) else 0
+
+
+def _files(photos: Photos, chosen: list[Way], scratch: Path, threads: int) -> dict[str, list[str]]:
+    """Paths for each kind of files that a way wants."""
+    every = -(-photos.images // MOST_FILES)
+    originals = [photos.root / file for file in scan_folder(photos.root)[0][::every]]
+    files = {"as they are": originals}
+    for kind in dict.fromkeys(way.files for way in chosen if way.files != "as they are"):
+        folder = scratch / kind
+        folder.mkdir()
+        files[kind] = rewrite(originals, folder, kind, threads)
+    return {kind: list(map(str, paths)) for kind, paths in files.items()}
+
+
+def _measured(
+    chosen: list[Way], files: dict[str, list[str]], job: dict[str, Any], limit: float, end: float
+) -> Iterator[tuple[Way, dict[str, Any] | None]]:
+    """Each way with its answer; None for one that was not begun before ``end``.
+
+    Importing takes longer than measuring: as many processes as there are cores import at the same time, then one
+    measures after the other while the rest wait for a line.
+    """
+    waiting = iter(chosen)
+    while wave := list(islice(waiting, cores())):
+        with ExitStack() as stack:
+            late = time.monotonic() > end
+            processes = [] if late else [WayProcess() for _ in wave]
+            for process in processes:
+                stack.callback(process.close)
+            for process in processes:
+                process.wait_ready(IMPORTING)
+            for number, way in enumerate(wave):
+                if time.monotonic() > end:
+                    yield way, None
+                else:
+                    given = job | {"way": asdict(way), "files": files[way.files]}
+                    yield way, processes[number].measure(given, min(limit, max(1.0, end - time.monotonic())))
+
+
+def _enter(result: dict[str, Any], way: Way, answer: dict[str, Any] | None) -> None:
+    if answer is None:
+        result["left_out"].append(way.name)
+        return
+    # These are the process's, not the way's.
+    result["nvjpeg"] = answer.pop("nvjpeg", []) or result["nvjpeg"]
+    result["engines"] = answer.pop("engines", None) or result["engines"]
+    result["ways"].append({"name": way.name, **asdict(way), "failure": None, **answer})

@@ -1,0 +1,202 @@
+"""The process that measures one way to decode: says ``ready``, takes a job from standard input, answers in JSON."""
+
+import gc
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from nvidia.dali import Pipeline, fn, pipeline_def, types
+
+from bench.decode_ways import Way
+from bench.decoder_log import LEVEL, count, engines
+from bench.nvjpeg_library import loaded_libraries, short, version
+
+WINDOWS = 5
+"""Parts of a measurement, of whose rates the median counts."""
+LOGGED = 3
+"""Batches whose decoders are looked up in the log, beside those prepared ahead."""
+COMPARED = 32
+"""Images of the first batch that are compared with the CPU's."""
+LAG = 2
+"""Batches that the consumer's stream may be behind the host."""
+AHEAD = 3
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    """Check what a way delivers and who decodes it, then time it.
+
+    Raises:
+        RuntimeError: DALI's; or images have other shapes than those which the CPU decodes.
+    """
+    way = Way(**job["way"])
+    device = job["device"]
+    if device != "cpu":
+        torch.cuda.set_device(device)
+    with _logged() as log:
+        pipeline = _graph(job, way, device)
+        first = _images(pipeline.run()[0])
+        for _ in range(LOGGED - 1):
+            pipeline.run()
+        del pipeline
+        gc.collect()
+    levels = _levels(first, job, way)
+    rates, core_ms = _time(job, way, device)
+    return {
+        "images_per_second": median(rates),
+        "min": min(rates),
+        "max": max(rates),
+        "windows": rates,
+        "core_ms_per_image": core_ms,
+        "decoded_by": asdict(count(log[0])),
+        "levels_from_cpu": levels,
+        "engines": engines(log[0]),
+        "nvjpeg": [{"file": short(library), "version": version(library)} for library in loaded_libraries()],
+    }
+
+
+@pipeline_def(prefetch_queue_depth=AHEAD, seed=1)
+def _decoded(files: list[str], way: Way, device: str, shuffle: bool, shapes: bool) -> Any:
+    jpegs, _ = fn.readers.file(
+        files=files, random_shuffle=shuffle, initial_fill=len(files) if shuffle else 1, dont_use_mmap=True, seed=2
+    )
+    options: dict[str, Any] = {"output_type": types.RGB, "jpeg_fancy_upsampling": way.fancy, "device": device}
+    if device == "mixed":
+        options["hw_decoder_load"] = way.load
+    if way.region:
+        images = fn.decoders.image_random_crop(jpegs, random_area=[0.08, 1.0], seed=3, **options)
+    else:
+        images = fn.decoders.image(jpegs, **options)
+    return (images, fn.peek_image_shape(jpegs)) if shapes else images
+
+
+def _graph(job: dict[str, Any], way: Way, device: str, shuffle: bool = False, shapes: bool = False) -> Pipeline:
+    pipeline = _decoded(
+        job["files"],
+        way,
+        "cpu" if device == "cpu" else "mixed",
+        shuffle,
+        shapes,
+        batch_size=job["batch_size"],
+        num_threads=job["threads"],
+        device_id=None if device == "cpu" else torch.device(device).index,
+    )
+    pipeline.build()
+    return pipeline
+
+
+@contextmanager
+def _logged() -> Iterator[list[str]]:
+    """Have nvImageCodec log each image, to a file; its text is there at the end."""
+    text: list[str] = []
+    kept = os.dup(2)
+    os.environ[LEVEL] = "3"
+    with tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 2)
+        try:
+            yield text
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.environ[LEVEL] = "1"
+            file.seek(0)
+            text.append(file.read().decode(errors="replace"))
+
+
+def _images(batch: Any) -> list[np.ndarray]:
+    batch = batch.as_cpu()
+    return [np.array(batch.at(number)) for number in range(min(len(batch), COMPARED))]
+
+
+def _levels(images: list[np.ndarray], job: dict[str, Any], way: Way) -> float | None:
+    """Mean absolute difference to what the CPU decodes, of the worst image; None where no windows are the same."""
+    pipeline = _graph(job, way, "cpu", shapes=True)
+    decoded, shapes = pipeline.run()
+    differences = []
+    for number, (image, expected) in enumerate(zip(images, _images(decoded), strict=True)):
+        height, width = np.array(shapes.at(number))[:2]
+        fits = image.shape == expected.shape if not way.region else _is_within(image.shape, height, width)
+        if not fits:
+            raise RuntimeError(
+                f"image {number} of {height}×{width} was decoded to {image.shape}; the CPU decodes {expected.shape}"
+            )
+        if image.shape == expected.shape:
+            differences.append(float(np.abs(image.astype(np.int16) - expected).mean()))
+    return max(differences, default=None)
+
+
+def _is_within(shape: tuple[int, ...], height: int, width: int) -> bool:
+    return len(shape) == 3 and shape[2] == 3 and 0 < shape[0] <= height and 0 < shape[1] <= width
+
+
+def _time(job: dict[str, Any], way: Way, device: str) -> tuple[list[float], float]:
+    """Images per second of each window, and CPU time per image in ms."""
+    take = _consumer(_graph(job, way, device, shuffle=True), device)
+    for _ in range(AHEAD + (5 if device != "cpu" else 0)):  # a GPU's clocks and allocators need some more
+        take()
+    rates, images, used = [], 0, time.process_time()
+    for _ in range(WINDOWS):
+        batches, start = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - start) < job["seconds"] / WINDOWS or not batches:
+            take()
+            batches += 1
+        rates.append(batches * job["batch_size"] / elapsed)
+        images += batches * job["batch_size"]
+    return rates, 1000 * (time.process_time() - used) / images
+
+
+def _consumer(pipeline: Pipeline, device: str) -> Callable[[], None]:
+    """Takes a batch, as a training loop does: on its own stream, and never far ahead of the GPU."""
+    if device == "cpu":
+
+        def run() -> None:
+            pipeline.run()
+
+        return run
+    stream = torch.cuda.current_stream(device)
+    held: deque[tuple[torch.cuda.Event, Any]] = deque()
+
+    def take() -> None:
+        outputs = pipeline.run(stream)
+        event = torch.cuda.Event(blocking=True)  # waiting costs no CPU time, which is measured too
+        event.record(stream)
+        held.append((event, outputs))
+        if len(held) > LAG:
+            held.popleft()[0].synchronize()
+
+    return take
+
+
+def main() -> None:
+    """Answer on what was standard output; whatever else is printed goes to standard error."""
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        print("ready", file=answers, flush=True)
+        if not (line := sys.stdin.readline()):  # whoever asked is gone
+            return
+        try:
+            answer = measure(json.loads(line))
+        except Exception as error:  # whatever DALI or CUDA raises
+            answer = {"failure": reason(str(error)) or type(error).__name__}
+        print(json.dumps(answer), file=answers, flush=True)
+    os._exit(0)  # DALI's threads may still run, and the interpreter's end under them is noisy or never comes
+
+
+def reason(message: str) -> str:
+    """The line of DALI's long messages that tells what happened."""
+    told = message.rpartition("encountered:")[2]
+    return next((line.strip() for line in told.splitlines() if line.strip()), "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""A process for one way to decode, seen from outside: whatever happens in it ends that way alone."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from bench.supervised import ended
+
+COMMAND = (sys.executable, "-m", "bench.decode_child")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class WayProcess:
+    """A started process, which imports what it needs and then waits for its job."""
+
+    def __init__(self) -> None:
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        self._process = subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=os.environ | {"PYTHONPATH": path},
+            process_group=0,
+        )
+
+    def wait_ready(self, limit: float) -> None:
+        """Wait until it has imported everything; what fails here is told by ``measure``."""
+        assert self._process.stdout is not None
+        if select.select([self._process.stdout], [], [], limit)[0]:
+            # No buffer may hold back what follows: one byte at a time, and one line only.
+            while os.read(self._process.stdout.fileno(), 1) not in (b"\n", b""):
+                pass
+
+    def measure(self, job: dict[str, Any], limit: float) -> dict[str, Any]:
+        """Its answer, or ``{"failure": why}`` where it crashed, raised or did not end within ``limit`` seconds."""
+        try:
+            out, _ = self._process.communicate(json.dumps(job).encode() + b"\n", timeout=limit)
+        except subprocess.TimeoutExpired:
+            return {"failure": f"did not end within {limit:.3g} s"}
+        status = self._process.returncode
+        if status:
+            return {"failure": f"{ended(status)}{self._last_words()}"}
+        answer: dict[str, Any] = json.loads(out)
+        return answer
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f": {lines[-1].strip()}" if lines else ""
+
+    def close(self) -> None:
+        """End it and whatever it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+            with suppress(OSError):  # a job that nobody took
+                if pipe is not None:
+                    pipe.close()

@@ -1,0 +1,89 @@
+"""The one figure of each step of ``python -m bench gpu``, read from its log or its JSON."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+_OUTCOMES = {"PASSED": "passed", "FAILED": "failed", "ERROR": "failed", "SKIPPED": "skipped", "XFAIL": "passed"}
+_SPREAD = re.compile(r"^\[gw\d+\] \[ *\d+%\] ([A-Z]+) (\S+::.+?)\s*$", re.MULTILINE)
+_ALONE = re.compile(r"^(\S+::.+?) ([A-Z]+)(?: \(.*\))?\s+\[ *\d+%\]$", re.MULTILINE)
+_BROKEN = re.compile(r"^ERROR (\S+\.py)(?: - .*)?$", re.MULTILINE)
+_COLLECTED = re.compile(r"^\d+ workers? \[(\d+) items?\]|^collected (\d+) items?|/ (\d+) selected", re.MULTILINE)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result
+
+
+def environment(_log: str, path: Path) -> str:
+    """The device and its driver."""
+    machine = _read(path)["machine"]
+    return f"{machine['gpu']}, driver {machine['driver']}" if machine["gpu"] else str(machine["cpu"])
+
+
+def decode(_log: str, path: Path) -> str:
+    """The fastest way."""
+    ways = _read(path)["ways"]
+    measured = [way for way in ways if not way["failure"] and way["files"] == "as they are"]
+    if not measured:
+        return ""
+    best = max(measured, key=lambda way: way["images_per_second"])
+    failed = len([way for way in ways if way["failure"]])
+    return f"{best['images_per_second']:,.0f} images/s ({best['name']})" + (f"; {failed} ways failed" if failed else "")
+
+
+def outcomes(log: str) -> dict[str, str]:
+    """What became of each test: passed, failed, skipped; read from a log, also of a run that did not end."""
+    found = {name: _OUTCOMES.get(word, word) for word, name in _SPREAD.findall(log)}
+    found |= {name: _OUTCOMES.get(word, word) for name, word in _ALONE.findall(log)}
+    return found | dict.fromkeys(_BROKEN.findall(log), "failed")
+
+
+def tests(log: str, _path: Path) -> str:
+    """How many passed, failed, were skipped; and how many did not end."""
+    found = outcomes(log)
+    counts = Counter(found.values())
+    said = ", ".join(f"{counts[word]} {word}" for word in ("passed", "failed", "skipped"))
+    collected = [int(number) for numbers in _COLLECTED.findall(log) for number in numbers if number]
+    missing = (collected[-1] if collected else 0) - sum("::" in name for name in found)
+    return said + (f", {missing} did not end" if missing > 0 else "")
+
+
+def loaders(_log: str, path: Path) -> str:
+    """This library's CutMix against decoding alone."""
+    rates = {row["name"]: row["images_per_second"] for row in _read(path)["contenders"]}
+    return f"{rates['ours-cutmix'] / rates['dali-decode']:.3f} of decode only ({rates['ours-cutmix']:,.0f} images/s)"
+
+
+def kernel(_log: str, path: Path) -> str:
+    """CutMix to float16, channels last."""
+    found = next(
+        row
+        for row in _read(path)["passes"]
+        if row["mixing"] == "CutMix" and row["dtype"] == "float16" and row["channels_last"]
+    )
+    bound = "; the host was too slow to tell" if found.get("host_bound") else ""
+    return f"{found['ms']:.3f} ms a batch (CutMix, float16 NHWC), {found['of_copy']:.0%} of a copy's bandwidth{bound}"
+
+
+def step(_log: str, path: Path) -> str:
+    """Training with the loader against training on data at hand."""
+    result = _read(path)
+    settings = result["settings"]
+    return f"{result['ratio']['median']:.3f} of the model's own speed ({settings['model']}, {settings['dtype']})"
+
+
+def tune(_log: str, path: Path) -> str:
+    """The best value, and whether it is the default."""
+    result = _read(path)
+    said = []
+    for entry in result["measured"]:
+        name = entry["setting"]
+        if name in result["arguments"]:
+            said.append(f"{name}={result['arguments'][name]}")
+        else:
+            said.append(f"{name}={entry['default']} (the default, kept)")
+    return ", ".join(said)

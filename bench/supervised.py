@@ -1,0 +1,83 @@
+"""A command with a limit: ended with everything that it started, however deep and in whatever state."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: ``status`` as in ``subprocess`` (negative is a signal), None where it ran into its limit."""
+
+    status: int | None
+    seconds: float
+
+
+def run(command: Sequence[str], log: IO[bytes], limit: float, *, cwd: Path, environment: Mapping[str, str]) -> Ended:
+    """Run a command in a session of its own, its output to ``log``, for ``limit`` seconds at most.
+
+    What runs into the limit is asked to end (SIGTERM) shortly before it, and made to at it (SIGKILL). No process of the
+    session is left when this returns or raises.
+    """
+    start = time.monotonic()
+    grace = min(3.0, limit / 5)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=cwd,
+        env=environment,
+        start_new_session=True,
+    )
+    status = None
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            status = process.wait(limit - grace)
+        if status is None:
+            _send(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(grace)
+    finally:
+        while _send(process.pid, signal.SIGKILL):  # again: one may have started another meanwhile
+            process.poll()
+            time.sleep(0.01)
+        process.wait()
+    return Ended(status, time.monotonic() - start)
+
+
+def _send(session: int, sent: signal.Signals) -> bool:
+    """Send a signal to every living process of a session; False where there is none."""
+    found = False
+    for pid in _members(session):
+        with suppress(ProcessLookupError):
+            os.kill(pid, sent)
+            found = True
+    return found
+
+
+def _members(session: int) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError):  # ended meanwhile
+            # The second field, a name in parentheses, may hold spaces.
+            state, _parent, _group, found, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(found) == session and state not in "ZX":
+                yield int(entry.name)
+
+
+def ended(status: int) -> str:
+    """How a process ended, in words; negative is a signal, as in ``subprocess``."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"

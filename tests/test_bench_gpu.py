@@ -1,0 +1,365 @@
+"""python -m bench gpu: a failing step ends no other, limits are kept, the last lines are a table of figures."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import test_bench_tune
+from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
+
+from bench import gpu, gpu_figures, gpu_steps, supervised
+from bench.__main__ import main
+from bench.gpu_steps import STEPS, Step, Task, budgets
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+
+
+def python(code, *arguments):
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+def step(name, code, seconds=10.0, figure=lambda log, path: ""):
+    return Step(name, seconds, lambda task, budget: python(code, task.json(name)), figure)
+
+
+def supervise(code, tmp_path, limit):
+    with (tmp_path / "log").open("wb") as log:
+        return supervised.run(python(code, tmp_path), log, limit, cwd=tmp_path, environment=os.environ)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("print(1)", 0), ("raise SystemExit(3)", 3), ("import os; os.kill(os.getpid(), 11)", -signal.SIGSEGV)],
+    ids=["ends", "fails", "crashes"],
+)
+def test_how_a_command_ended_is_told(tmp_path, code, status):
+    assert supervise(code, tmp_path, 30).status == status
+
+
+def test_a_signal_without_a_name_is_told_by_its_number():
+    assert [supervised.ended(status) for status in (2, -9, -35)] == ["exit status 2", "SIGKILL", "signal 35"]
+
+
+STUBBORN = """
+import os, pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if len(sys.argv) > 2:
+    os.setpgid(0, 0)
+else:
+    subprocess.Popen([sys.executable, "-c", pathlib.Path("stubborn.py").read_text(), sys.argv[1], "child"])
+pathlib.Path(f"{os.getpid()}.pid").touch()
+END = time.time() + 60
+while time.time() < END:
+    time.sleep(0.1)
+"""
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_what_hangs_is_ended_within_its_limit_with_its_children_whatever_they_ignore(tmp_path):
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    start = time.monotonic()
+    ended = supervise(STUBBORN, tmp_path, 2.5)
+    assert ended.status is None
+    assert 2 < ended.seconds < 4
+    assert time.monotonic() - start < 4
+    pids = [int(file.stem) for file in tmp_path.glob("*.pid")]
+    assert len(pids) == 2
+    assert not any(map(is_running, pids))
+
+
+def test_what_a_command_leaves_behind_is_ended_too(tmp_path):
+    leave = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
+    assert supervise(leave, tmp_path, 30).status == 0
+    assert not is_running(int((tmp_path / "log").read_text()))
+
+
+def run_steps(monkeypatch, tmp_path, data, steps, *options):
+    monkeypatch.setattr(gpu, "STEPS", steps)
+    monkeypatch.chdir(tmp_path)
+    return main(["gpu", "--device", "cpu", "--data", str(data), "--out", "out", *options])
+
+
+def rows(printed):
+    """Cells of the table, which has to be the last thing printed."""
+    lines = printed.rstrip().splitlines()
+    assert lines[-1].startswith("└")
+    last = max(number for number, line in enumerate(lines) if line.startswith("┏"))
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines[last:] if line.startswith("│")]
+
+
+def test_a_step_that_fails_crashes_or_hangs_ends_no_other(data, tmp_path, monkeypatch, capsys):
+    write = "import json, sys; json.dump({'best': 42}, open(sys.argv[1], 'w')); print('told on the way')"
+    steps = (
+        step("environment", "import sys; print('no such library'); sys.exit(3)"),
+        step("decode", "import os; os.kill(os.getpid(), 11)"),
+        step("tests", "import time; time.sleep(60)", seconds=2),
+        step("kernel", write, figure=lambda log, path: f"best {json.loads(path.read_text())['best']}"),
+        step("step", write, figure=lambda log, path: json.loads(path.read_text())["ratio"]),
+    )
+    assert run_steps(monkeypatch, tmp_path, data, steps, "--minutes", "0.2") == 1
+    printed = capsys.readouterr().out
+    found = rows(printed)
+    assert [row[:3] for row in found] == [
+        ["environment", "exit status 3", ""],
+        ["decode", "SIGSEGV", ""],
+        ["tests", "time-out", ""],
+        ["kernel", "ok", "best 42"],
+        ["step", "ok", "no figure in step-cpu.json: KeyError('ratio')"],
+    ]
+    assert "no such library" in printed
+    out = tmp_path / "out"
+    summary = json.loads((out / "gpu.json").read_text())
+    assert [line["step"] for line in summary["steps"]] == [row[0] for row in found]
+    assert all(line["seconds"] < line["limit"] + 1 for line in summary["steps"])
+    assert sum(line["seconds"] for line in summary["steps"]) < 12
+    assert (out / "gpu.log").read_text().splitlines().count("told on the way") == 2
+    assert sorted(file.name for file in out.iterdir()) == ["gpu.json", "gpu.log", "kernel-cpu.json", "step-cpu.json"]
+
+
+def test_steps_can_be_chosen_and_all_that_end_well_are_a_success(data, tmp_path, monkeypatch, capsys):
+    steps = (step("decode", "raise SystemExit(1)"), step("tests", "print(7)"), step("kernel", "print(8)"))
+    assert run_steps(monkeypatch, tmp_path, data, steps, "--steps", "kernel", "tests") == 0
+    assert [row[:2] for row in rows(capsys.readouterr().out)] == [["tests", "ok"], ["kernel", "ok"]]
+
+
+def test_the_figure_of_an_earlier_run_is_not_shown(data, tmp_path, monkeypatch, capsys):
+    (tmp_path / "out").mkdir()
+    old = tmp_path / "out" / "kernel-cpu.json"
+    old.write_text("{}")
+    os.utime(old, (1, 1))
+    assert run_steps(monkeypatch, tmp_path, data, (step("kernel", "", figure=lambda log, path: "old"),)) == 0
+    assert rows(capsys.readouterr().out)[0][:3] == ["kernel", "ok", ""]
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_ends_the_step_and_prints_the_table_so_far(data, tmp_path, monkeypatch, capsys, sent):
+    interrupt = f"import os, signal, time; os.kill(os.getppid(), signal.{sent}); time.sleep(60)"
+    steps = (step("decode", "print(1)"), step("tests", interrupt), step("kernel", "print(2)"))
+    start = time.monotonic()
+    assert run_steps(monkeypatch, tmp_path, data, steps) == 130
+    assert time.monotonic() - start < 30
+    assert [row[:2] for row in rows(capsys.readouterr().out)] == [["decode", "ok"], ["tests", "interrupted"]]
+    assert json.loads((tmp_path / "out" / "gpu.json").read_text())["steps"][1]["outcome"] == "interrupted"
+
+
+def test_limits_are_shares_of_what_is_left_and_the_total_is_kept():
+    for minutes in (1.0, 4.0, 8.0):
+        left, given = 60 * minutes, []
+        for number in range(len(STEPS)):
+            given.append(budgets(STEPS[number:], left))
+            left -= given[-1]
+        total = sum(step.seconds for step in STEPS)
+        assert given == pytest.approx([60 * minutes * step.seconds / total for step in STEPS])
+        assert left == pytest.approx(0)
+    # What an early end leaves goes to all that follow, in proportion.
+    assert budgets(STEPS[1:], 470) / budgets(STEPS[1:], 235) == pytest.approx(2)
+    assert budgets(STEPS[-1:], 300) == 300
+
+
+@pytest.mark.parametrize("device", ["cuda:0", "cpu"])
+@pytest.mark.parametrize("budget", [5.0, 60.0, 400.0])
+def test_every_command_fits_its_limit_and_is_one_that_exists(tmp_path, device, budget, capsys):
+    task = Task(device, tmp_path, tmp_path, 16)
+    for each in STEPS:
+        command = each.command(task, budget)
+        assert command[0] == sys.executable
+        if command[1:3] != ["-m", "bench"]:
+            continue
+        # --help after all options: they are parsed, and nothing runs.
+        with pytest.raises(SystemExit) as ended:
+            main([*command[3:], "--help"])
+        assert ended.value.code == 0
+        assert command[3] == each.name
+        assert command[command.index("--device") + 1] == device
+        assert command[command.index("--json") + 1].endswith(f"{each.name}-{'cpu' if device == 'cpu' else 'gpu'}.json")
+
+
+def test_measurements_are_as_long_as_the_limit_allows():
+    found = [gpu_steps.fitted(budget, 5) for budget in (110, 90, 80, 75, 10)]
+    assert found == [(2.0, 3), (1.0, 3), (1.0, 2), (0.5, 2), (0.5, 1)]
+    assert gpu_steps.fitted(10, 5, least_rounds=3) == (1.0, 3)
+
+
+def test_a_loader_that_does_not_exist_is_named(tmp_path, monkeypatch, capsys):
+    known = tuple(entry for entry in gpu_steps.CONTENDERS if entry.name != "dali")
+    monkeypatch.setattr(gpu_steps, "CONTENDERS", known)
+    command = gpu_steps._loaders(Task("cpu", None, tmp_path, 2), 100)
+    assert "not measured: dali (bench/contenders has none of that name)" in capsys.readouterr().out
+    assert command[command.index("--only") + 1 :][:4] == ["ours-cutmix", "ours", "dali-decode", "torchvision-io"]
+
+
+MARK = "mark" + ".gpu"
+"""In parts, else this file would count as one with such tests."""
+TESTS = """
+import os, time
+import pytest
+
+@MARK
+def test_good(): pass
+
+@MARK
+def test_bad(): assert 1 == 2
+
+@MARK
+@pytest.mark.parametrize("name", ["a b", "c"])
+def test_absent(name): pytest.skip("not here")
+
+@MARK
+def test_crash(): os.kill(os.getpid(), 11)
+
+@MARK
+def test_hang(): time.sleep(60)
+
+@MARK
+def test_also_good(): time.sleep(0.2)
+
+def test_for_a_cpu(): assert False
+"""
+
+
+@pytest.fixture(scope="module", name="log")
+def tests_of_all_kinds(tmp_path_factory):
+    """What the step ``tests`` prints for a checkout with tests of all kinds."""
+    root = tmp_path_factory.mktemp("checkout")
+    (root / "tests").mkdir()
+    (root / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu: needs a GPU\n")
+    (root / "tests" / "test_kinds.py").write_text(TESTS.replace("@MARK", f"@pytest.{MARK}"))
+    (root / "tests" / "test_broken.py").write_text(f"import no_such_module  # {MARK}\n")
+    (root / "tests" / "test_other.py").write_text("import no_such_module_either\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu_steps, "ROOT", root)
+        command = gpu_steps._tests(Task("cpu", None, root, 2), 6)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    return done.stdout
+
+
+def test_a_test_that_crashes_or_hangs_ends_no_other(log):
+    found = {name.partition("::")[2] or name: word for name, word in gpu_figures.outcomes(log).items()}
+    assert found == {
+        "tests/test_broken.py": "failed",
+        "test_good": "passed",
+        "test_bad": "failed",
+        "test_absent[a b]": "skipped",
+        "test_absent[c]": "skipped",
+        "test_crash": "failed",
+        "test_hang": "failed",
+        "test_also_good": "passed",
+    }
+    assert gpu_figures.tests(log, Path()) == "2 passed, 4 failed, 2 skipped"
+
+
+def test_without_xdist_a_broken_file_ends_no_other(tmp_path, monkeypatch):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu: needs a GPU\n")
+    (tmp_path / "tests" / "test_broken.py").write_text(f"import no_such_module\npytestmark = {MARK}\n")
+    (tmp_path / "tests" / "test_good.py").write_text(f"import pytest\n@pytest.{MARK}\ndef test_good(): pass\n")
+    monkeypatch.setattr(gpu_steps, "ROOT", tmp_path)
+    monkeypatch.setattr(gpu_steps.importlib.util, "find_spec", lambda name: None)
+    command = gpu_steps._tests(Task("cpu", None, tmp_path, 2), 60)
+    assert "-n" not in command
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert gpu_figures.tests(done.stdout, Path()) == "1 passed, 1 failed, 0 skipped"
+
+
+def test_of_tests_that_did_not_end_the_rest_is_counted():
+    log = (
+        "2 workers [9 items]\n\n"
+        "tests/test_gpu.py::test_a[x-y z] \n[gw0] [ 11%] PASSED tests/test_gpu.py::test_a[x-y z] \n"
+        "tests/test_gpu.py::test_b \n[gw1] [ 22%] FAILED tests/test_gpu.py::test_b \n"
+    )
+    assert gpu_figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 did not end"
+    alone = (
+        "collected 31 items / 28 deselected / 3 selected\n\na.py::test_a PASSED [ 33%]\na.py::b SKIPPED (no) [ 66%]\n"
+    )
+    assert gpu_figures.tests(alone, Path()) == "1 passed, 0 failed, 1 skipped, 1 did not end"
+
+
+def test_figures_are_read_from_results(tmp_path):
+    measured = json.loads((RESULTS / "loaders-cpu.json").read_text())["contenders"]
+    rates = {row["name"]: row["images_per_second"] for row in measured}
+    expected = (
+        f"{rates['ours-cutmix'] / rates['dali-decode']:.3f} of decode only ({rates['ours-cutmix']:,.0f} images/s)"
+    )
+    assert gpu_figures.loaders("", RESULTS / "loaders-cpu.json") == expected
+    passes = json.loads((RESULTS / "kernel-cpu.json").read_text())["passes"]
+    (row,) = (
+        row for row in passes if (row["mixing"], row["dtype"], row["channels_last"]) == ("CutMix", "float16", True)
+    )
+    expected = f"{row['ms']:.3f} ms a batch (CutMix, float16 NHWC), {row['of_copy']:.0%} of a copy's bandwidth"
+    assert gpu_figures.kernel("", RESULTS / "kernel-cpu.json") == expected
+    late = row | {"host_bound": True}
+    (tmp_path / "k.json").write_text(json.dumps({"passes": [late]}))
+    assert gpu_figures.kernel("", tmp_path / "k.json") == expected + "; the host was too slow to tell"
+    result = json.loads((RESULTS / "step-cpu.json").read_text())
+    assert gpu_figures.step("", RESULTS / "step-cpu.json").startswith(f"{result['ratio']['median']:.3f} of the model's")
+
+
+@pytest.mark.parametrize(("rate", "figure"), [(1100.0, "prefetch=4"), (1000.0, "prefetch=2 (the default, kept)")])
+def test_the_value_found_is_told(data, tmp_path, monkeypatch, rate, figure):
+    test_bench_tune.stub(monkeypatch, lambda given: rate if given.get("prefetch") == 4 else 1000.0)
+    out = tmp_path / "tune.json"
+    options = ["--data", str(data), *test_bench_tune.SMALL, "--only", "prefetch", "--json", str(out)]
+    assert main(["tune", *options]) == 0
+    assert gpu_figures.tune("", out) == figure
+
+
+def test_the_environment_of_this_machine_is_printed(data, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/an/older/toolkit")
+    options = ["--device", "cpu", "--data", str(data), "--out", str(tmp_path), "--steps", "environment"]
+    assert main(["gpu", *options]) == 0
+    result = json.loads((tmp_path / "environment-cpu.json").read_text())
+    assert rows(capfd.readouterr().out)[0][:3] == ["environment", "ok", result["machine"]["cpu"]]
+    assert "DALI " in (tmp_path / "gpu.log").read_text()
+
+
+def test_steps_run_without_another_toolkits_libraries(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/an/older/toolkit")
+    code = "import os; print(os.environ.get('LD_LIBRARY_PATH'), os.environ['DALI_NVIMGCODEC_LOG_LEVEL'])"
+    assert run_steps(monkeypatch, tmp_path, data, (step("kernel", code),)) == 0
+    assert (tmp_path / "out" / "gpu.log").read_text().splitlines()[1] == "None 1"
+
+
+def test_results_lie_where_they_are_wanted(tmp_path, monkeypatch):
+    monkeypatch.delenv("OUT", raising=False)
+    assert gpu._folder(None, "cuda:0") == RESULTS
+    assert gpu._folder(None, "cpu") == ROOT / "build" / "gpu"
+    monkeypatch.setenv("OUT", str(tmp_path))
+    assert gpu._folder(None, "cuda:0") == tmp_path
+    assert gpu._folder(tmp_path / "a", "cpu") == tmp_path / "a"
+
+
+def test_make_passes_its_options_on():
+    given = [f"PYTHON={sys.executable}", "DEVICE=cpu", "MINUTES=4", "STEPS=tests kernel", "PHOTOS=/some/photos"]
+    said = subprocess.run(["make", "-n", "gpu", *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = " ".join(said.replace("\\\n", " ").split())
+    expected = "-m bench gpu --minutes 4 --device cpu --steps tests kernel --data /some/photos"
+    assert said.endswith(f"{sys.executable} {expected}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--minutes", "0"], "--minutes 0 given; it is the time for all steps, above 0"),
+        (["--threads", "-1"], "--threads -1 given"),
+        (["--device", "cuda:99"], "--device cuda:99 given; on this machine there is cpu"),
+        (["--data", "/no/such/folder"], "/no/such/folder: no such folder"),
+    ],
+)
+def test_bad_input_is_refused(tmp_path, capsys, arguments, says):
+    device = [] if "--device" in arguments else ["--device", "cpu"]
+    assert main(["gpu", *device, "--out", str(tmp_path), *arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
