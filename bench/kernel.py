@@ -29,10 +29,11 @@ COPIED = 2**30
 
 
 class Batch(NamedTuple):
-    """Decoded crops on the device, and the rows of a plan for them."""
+    """Decoded images on the device, the rows of a plan for them, and what is taken of each; None: all of it."""
 
     crops: Any
     plan: np.ndarray
+    windows: np.ndarray | None = None
 
 
 def kernel(
@@ -44,7 +45,7 @@ def kernel(
     device: str = "auto",
     json: Path | None = None,
 ) -> int:
-    """Time the fused pass (resample, flip, mix, normalize, cast) on decoded crops, apart from the loader.
+    """Time the fused pass (resample, flip, mix, normalize, cast) on decoded images, apart from the loader.
 
     Its floor is the bytes that must be read and written, over the bandwidth of a copy on the same device. On a GPU the
     kernel alone is timed: the table of samples is uploaded before, and all launches of a measurement are queued before
@@ -106,18 +107,23 @@ def kernel(
 def _decode(root: Path, policy: dc.Policy | None, size: int, batch_size: int, threads: int, device: str) -> Batch:
     @pipeline_def(**dc.pipeline_options(batch_size, device=device, num_threads=threads))
     def graph() -> Any:
-        # On the CPU for a GPU as well: not the decoder is measured, and a GPU's may not take every image.
-        crops = fn.decoders.image_random_crop(dc.read_folder(root)[0], device="cpu", output_type=types.RGB)
-        return crops if device == "cpu" else crops.gpu(), *draw(policy)
+        jpegs, _ = dc.read_folder(root)
+        corner, extent = fn.random_crop_generator(fn.peek_image_shape(jpegs), random_area=[0.08, 1.0])
+        if device == "cpu":
+            crops = fn.decoders.image_slice(jpegs, corner, extent, axis_names="HW", output_type=types.RGB)
+            return crops, corner, extent, *draw(policy)
+        # Whole images, as the loader has them; decoded on the CPU, since not the decoder is measured here.
+        return fn.decoders.image(jpegs, output_type=types.RGB).gpu(), corner, extent, *draw(policy)
 
-    crops, *draws = graph().run()
-    drawn = (np.asarray(output.as_tensor()) for output in draws)
-    return Batch(crops, make_plan(policy, 0.5, size, size, *drawn).rows)
+    crops, *others = graph().run()
+    corner, extent, *draws = (np.asarray(output.as_tensor()) for output in others)
+    plan = make_plan(policy, 0.5, size, size, *draws).rows
+    return Batch(crops, plan, None if device == "cpu" else np.concatenate([corner, extent], 1))
 
 
 def _floor_bytes(batch: Batch, size: int, dtype: torch.dtype) -> tuple[int, int]:
-    """Read: of each crop what is seen of it; written: the batch."""
-    samples = table(batch.crops, batch.plan)
+    """Read: of each window what is seen of it; written: the batch."""
+    samples = table(batch.crops, batch.plan, batch.windows)
     crop = samples["height"].astype(np.int64) * samples["width"] * 3
     x1, y1, x2, y2 = batch.plan[:, BOX].T.astype(np.int64)
     box = (x2 - x1) * (y2 - y1) / size**2
@@ -132,7 +138,7 @@ def _work(finish: dc.Resample, batch: Batch, device: str) -> Callable[[], Any]:
     if device == "cpu":
         return partial(finish, batch.crops, batch.plan)
     gpu = torch.device(device).index
-    rows = resample_gpu.upload(table(batch.crops, batch.plan).view(np.uint8), gpu)
+    rows = resample_gpu.upload(table(batch.crops, batch.plan, batch.windows).view(np.uint8), gpu)
     return partial(finish._on_gpu.launch, rows, len(batch.plan), gpu)
 
 
