@@ -24,6 +24,12 @@ def check_seconds(seconds: float) -> None:
         raise ValueError(f"--seconds {seconds:g} given; it is the length of one measurement, above 0.")
 
 
+def check_minutes(minutes: float) -> None:
+    """Refuse what is no limit; 0 is none."""
+    if not 0 <= minutes < math.inf:
+        raise ValueError(f"--minutes {minutes:g} given; it is how long to measure at most, 0 for no limit.")
+
+
 def choose_device(device: str) -> str:
     """``cpu`` or ``cuda:N``; ``auto`` is the first GPU, the CPU where there is none.
 
@@ -39,13 +45,13 @@ def choose_device(device: str) -> str:
     return device
 
 
-def open_for(batch_size: int, data: Path | None) -> Photos:
-    """The images to measure with, at least one batch of them.
+def open_for(batch_size: int, data: Path | None, device: str = "cpu") -> Photos:
+    """The images to measure with, at least one batch of them; see ``open_photos``.
 
     Raises:
         FileNotFoundError, ValueError: the folder is missing, has no classes, or too few images.
     """
-    photos = open_photos(data)
+    photos = open_photos(data, device)
     if batch_size > photos.images:
         raise ValueError(
             f"--batch-size {batch_size} given, but {photos.root} holds {photos.images} images; give at most that."

@@ -25,7 +25,8 @@ def candidates(photos: Photos, device: str, cores: int) -> list[Setting]:
     settings = [threads(cores)]
     if device != "cpu":
         settings += [
-            Setting("hw_decoder_load", 0.65, (0.0, 0.5, 0.8, 0.9, 1.0)),
+            # More first, where the time may not suffice for all: the default is from GPUs with one JPEG engine.
+            Setting("hw_decoder_load", 0.65, (0.8, 0.9, 1.0, 0.5, 0.0)),
             Setting("preallocate", (0, 0), (largest_image(photos),)),
         ]
     return [*settings, Setting("prefetch", 2, (1, 4))]

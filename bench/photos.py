@@ -19,23 +19,32 @@ EPOCH = 50_000
 
 
 class Photos(NamedTuple):
-    """A folder of classes: where it is, how many images, the class names, the bytes of all files."""
+    """A folder of classes: where it is, how many images, the class names, the bytes of all files.
+
+    ``chroma`` is that of the sample photographs, ``4:2:0`` or ``mixed``; nothing is known of a user's.
+    """
 
     root: Path
     images: int
     classes: tuple[str, ...]
     size: int
+    chroma: str | None = None
 
 
-def open_photos(data: Path | None) -> Photos:
+def open_photos(data: Path | None, device: str = "cpu") -> Photos:
     """Look at the user's folder of classes, or at the sample photographs where none is given.
+
+    The sample photographs for a GPU have mixed chroma.
 
     Raises:
         FileNotFoundError, ValueError: the folder is missing, empty or has no classes.
     """
-    root = (data or sample_photos()).resolve()
+    mixed = device != "cpu"
+    chroma = None if data else "mixed" if mixed else "4:2:0"
+    root = (data or sample_photos(mixed=mixed)).resolve()
     files, _, classes = scan_folder(root)
-    return Photos(root, len(files), tuple(classes), sum((root / file).stat().st_size for file in files))
+    size = sum((root / file).stat().st_size for file in files)
+    return Photos(root, len(files), tuple(classes), size, chroma)
 
 
 def digest(paths: list[Path]) -> str:
@@ -76,23 +85,25 @@ def long_epoch(photos: Photos, epoch: int = 0) -> tuple[Path, int]:
     return root, times * photos.images
 
 
-def sample_photos(folder: Path | None = None, images: int = IMAGES) -> Path:
+def sample_photos(folder: Path | None = None, images: int = IMAGES, mixed: bool = False) -> Path:
     """Make JPEG files of ImageNet's sizes from scikit-learn's sample photographs, once.
 
     Args:
         folder: where to; below the cache folder by default.
         images: how many. The same number gives the same files (with the same Pillow and scikit-learn).
+        mixed: a fifth of them 4:4:4 and one in fifty gray, about as in real data sets; else all are 4:2:0. A CPU
+            decodes each in the same way, a GPU does not.
 
     Returns:
         The folder, with one subfolder for each photograph.
     """
-    folder = folder or cache_folder() / f"sample-photos-{images}"
+    folder = folder or cache_folder() / f"sample-photos-{images}{'-mixed' if mixed else ''}"
     if not folder.exists():
-        make_atomically(folder, lambda target: _write(target, images))
+        make_atomically(folder, lambda target: _write(target, images, mixed))
     return folder
 
 
-def _write(folder: Path, images: int) -> None:
+def _write(folder: Path, images: int, mixed: bool) -> None:
     from sklearn.datasets import load_sample_images
 
     samples = load_sample_images()
@@ -110,4 +121,7 @@ def _write(folder: Path, images: int) -> None:
         w, h = int(width * scale), int(height * scale)
         x, y = draw.randint(0, source.width - w), draw.randint(0, source.height - h)
         crop = source.crop((x, y, x + w, y + h)).resize((width, height), Image.Resampling.LANCZOS)
-        crop.save(folder / names[label] / f"{number:04d}.jpg", quality=QUALITY, subsampling=2)
+        is_gray, is_full = mixed and number % 50 == 7, mixed and number % 5 == 3
+        crop = crop.convert("L") if is_gray else crop
+        path = folder / names[label] / f"{number:04d}.jpg"
+        crop.save(path, quality=QUALITY, subsampling="4:4:4" if is_full else "4:2:0")

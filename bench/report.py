@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.contenders import BASELINE, OURS, READING, Contender
-from bench.runner import Rate
+from bench.serving import Rate
 from bench.stages import print_stages
 
+FAILED = "failed: "
+"""What the reason of a loader that could have been measured begins with."""
 BUSY = 0.1
 """Cores used by others from which on a measurement is called disturbed."""
 
@@ -41,7 +43,7 @@ def add_ratios(rows: list[dict[str, Any]]) -> None:
 
 
 def print_table(result: dict[str, Any], console: Console) -> None:
-    """Medians, spread and ratios; how this library's CutMix compares; its stages; notes and warnings."""
+    """Medians, spread and ratios; how this library's CutMix compares; its stages; who failed; notes and warnings."""
     console.print(headline(result))
     table = Table()
     for name in ("loader", "images/s", "min to max", "of plain DALI", "core-ms/image"):
@@ -54,6 +56,9 @@ def print_table(result: dict[str, Any], console: Console) -> None:
             "" if entry["ratio"] is None else f"{entry['ratio']:.2f}",
             f"{entry['core_ms_per_image']:.2f}",
         )
+    failed = [entry for entry in result["skipped"] if entry["reason"].startswith(FAILED)]
+    for entry in failed:
+        table.add_row(entry["label"], "failed")
     console.print(table)
     speeds = {entry["label"]: entry["images_per_second"] for entry in _decoding(result)}
     ours = next((entry for entry in result["contenders"] if entry["name"] == OURS), None)
@@ -69,7 +74,8 @@ def print_table(result: dict[str, Any], console: Console) -> None:
         if entry["note"]:
             console.print(f"[dim]{entry['label']}: {entry['note']}[/dim]")
     for entry in result["skipped"]:
-        console.print(f"[dim]not measured: {entry['label']}: {entry['reason']}[/dim]")
+        style = "yellow" if entry in failed else "dim"
+        console.print(f"not measured: {entry['label']}: {entry['reason']}", style=style, markup=False, highlight=False)
     warn_of_disturbance(
         [part["cores_elsewhere"] for entry in result["contenders"] for part in entry["rounds"]], console
     )

@@ -32,6 +32,7 @@ def shared_settings(settings: Settings, photos: Photos, seconds: float, rounds: 
         **same,
         "images": photos.images,
         "epoch_images": settings.images,
+        "chroma": photos.chroma,
         "mean_file_bytes": round(photos.size / photos.images),
         "seconds": seconds,
         "rounds": rounds,

@@ -1,5 +1,6 @@
 """All contenders side by side: started one after the other, then measured in turn, round by round."""
 
+import time
 from contextlib import ExitStack
 from typing import Any
 
@@ -7,13 +8,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import report
+from bench.budget import Budget
 from bench.contenders import Contender, Settings
 from bench.cpu import wait_until_quiet
-from bench.runner import ContenderError, Rate, Runner
+from bench.runner import ContenderError, Runner
+from bench.serving import Rate
 
 
 def measure_in_rounds(
-    contenders: list[Contender], settings: Settings, seconds: float, rounds: int
+    contenders: list[Contender], settings: Settings, seconds: float, rounds: int, budget: Budget | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Measure each contender once in a round, while the others are idle.
 
@@ -22,6 +25,7 @@ def measure_in_rounds(
         settings: what is equal for all.
         seconds: length of one measurement.
         rounds: measurements of each.
+        budget: those that do not fit into it are not started; the first one is, as the others are compared with it.
 
     Returns:
         A row of the result for each that could be measured, and name, label and reason for each that failed; its
@@ -33,19 +37,24 @@ def measure_in_rounds(
     failed: list[dict[str, str]] = []
 
     def fail(contender: Contender, error: ContenderError) -> None:
-        console.print(f"{contender.label} failed:\n{error}", markup=False, soft_wrap=True)
-        reason = str(error).strip().rpartition("\n")[2]
-        failed.append({"name": contender.name, "label": contender.label, "reason": f"failed: {reason}"})
+        details = f"\n{error.details.strip()}" if error.details else ""
+        console.print(f"{contender.label} failed: {error.reason}{details}", markup=False, soft_wrap=True)
+        failed.append({"name": contender.name, "label": contender.label, "reason": f"{report.FAILED}{error.reason}"})
 
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(console=console, transient=True))
         task = progress.add_task("", total=len(contenders) * (1 + rounds))
         for contender in contenders:
+            if budget and runners and not budget.allows(1, running=len(runners)):
+                break
             progress.update(task, description=f"warming up {contender.label}")
+            began = time.monotonic()
             try:
                 runners[contender.name] = Runner(contender, settings)
                 stack.callback(runners[contender.name].close)
                 rates[contender.name] = []
+                if budget:
+                    budget.started(time.monotonic() - began)
             except ContenderError as error:
                 fail(contender, error)
             progress.advance(task)
@@ -53,9 +62,12 @@ def measure_in_rounds(
             for name in _turned(list(runners), number):
                 runner = runners[name]
                 progress.update(task, description=f"round {number + 1}: {runner.contender.label}")
+                began = time.monotonic()
                 wait_until_quiet([other.group for other in runners.values() if other is not runner])
                 try:
                     rates[name].append(runner.measure(seconds))
+                    if budget:
+                        budget.measured(time.monotonic() - began)
                 except ContenderError as error:
                     fail(runner.contender, error)
                     del runners[name], rates[name]

@@ -10,7 +10,10 @@ LEAST_GAIN = 0.01
 
 Arguments = dict[str, Any]
 Measure = Callable[[Sequence[Arguments]], Sequence[list[float] | None]]
-"""Takes sets of arguments, gives for each the images/s of every round, interleaved; None for one that failed."""
+"""Takes sets of arguments, gives for each the images/s of every round, interleaved.
+
+None for one that failed, nothing in the list for one that was not tried, for lack of time.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,14 @@ class Measured:
     spread: float = 0.0
 
     @property
+    def tried(self) -> bool:
+        """Whether there was time to measure it; it may have failed."""
+        return self.rates != []
+
+    @property
     def better(self) -> bool:
         """By more than the spread of the measurements, and by enough to matter."""
-        return self.rates is not None and self.gain > max(self.spread, LEAST_GAIN)
+        return bool(self.rates) and self.gain > max(self.spread, LEAST_GAIN)
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,8 @@ def compare(values: Sequence[Any], rates: Sequence[list[float] | None]) -> list[
         raise RuntimeError("the defaults could not be measured")
     compared = [Measured(values[0], first)]
     for value, each in zip(values[1:], rates[1:], strict=True):
-        if each is None:
-            compared.append(Measured(value, None))
+        if not each:
+            compared.append(Measured(value, each))
             continue
         ratios = [rate / base for rate, base in zip(each, first, strict=True)]
         compared.append(Measured(value, each, median(ratios) - 1, max(ratios) - min(ratios)))

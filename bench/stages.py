@@ -13,6 +13,8 @@ STAGES = (
     ("mixing", "ours-cutmix"),
 )
 """Each stage, and the contender that does it and all the stages before it, and nothing more."""
+ON_A_GPU = {"dali-decode": "dali-decode-whole"}
+"""Contenders that are taken in the place of others where a GPU was measured: its loaders decode whole images."""
 
 CPU_TIME = (
     "CPU time of all threads, as each stage adds to it (core-ms/image). Resampling + normalization holds the flip and "
@@ -38,6 +40,8 @@ def stages(rows: list[dict[str, Any]], device: str) -> dict[str, Any] | None:
         An entry for the JSON; None where a contender of ``STAGES`` was not measured.
     """
     found = {entry["name"]: entry["rounds"] for entry in rows}
+    if device != "cpu":
+        found |= {name: found[whole] for name, whole in ON_A_GPU.items() if whole in found}
     if any(name not in found for _, name in STAGES):
         return None
     parts = []

@@ -9,13 +9,16 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from bench.arguments import check_least, check_seconds, choose_device, cores, open_for, settings_for
+from bench.arguments import check_least, check_minutes, check_seconds, choose_device, cores, open_for, settings_for
+from bench.budget import Budget
 from bench.candidates import candidates
 from bench.contenders import Contender, Settings
 from bench.report import headline, warn_of_disturbance
 from bench.result import new_result, shared_settings, write_json
 from bench.rounds import measure_in_rounds
 from bench.search import Arguments, Decision, Measured, compare, search
+
+NO_TIME = "not tried for lack of time"
 
 
 def tune(
@@ -24,6 +27,7 @@ def tune(
     batch_size: int = 256,
     seconds: float = 3.0,
     rounds: int = 5,
+    minutes: float = 0.0,
     device: str = "auto",
     only: tuple[Literal["num_threads", "hw_decoder_load", "preallocate", "prefetch"], ...] = (),
     json: Path | None = None,
@@ -40,11 +44,13 @@ def tune(
 
     Args:
         data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
-            photographs.
+            photographs: 4:2:0, on a GPU some 4:4:4 and gray.
         size: side of the crop in pixels.
         batch_size: images in a batch.
         seconds: length of one measurement.
         rounds: measurements of each value, at least 3: their spread decides.
+        minutes: time for all of it, 0 for no limit. Values that would take longer are not tried, by what those before
+            them took; the last measurement, which confirms what was found, keeps its share.
         device: cpu, cuda:N, or auto (cuda:0 where there is one).
         only: which settings to try; all that mean something on the device by default.
         json: write the result there.
@@ -56,24 +62,25 @@ def tune(
     check_least(2, batch_size=batch_size)
     check_least(3, rounds=rounds)
     check_seconds(seconds)
+    check_minutes(minutes)
     device = choose_device(device)
-    photos = open_for(batch_size, data)
+    photos = open_for(batch_size, data, device)
     chosen = candidates(photos, device, cores())
     if unfit := [name for name in only if name not in [setting.name for setting in chosen]]:
         raise ValueError(f"--only {' '.join(unfit)} given; it means nothing on a CPU: leave it out, or measure a GPU.")
     chosen = [setting for setting in chosen if not only or setting.name in only]
     settings = settings_for(photos, size=size, batch_size=batch_size, threads=0, device=device)
-    bench = _Bench(settings, seconds, rounds)
+    bench = _Bench(settings, seconds, rounds, Budget(minutes, seconds, rounds))
     try:
         decisions = search(chosen, bench)
         found = {entry.setting.name: entry.chosen for entry in decisions if entry.chosen != entry.setting.default}
-        confirmed = compare([{}, found], bench([{}, found]))[1] if found else None
+        confirmed = compare([{}, found], bench.measure([{}, found]))[1] if found else None
     except RuntimeError as error:
         print(f"error: {error}; see above.", file=sys.stderr)
         return 1
     arguments = found if confirmed and confirmed.better else {}
     call = _call(data, batch_size, size, device, arguments)
-    result = new_result("tune", device, shared_settings(settings, photos, seconds, rounds))
+    result = new_result("tune", device, shared_settings(settings, photos, seconds, rounds) | {"minutes": minutes})
     result |= {
         "measured": [_as_json(decision) for decision in decisions],
         "confirmation": confirmed and {"arguments": found, **_entry(confirmed)},
@@ -94,12 +101,17 @@ def tune(
 class _Bench:
     """Measures sets of arguments, each in a process of its own; keeps what failed and what disturbed."""
 
-    def __init__(self, settings: Settings, seconds: float, rounds: int) -> None:
-        self._settings, self._seconds, self._rounds = settings, seconds, rounds
+    def __init__(self, settings: Settings, seconds: float, rounds: int, budget: Budget) -> None:
+        self._settings, self._seconds, self._rounds, self._budget = settings, seconds, rounds, budget
         self.failed: list[dict[str, str]] = []
         self.cores_elsewhere: list[float] = []
 
     def __call__(self, tried: Sequence[Arguments]) -> list[list[float] | None]:
+        """For the search: as many as there is time for, none where there is not for two."""
+        return self.measure(tried, self._budget) if self._budget.allows(2) else [[] for _ in tried]
+
+    def measure(self, tried: Sequence[Arguments], budget: Budget | None = None) -> list[list[float] | None]:
+        """Images/s of every round; nothing where there was no time, None where it failed."""
         contenders = [
             Contender(
                 str(number),
@@ -111,11 +123,12 @@ class _Bench:
             )
             for number, arguments in enumerate(tried)
         ]
-        rows, failed = measure_in_rounds(contenders, self._settings, self._seconds, self._rounds)
+        rows, failed = measure_in_rounds(contenders, self._settings, self._seconds, self._rounds, budget)
         self.failed += [{"label": entry["label"], "reason": entry["reason"]} for entry in failed]
         self.cores_elsewhere += [part["cores_elsewhere"] for row in rows for part in row["rounds"]]
-        rates = {row["name"]: [part["images_per_second"] for part in row["rounds"]] for row in rows}
-        return [rates.get(contender.name) for contender in contenders]
+        rates: dict[str, list[float] | None] = {entry["name"]: None for entry in failed}
+        rates |= {row["name"]: [part["images_per_second"] for part in row["rounds"]] for row in rows}
+        return [rates.get(contender.name, []) for contender in contenders]
 
 
 def _call(data: Path | None, batch_size: int, size: int, device: str, arguments: Arguments) -> str:
@@ -127,7 +140,8 @@ def _call(data: Path | None, batch_size: int, size: int, device: str, arguments:
 def _entry(measured: Measured) -> dict[str, Any]:
     rates = measured.rates
     return {
-        "images_per_second": rates and median(rates),
+        "outcome": "measured" if rates else "failed" if measured.tried else NO_TIME,
+        "images_per_second": median(rates) if rates else None,
         "gain": measured.gain if rates else None,
         "spread": measured.spread if rates else None,
         "rounds": rates,
@@ -154,16 +168,22 @@ def _print(decisions: list[Decision], confirmed: Measured | None, console: Conso
             remark = "default" if is_default else ""
             if entry.value == decision.chosen:
                 remark = "default, kept" if is_default else "better"
-            if entry.rates is None:
-                table.add_row(name, str(entry.value), "failed", "", "", "")
+            if not entry.rates:
+                table.add_row(name, str(entry.value), "failed" if entry.tried else NO_TIME, "", "", "")
                 continue
             ratio = ("", "") if is_default else (f"{1 + entry.gain:.3f}", f"{entry.spread:.3f}")
             table.add_row(name, str(entry.value), f"{median(entry.rates):,.0f}", *ratio, remark)
         table.add_section()
     console.print(table)
     for decision in decisions:
+        untried = [str(entry.value) for entry in decision.measured if not entry.tried]
+        if len(untried) == len(decision.measured):
+            console.print(f"{decision.setting.name}: {NO_TIME}, keep the default.")
+            continue
         if decision.chosen == decision.setting.default:
             console.print(f"{decision.setting.name}: no value is measurably better, keep the default.")
+        if untried:
+            console.print(f"{decision.setting.name}: {NO_TIME}: {', '.join(untried)}.")
     if confirmed is None:
         return
     if confirmed.rates is None:

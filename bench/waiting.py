@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.cpu import machine_seconds
-from bench.runner import synchronize
+from bench.serving import synchronize
 from bench.training import Batch
 
 

@@ -12,7 +12,7 @@ Every verb works inside a graph of your own (``@pipeline_def``); ``Loader`` take
 from dali_cutmix import _dali  # noqa: F401  (first: a missing DALI is reported before anything else)
 from dali_cutmix._version import __version__
 from dali_cutmix.all_ranks import AllRanks
-from dali_cutmix.decode import MAX_PIXELS, random_crop, random_resized_crop, resize_center_crop
+from dali_cutmix.decode import MAX_PIXELS, Decode, random_crop, random_resized_crop, resize_center_crop
 from dali_cutmix.diagnose import DecodeError
 from dali_cutmix.fused import FusedMix, can_fuse
 from dali_cutmix.loader import Loader
@@ -35,6 +35,7 @@ __all__ = [
     "AllRanks",
     "CutMix",
     "Cutout",
+    "Decode",
     "DecodeError",
     "FusedMix",
     "Loader",

@@ -1,4 +1,4 @@
-"""The one import of DALI that may fail, with the words that mend it."""
+"""The one import of DALI that may fail, with the words that mend it; and the nvJPEG that it shall decode with."""
 
 try:
     import nvidia.dali  # noqa: F401
@@ -8,3 +8,8 @@ except ImportError as error:
         "so choose one: pip install 'dali_cutmix[cuda12]' (driver for CUDA 12; also the one for machines "
         "without a GPU) or pip install 'dali_cutmix[cuda13]' (driver for CUDA 13)."
     ) from error
+
+from dali_cutmix import libnvjpeg
+
+# Before torchvision is imported, whose own, older copy DALI would decode with.
+libnvjpeg.load()

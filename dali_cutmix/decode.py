@@ -1,22 +1,25 @@
 """Decode and crop: encoded bytes in, uint8 images of one size out."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from nvidia.dali import fn, math, types
 
-from dali_cutmix.graph import graph_device, notes
+from dali_cutmix.graph import Window, graph_device, notes
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, width × height; Pillow refuses at the same size."""
+
+Decode = Literal["auto", "region", "whole"]
+"""What is decoded of an image of which only a random region is used."""
 
 
 def bounded(jpegs: Any, max_pixels: int) -> tuple[Any, Any]:
     """The same bytes, or an error for an image with more pixels, before memory is taken for them; and its shape.
 
     Returns:
-        Encoded bytes without a copy; and height, width, channels as float32.
+        Encoded bytes without a copy; and height, width, channels as int64.
     """
-    shape = fn.peek_image_shape(jpegs, dtype=types.FLOAT)
+    shape = fn.peek_image_shape(jpegs, dtype=types.INT64)
     # DALI has no assertion: reshaping to 0 times the bytes fails, to 1 times it does nothing.
     return fn.reshape(jpegs, rel_shape=(shape[0:1] * shape[1:2] <= float(max_pixels)) * 1.0), shape
 
@@ -72,6 +75,7 @@ def decoder_options(hw_decoder_load: float = 0.65, preallocate: tuple[int, int] 
     options = {"output_type": types.RGB, "jpeg_fancy_upsampling": True, "device": _decoder_device()}
     if options["device"] == "cpu":
         return options
+    notes().decoder = {"hw_decoder_load": float(hw_decoder_load)}
     hints = {"preallocate_width_hint": width, "preallocate_height_hint": height}
     return options | {"hw_decoder_load": float(hw_decoder_load)} | hints
 
@@ -81,16 +85,21 @@ def random_crop(
     *,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    decode: Decode = "auto",
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
     max_pixels: int = MAX_PIXELS,
 ) -> Any:
-    """Decode a random region only.
+    """Decode a random region.
 
     Args:
         jpegs: encoded bytes on the CPU, from a reader.
         scale: smallest and largest share of the image's area that the region may have.
         ratio: smallest and largest width:height of the region.
+        decode: ``"region"`` decodes the region only; ``"whole"`` decodes the image and takes the region out of it,
+            without a copy where :class:`~dali_cutmix.FusedMix` follows. The pixels are the same. ``"auto"`` is
+            ``"region"`` on a CPU, where it is faster, and ``"whole"`` on a GPU: its JPEG engine decodes no regions, and
+            nvJPEG before 13.2 leaves most of them to the CPU.
         hw_decoder_load: share of a batch that the GPU's JPEG engine decodes, where it has one; ``python -m bench tune``
             measures it. Without meaning on a CPU.
         preallocate: (width, height) in pixels of the largest image of the data, for which nvJPEG takes memory at the
@@ -105,14 +114,21 @@ def random_crop(
         raise ValueError(f"scale={scale!r} given; it is (smallest, largest) share of the area, above 0 and at most 1.")
     if not _is_range(ratio):
         raise ValueError(f"ratio={ratio!r} given; it is (smallest, largest) width:height, both above 0.")
-    encoded, _ = noted(jpegs, max_pixels, scale=tuple(map(float, scale)), ratio=tuple(map(float, ratio)))
-    return fn.decoders.image_random_crop(
-        encoded,
-        random_area=list(scale),
-        random_aspect_ratio=list(ratio),
-        num_attempts=10,
-        **decoder_options(hw_decoder_load, preallocate),
+    if decode not in get_args(Decode):
+        raise ValueError(f"decode={decode!r} given; allowed are 'auto', 'region' and 'whole'.")
+    options = decoder_options(hw_decoder_load, preallocate)
+    encoded, shape = noted(jpegs, max_pixels, scale=tuple(map(float, scale)), ratio=tuple(map(float, ratio)))
+    # Drawn apart from decoding, so that both ways have the same windows and the same state.
+    corner, extent = fn.random_crop_generator(
+        shape, random_area=list(scale), random_aspect_ratio=list(ratio), num_attempts=10
     )
+    if decode == "region" or (decode == "auto" and graph_device() == "cpu"):
+        notes().decodes_regions = True
+        return fn.decoders.image_slice(encoded, corner, extent, axis_names="HW", **options)
+    images = fn.decoders.image(encoded, **options)
+    crops = fn.slice(images, start=corner, shape=extent, axis_names="HW")
+    notes().windows[crops.name] = Window(images, corner, extent)
+    return crops
 
 
 def random_resized_crop(
@@ -122,23 +138,24 @@ def random_resized_crop(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     antialias: bool = True,
+    decode: Decode = "auto",
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
     max_pixels: int = MAX_PIXELS,
 ) -> Any:
-    """Decode a random region only, and resample it to size×size (the usual training crop).
+    """Decode a random region, and resample it to size×size (the usual training crop).
 
     Args:
         size: side of the result in pixels.
         antialias: widen the bilinear filter on downscale, as torchvision does.
-        jpegs, scale, ratio, hw_decoder_load, preallocate, max_pixels: see :func:`random_crop`.
+        jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
     """
     check_size("size", size)
     how: Any = {"hw_decoder_load": hw_decoder_load, "preallocate": preallocate, "max_pixels": max_pixels}
-    crops = random_crop(jpegs, scale=scale, ratio=ratio, **how)
+    crops = random_crop(jpegs, scale=scale, ratio=ratio, decode=decode, **how)
     notes().crop |= {"size": size, "antialias": antialias}
     return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
 
@@ -182,7 +199,7 @@ def resize_center_crop(
         raise ValueError(f"resize={resize} given with size={size}; the {side} side must be at least the crop's.")
     options = decoder_options(hw_decoder_load, preallocate)
     encoded, shape = noted(jpegs, max_pixels, size=size, resize=resize, stretch=stretch, antialias=antialias)
-    shape = fn.cast(shape[:2], dtype=types.INT64)
+    shape = shape[:2]
     sides = shape * 0 + resize if stretch else shape * resize // fn.reductions.min(shape)
     images = fn.decoders.image(encoded, **options)
     images = fn.resize(

@@ -34,7 +34,7 @@ def bad_samples(
         max_pixels: of the largest image.
         checkpoint: the pipeline's state before the failed batch.
         substitutes: samples that are read in the place of others.
-        pipeline: the graph, for its batch size, threads and device.
+        pipeline: the graph, for its batch size and threads.
     """
     reader = rebuild.build_reader(source.numbers(pipeline.max_batch_size), checkpoint, READER)
     for _ in range(_AHEAD):  # an error may come from what is read ahead
@@ -91,12 +91,7 @@ def _faults(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) 
             faults[number] = f"cannot be read: {unreadable.strerror or unreadable}"
         except RuntimeError as unreadable:
             faults[number] = f"cannot be read: {short(unreadable)}"
-    undecodable = find_faults(
-        list(images.values()),
-        max_pixels,
-        device_id=pipeline.device_id,
-        num_threads=pipeline.num_threads,
-    )
+    undecodable = find_faults(list(images.values()), max_pixels, num_threads=pipeline.num_threads)
     order = list(images)
     return faults | {order[i]: reason for i, reason in undecodable.items()}
 

@@ -65,22 +65,29 @@ class FusedMix:
         self._arguments = policy, num_classes, targets, flip
         self._resample = resample
         self._mixing: Mixing | None = None
+        self._has_windows = False
 
     def inputs(self, crops: Any, labels: Any) -> tuple[Any, ...]:
-        """What the graph shall return: its crops and labels, and the draws.
+        """What the graph shall return: its crops (or whole images and windows), its labels, and the draws.
 
         Raises:
             ValueError: see :func:`~dali_cutmix.mix`.
         """
         self._mixing = mixing(*self._arguments)
-        notes().crop |= {"size": self._resample.size, "antialias": True}
-        return crops, labels, *draw(self._mixing.policy)
+        note = notes()
+        note.crop |= {"size": self._resample.size, "antialias": True}
+        window = note.windows.get(crops.name)
+        self._has_windows = window is not None
+        # Whole images instead of what is taken of them: the kernels need no copy of it.
+        return *(window or (crops,)), labels, *draw(self._mixing.policy)
 
     def __call__(self, crops: Any, *batch: Any) -> tuple[Tensor, ...]:
         """Images and targets of one batch, from the outputs of the graph."""
         assert self._mixing is not None  # the graph was made by inputs()
         size = self._resample.size
-        plan, shares = self._mixing(size, size, *(np.asarray(output.as_tensor()) for output in batch))
-        images = self._resample(crops, plan.rows)
+        arrays = [np.asarray(output.as_tensor()) for output in batch]
+        windows = np.concatenate([arrays.pop(0), arrays.pop(0)], 1) if self._has_windows else None
+        plan, shares = self._mixing(size, size, *arrays)
+        images = self._resample(crops, plan.rows, windows)
         gpu = gpu_of(crops)
         return images, *(torch.from_numpy(part) if gpu is None else upload(part, gpu) for part in shares)

@@ -1,7 +1,7 @@
 """What the verbs note down about the graph under construction, for its ``Loader`` and for each other."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from nvidia.dali import Pipeline
@@ -9,13 +9,27 @@ from nvidia.dali import Pipeline
 from dali_cutmix.source import Source
 
 
+class Window(NamedTuple):
+    """Nodes: whole images, and corner (y, x) and extent (height, width) in pixels of what is taken of each."""
+
+    images: Any
+    corner: Any
+    extent: Any
+
+
 @dataclass
 class Notes:
-    """One graph's notes; whatever a graph does not use stays None."""
+    """One graph's notes; whatever a graph does not use stays None.
+
+    ``windows`` has, by its node's name, what was taken out of whole images.
+    """
 
     source: Source | None = None
     crop: dict[str, Any] = field(default_factory=dict)
+    windows: dict[str, Window] = field(default_factory=dict)
     max_pixels: int | None = None
+    decodes_regions: bool = False
+    decoder: dict[str, Any] = field(default_factory=lambda: {"hw_decoder_load": None})
     mixing: Any = None
     holes: Any = None
     dtype: Any = None

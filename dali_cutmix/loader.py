@@ -1,20 +1,22 @@
 """Loader: epochs of torch tensors from a DALI pipeline, with a state at the consumer's position."""
 
-import base64
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
+import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
 
-from dali_cutmix import rebuild, state
+from dali_cutmix import nvjpeg, rebuild, state
+from dali_cutmix.device import on_device
 from dali_cutmix.diagnose import DecodeError
 from dali_cutmix.epoch import read_epoch
+from dali_cutmix.gpu_decoding import warn_of_cpu_decoding
 from dali_cutmix.graph import notes
-from dali_cutmix.handoff import hand_off
+from dali_cutmix.handoff import HandOff
 from dali_cutmix.replacement import Replacement
 from dali_cutmix.running import Running
 
@@ -53,11 +55,12 @@ class Loader:
         bad_log: file to which paths and reasons of replaced samples are appended, one JSON object a line.
 
     Yields:
-        A tuple of tensors, one for each output of the graph, on its device, without a copy. An output in layout HWC
-        comes as N×C×H×W in channels_last memory format.
+        A tuple of tensors, one for each output of the graph, on its device; on a CPU without a copy. An output in
+        layout HWC comes as N×C×H×W in channels_last memory format.
 
     Raises:
-        ValueError: the pipeline is built already, has no or several readers, or its shard is smaller than a batch.
+        ValueError: the pipeline is built already, has no or several readers, runs on a GPU without DALI's dynamic
+            executor, or its shard is smaller than a batch.
         DecodeError: a file could not be decoded; the message names its path. Or too many could not.
     """
 
@@ -77,10 +80,18 @@ class Loader:
             raise ValueError(f"on_error={on_error!r} given; allowed are 'raise' and 'replace'.")
         if on_error == "replace" and source is None:
             raise ValueError("on_error='replace' given with a reader of your own; read with one of dc.read_… instead.")
+        if pipeline.device_id is not None and not pipeline.exec_dynamic:
+            raise ValueError(
+                f"Loader: a pipeline for a GPU without DALI's dynamic executor given (exec_dynamic="
+                f"{pipeline.exec_dynamic!r}); its outputs would be overwritten while PyTorch reads them. Leave "
+                "exec_dynamic, exec_async and exec_pipelined out: True is DALI's default of each."
+            )
+        if pipeline.device_id is not None and source is not None:
+            warn_of_cpu_decoding(source, regions=self._notes.decodes_regions)
         self._replaces = on_error == "replace"
         self._replacement = Replacement(source, max_bad, bad_log, check=self._replaces) if source else None
         self._template = rebuild.as_template(pipeline)
-        self._finish = finish
+        self._finish, self._hand_off = finish, HandOff()
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
         self._worker = ThreadPoolExecutor(1, "loader") if finish and pipeline.device_id is None else None
         if drop_last is None:
@@ -162,13 +173,15 @@ class Loader:
         """The next batch, and where the consumer stands once it has it."""
         epoch, batch, _ = self._produced
         while len(self) <= batch < self._epoch.runs:  # the incomplete batch that training drops
-            self._running.run()
+            with on_device(self._template.device_id):
+                self._running.run()
             batch += 1
             self._produced = _Position(epoch, batch, self._running.checkpoint)
         if batch == self._epoch.runs:
             epoch, batch = epoch + 1, 0
-        outputs = self._running.run()
-        tensors = self._finish(*outputs) if self._finish else hand_off(outputs, self._running.pipe, self._notes.dtype)
+        with on_device(self._template.device_id):
+            outputs, pipe = self._running.run(), self._running.pipe
+            tensors = self._finish(*outputs) if self._finish else self._hand_off(outputs, pipe, self._notes.dtype)
         self._produced = _Position(epoch, batch + 1, self._running.checkpoint)
         real = self._epoch.in_batch(batch)
         return tuple(tensor[:real] for tensor in tensors), self._produced
@@ -185,6 +198,15 @@ class Loader:
             "fused": self._finish is not None,
         }
 
+    def _decoder(self) -> dict[str, Any]:
+        """What pixels depend on beyond what a state is bound to."""
+        device = self._template.device_id
+        if device is None:
+            return {"gpu": None, "nvjpeg": None, **self._notes.decoder}
+        library = nvjpeg.library()
+        version = ".".join(map(str, library.version)) if library else None
+        return {"gpu": torch.cuda.get_device_name(device), "nvjpeg": version, **self._notes.decoder}
+
     def state_dict(self) -> state.State:
         """The state after the batch that was delivered last; a few kilobytes of str, int, bool, list and None."""
         epoch, batch, checkpoint = self._delivered
@@ -192,7 +214,8 @@ class Loader:
             self._binding(),
             epoch=epoch,
             batch=batch,
-            pipeline=base64.b64encode(checkpoint).decode(),
+            checkpoint=checkpoint,
+            decoder=self._decoder(),
             mixup_enabled=self.mixup_enabled,
             bad=self._replacement.bad if self._replacement else [],
         )
@@ -200,15 +223,20 @@ class Loader:
     def load_state_dict(self, saved: state.State) -> None:
         """Continue, bit for bit, after the batch that was delivered last when ``saved`` was taken.
 
+        Warns where another decoder (GPU, nvJPEG or ``hw_decoder_load``) made the batches before: then order, crops and
+        mixing go on exactly, and pixels may differ by a level or two.
+
         Raises:
             ValueError: ``saved`` belongs to a loader that differs, or to another version; both values are named.
         """
         state.check(saved, self._binding())
+        checkpoint = state.checkpoint(saved, self._running.checkpoint)
+        state.warn_of_another_decoder(saved, self._decoder())
         mixing, replacement = self._notes.mixing, self._replacement
         before = mixing and mixing.enabled, replacement.bad if replacement else []
         self._apply(saved["mixup_enabled"] or not (mixing and mixing.policy), saved["bad"])
         try:
-            self._start(base64.b64decode(saved["pipeline"]), saved["epoch"], saved["batch"])
+            self._start(checkpoint, saved["epoch"], saved["batch"])
         except DecodeError:
             self._apply(*before)
             raise

@@ -6,13 +6,10 @@ the graph as it was defined, never builds that one, and makes every live pipelin
 
 import copy
 import weakref
-from collections.abc import Iterator
 
 from nvidia.dali import Pipeline
 
-from dali_cutmix.varint import varint
-
-_OPERATOR = 1 << 3 | 2  # protobuf: field 1, with a length
+from dali_cutmix.checkpoint import entries
 
 
 def as_template(pipeline: Pipeline) -> Pipeline:
@@ -46,27 +43,6 @@ def build_reader(pipeline: Pipeline, checkpoint: bytes, reader: str) -> Pipeline
     """A built pipeline that begins where the reader of another one stood when ``checkpoint`` was taken."""
     template = as_template(pipeline)
     fresh = build(template).checkpoint()
-    entries = [entry for name, entry in _entries(fresh) if name not in (None, reader)]
-    entries += [entry for name, entry in _entries(checkpoint) if name in (None, reader)]
-    return build(template, b"".join(entries))
-
-
-def _entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
-    """Split a checkpoint (a protobuf message, operators in field 1, each with its name in field 1) into its entries.
-
-    Yields:
-        The operator's name, None for what belongs to the pipeline itself, and the entry as it stands.
-    """
-    at = 0
-    while at < len(checkpoint):
-        start = at
-        key, at = varint(checkpoint, at)
-        value, at = varint(checkpoint, at)
-        inside = at
-        if key & 7 == 2:
-            at += value
-        name = None
-        if key == _OPERATOR:
-            length, inside = varint(checkpoint, inside + 1)
-            name = checkpoint[inside : inside + length].decode()
-        yield name, checkpoint[start:at]
+    parts = [entry for name, entry in entries(fresh) if name not in (None, reader)]
+    parts += [entry for name, entry in entries(checkpoint) if name in (None, reader)]
+    return build(template, b"".join(parts))

@@ -1,6 +1,10 @@
 """The state of a Loader: what it is bound to, and the refusal of a state that belongs to something else."""
 
+import base64
+import warnings
 from typing import Any
+
+from dali_cutmix.checkpoint import localized, portable
 
 VERSION = 2
 _UNSAID = {"stretch": "False"}
@@ -9,9 +13,35 @@ _UNSAID = {"stretch": "False"}
 State = dict[str, Any]
 
 
-def pack(binding: dict[str, Any], **position: Any) -> State:
-    """A small dict of str, int and None, fit for JSON and ``torch.load(weights_only=True)``."""
-    return {"version": VERSION, "binding": dict(binding), **position}
+def pack(binding: dict[str, Any], *, checkpoint: bytes, **position: Any) -> State:
+    """A small dict of str, int, float and None, fit for JSON and ``torch.load(weights_only=True)``."""
+    pipeline = base64.b64encode(portable(checkpoint)).decode()
+    return {"version": VERSION, "binding": dict(binding), "pipeline": pipeline, **position}
+
+
+def checkpoint(state: State, own: bytes) -> bytes:
+    """The checkpoint that a state holds, for the pipeline that ``own``, a checkpoint of DALI's, belongs to.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return localized(base64.b64decode(state["pipeline"]), own)
+    except (ValueError, LookupError) as error:
+        raise ValueError(
+            "load_state_dict: the state is damaged (its pipeline's checkpoint cannot be read) and cannot be continued "
+            "exactly; load another one."
+        ) from error
+
+
+def warn_of_another_decoder(state: State, decoder: dict[str, Any]) -> None:
+    """Say what differs of what decodes, where a state says it; both values are named."""
+    if different := _differences(state.get("decoder", decoder), decoder):
+        warnings.warn(
+            f"load_state_dict: another decoder made the batches when the state was saved ({different}). Order, crops "
+            "and mixing continue exactly; pixels may differ by a level or two.",
+            stacklevel=3,
+        )
 
 
 def check(state: State, binding: dict[str, Any]) -> None:
@@ -29,15 +59,15 @@ def check(state: State, binding: dict[str, Any]) -> None:
             f"load_state_dict: the state has version {state['version']}, this dali_cutmix reads version {VERSION}; "
             "use the version of dali_cutmix that saved it."
         )
-    saved = _UNSAID | state["binding"]
-    different = [
-        f"{name}: {saved.get(name)!r} saved, {value!r} here"
-        for name, value in binding.items()
-        if saved.get(name) != value
-    ]
-    if different:
+    if different := _differences(_UNSAID | state["binding"], binding):
         raise ValueError(
-            "load_state_dict: the state belongs to another loader and cannot be continued exactly ("
-            + "; ".join(different)
-            + "). Build the loader as it was when the state was saved."
+            f"load_state_dict: the state belongs to another loader and cannot be continued exactly ({different}). "
+            "Build the loader as it was when the state was saved."
         )
+
+
+def _differences(saved: dict[str, Any], here: dict[str, Any]) -> str:
+    """What is not the same, with both values; empty where all is."""
+    return "; ".join(
+        f"{name}: {saved.get(name)!r} saved, {value!r} here" for name, value in here.items() if saved.get(name) != value
+    )

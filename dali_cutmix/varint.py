@@ -16,3 +16,11 @@ def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
+
+
+def to_varint(value: int) -> bytes:
+    """The bytes of a whole number of 0 or more."""
+    groups = [value & 0x7F]
+    while value := value >> 7:
+        groups.append(value & 0x7F)
+    return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])

@@ -35,6 +35,7 @@ def train(
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     flip: float = 0.5,
     fused: bool | None = None,
+    decode: dc.Decode = "auto",
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
     max_pixels: int = dc.MAX_PIXELS,
@@ -65,6 +66,8 @@ def train(
         fused: resample, flip, paste, normalize and cast in one compiled pass instead of DALI's operators: the same
             draws and targets, pixels within 2 of 255 levels. By default wherever it can: on a GPU, and on a CPU where
             it was compiled.
+        decode: ``"region"``, ``"whole"`` or ``"auto"``: how much of an image is decoded, see ``dc.random_crop``; the
+            batches are the same.
         hw_decoder_load, preallocate: of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
         max_pixels: width × height of the largest image that is decoded; a larger one is a bad file.
         on_error, max_bad, bad_log: what to do about files that cannot be decoded, see ``dc.Loader``.
@@ -82,7 +85,7 @@ def train(
     sharing: Any = {"num_classes": num_classes, "targets": targets, "flip": flip}
     output: Any = {"mean": mean, "std": std, "dtype": dtype, "channels_last": channels_last}
     crop: Any = {"scale": scale, "ratio": ratio, "max_pixels": max_pixels}
-    crop |= {"hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
+    crop |= {"decode": decode, "hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
     bad: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log}
     read = root if callable(root) else partial(dc.read_folder, root)
 

@@ -1,14 +1,17 @@
 """The benchmark of the fused pass: what it counts, and that the host's part is timed without a GPU."""
 
 import json
+import weakref
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
-from bench import kernel
+from bench import kernel, timing
 from bench.__main__ import main
+from dali_cutmix import resample, resample_gpu
 from dali_cutmix.resample_cpu import is_compiled
 
 
@@ -25,10 +28,117 @@ def test_every_policy_and_format_is_timed_and_so_is_the_host(data, tmp_path, mon
         assert row["bytes_written"] == 4 * 3 * 32 * 32 * (4 if row["dtype"] == "float32" else 2)
         moved = (row["bytes_read"] + row["bytes_written"]) / (row["ms"] / 1000)
         assert row["of_copy"] == pytest.approx(moved / result["copy_bytes_per_second"])
+        assert row["host_bound"] is None
     assert result["host_ms"] > 0
     printed = capsys.readouterr().out
     assert "bfloat16" in printed
     assert "On a GPU the host spends" in printed
+
+
+class Gpu:
+    """Takes the place of CUDA and writes down what the host does; ``late`` says of each delay if it was too short."""
+
+    def __init__(self, late):
+        self.log, self.alive, self.most_alive, self.delays = [], 0, 0, []
+        self._late = iter(late)
+
+    def event(self, **_):
+        return Event(self.log, self._late)
+
+    def sleep(self, cycles):
+        self.delays.append(cycles)
+        self.log.append("delay")
+
+    def upload(self, array, gpu):
+        self.log.append("upload")
+        return torch.from_numpy(array)
+
+    def empty(self, size, gpu):
+        images = torch.empty(size, dtype=torch.uint8)
+        self.alive += 1
+        self.most_alive = max(self.most_alive, self.alive)
+        weakref.finalize(images.untyped_storage(), self.free)
+        return images
+
+    def free(self):
+        self.alive -= 1
+
+
+class Event:
+    def __init__(self, log, late):
+        self.log, self.late = log, late
+
+    def record(self, stream=None):
+        self.log.append("event")
+
+    def query(self):
+        return next(self.late)
+
+    def synchronize(self):
+        self.log.append("wait")
+
+    def elapsed_time(self, end):
+        return 0.25
+
+
+@pytest.fixture
+def on_a_gpu(data, tmp_path, monkeypatch):
+    """``bench kernel`` as on a GPU; what it did, and its result."""
+
+    def run(late=(), repeats=12):
+        gpu = Gpu(late)
+        decode = kernel._decode
+        monkeypatch.setattr(kernel, "choose_device", lambda device: "cuda:0")
+        monkeypatch.setattr(kernel, "_decode", lambda *arguments: decode(*arguments[:-1], "cpu"))
+        monkeypatch.setattr(kernel, "_copy_bandwidth", lambda *_: 1e9)
+        monkeypatch.setattr(kernel, "_host", lambda *_: 1.0)
+        monkeypatch.setattr(kernel, "new_result", lambda *_: {"machine": {"gpu": "Some GPU"}, "settings": _[2]})
+        monkeypatch.setattr(timing, "synchronize", lambda device: gpu.log.append("synchronize"))
+        monkeypatch.setattr(kernel, "POLICIES", {"CutMix": kernel.dc.CutMix()})
+        monkeypatch.setattr(torch.cuda, "Event", gpu.event)
+        monkeypatch.setattr(torch.cuda, "_sleep", gpu.sleep)
+        monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+        monkeypatch.setattr(resample, "gpu_of", lambda crops: 0)
+        monkeypatch.setattr(resample_gpu, "_launch", lambda *_: gpu.log.append("launch"))
+        monkeypatch.setattr(resample_gpu, "_empty", gpu.empty)
+        monkeypatch.setattr(resample_gpu, "upload", gpu.upload)
+        monkeypatch.setattr(resample_gpu, "record", lambda number: Event(gpu.log, iter([False] * 99)))
+        out = tmp_path / "r.json"
+        options = ["--size", "32", "--batch-size", "4", "--repeats", str(repeats), "--json", str(out)]
+        assert main(["kernel", "--data", str(data), *options]) == 0
+        return gpu, json.loads(out.read_text())
+
+    return run
+
+
+def test_on_a_gpu_only_launches_are_between_the_first_and_the_last(on_a_gpu):
+    gpu, result = on_a_gpu(late=[False] * 6, repeats=12)
+    measured = [part.split("synchronize ")[0].split() for part in " ".join([*gpu.log, ""]).split("delay ")[1:]]
+    assert len(measured) == len(result["passes"]) == 6
+    for calls in measured:
+        assert calls == ["event", "launch", "event"] * 12
+    assert gpu.most_alive <= 2, "the batches of all launches at once would fill the memory"
+    assert {row["host_bound"] for row in result["passes"]} == {False}
+    assert {row["ms"] for row in result["passes"]} == {0.25}
+
+
+def test_a_host_that_is_too_slow_gets_more_time_and_is_named_where_that_is_not_enough(on_a_gpu, capsys):
+    gpu, result = on_a_gpu(late=[True, False, True, True, True, *[False] * 4], repeats=2)
+    once = timing.DELAY
+    assert gpu.delays == [once, 4 * once, once, 4 * once, 16 * once, *[once] * 4]
+    assert [row["host_bound"] for row in result["passes"]] == [False, True, False, False, False, False]
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "1 of 6 are bound by the host, which was too slow to queue all launches before the first began" in printed
+
+
+@pytest.mark.gpu
+def test_a_gpu_waits_for_no_launch(data, tmp_path):
+    out = tmp_path / "r.json"
+    options = ["--size", "224", "--batch-size", "24", "--repeats", "30", "--device", "cuda:0", "--json", str(out)]
+    assert main(["kernel", "--data", str(data), *options]) == 0
+    result = json.loads(out.read_text())
+    assert {row["host_bound"] for row in result["passes"]} == {False}
+    assert all(0 < row["of_copy"] < 1.5 for row in result["passes"])
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 import hashlib
+from collections import Counter
 
 import pytest
 from PIL import Image
 
 from bench import photos
+from bench.arguments import settings_for
+from bench.result import shared_settings
 
 
 def digest(folder):
@@ -29,6 +32,34 @@ def test_sample_photos_have_sizes_of_imagenet(tmp_path):
         with Image.open(path) as image:
             assert image.size in photos.SIZES
         assert path.stat().st_size > 20_000
+
+
+def chroma(path):
+    with Image.open(path) as image:
+        if image.mode == "L":
+            return "gray"
+        return {(1, 1): "4:4:4", (2, 2): "4:2:0"}[image.layer[0][1:3]]
+
+
+def shares(root):
+    return Counter(chroma(path) for path in root.rglob("*.jpg"))
+
+
+def test_for_a_gpu_the_sample_photos_have_mixed_chroma_in_a_folder_of_their_own(monkeypatch):
+    monkeypatch.setattr(photos.sample_photos, "__defaults__", (None, 50, False))
+    on_cpu, on_gpu = photos.open_photos(None, "cpu"), photos.open_photos(None, "cuda:0")
+    assert (on_cpu.chroma, on_gpu.chroma) == ("4:2:0", "mixed")
+    assert on_cpu.root != on_gpu.root
+    assert shares(on_cpu.root) == {"4:2:0": 50}
+    assert shares(on_gpu.root) == {"4:2:0": 39, "4:4:4": 10, "gray": 1}
+    settings = settings_for(on_gpu, size=8, batch_size=2, threads=1, device="cpu")
+    assert shared_settings(settings, on_gpu, 1.0, 1)["chroma"] == "mixed"
+
+
+def test_of_a_folder_of_the_users_the_chroma_is_not_claimed(tmp_path):
+    folder = photos.sample_photos(tmp_path / "photos", images=4)
+    assert photos.open_photos(folder, "cuda:0").chroma is None
+    assert photos.open_photos(folder, "cuda:0").root == folder.resolve()
 
 
 def test_sample_photos_are_made_once(tmp_path):

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from bench.contenders import CONTENDERS, PREFETCH, Contender, Settings
 from bench.cpu import group_seconds, machine_seconds, wait_until_quiet
 from bench.loaders import loaders
-from bench.runner import _measure, describe
+from bench.serving import describe, measure
 
 SETTINGS = Settings(Path(), 100, 3, 8, batch_size=10, threads=2, device="cpu", cache=Path())
 
@@ -27,7 +28,7 @@ def prepared_then_slow(prepared, pause):
 def test_batches_prepared_while_idle_do_not_count(processes):
     contender = Contender("fake", "Fake", "fake:batches", (), mixes=False, processes=processes)
     ahead = contender.ahead(SETTINGS)
-    rate = _measure(prepared_then_slow(ahead, 0.02), contender, SETTINGS, seconds=0.3)
+    rate = measure(prepared_then_slow(ahead, 0.02), contender, SETTINGS, seconds=0.3)
     assert rate.images_per_second == pytest.approx(10 / 0.02, rel=0.25)
     assert rate.images_per_second <= 10 / 0.02
     assert rate.seconds >= 0.3
@@ -36,7 +37,7 @@ def test_batches_prepared_while_idle_do_not_count(processes):
 def test_rates_of_worker_processes_are_over_whole_bursts():
     contender = Contender("fake", "Fake", "fake:batches", (), mixes=False, processes=True)
     assert contender.ahead(SETTINGS) >= PREFETCH * SETTINGS.threads
-    rate = _measure(prepared_then_slow(0, 0.01), contender, SETTINGS, seconds=0.05)
+    rate = measure(prepared_then_slow(0, 0.01), contender, SETTINGS, seconds=0.05)
     assert rate.batches % SETTINGS.threads == 0
 
 
@@ -48,9 +49,9 @@ def test_names_are_unique_and_options_of_the_command_line():
 
 
 def test_odd_batches_are_not_given_to_a_loader_that_needs_even_ones():
-    odd = Settings(Path(), 100, 3, 8, batch_size=5, threads=2, device="cpu", cache=Path(), packed=Path())
+    odd = Settings(Path(), 100, 3, 8, batch_size=5, threads=2, device="cuda:0", cache=Path(), packed=Path())
     assert [c.name for c in CONTENDERS if c.unfit(odd)] == ["timm"]
-    assert [c.name for c in CONTENDERS if c.unfit(SETTINGS)] == ["ours-packed", "ffcv-packed"]
+    assert [c.name for c in CONTENDERS if c.unfit(replace(SETTINGS, device="cuda:0"))] == ["ours-packed", "ffcv-packed"]
 
 
 def test_describe_tells_a_mixture_from_a_label():

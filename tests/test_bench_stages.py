@@ -77,3 +77,11 @@ def test_one_round_tells_no_spread():
 def test_what_was_not_measured_is_named_and_nothing_is_made_up(name):
     assert stages([row for row in QUIET if row["name"] != name], "cpu") is None
     assert all(needed in printed(None) for needed in NAMES)
+
+
+def test_on_a_gpu_decoding_is_that_of_whole_images_where_it_was_measured():
+    whole = [*QUIET, {**QUIET[1], "name": "dali-decode-whole", "rounds": QUIET[2]["rounds"]}]
+    assert stages(whole, "cpu") == stages(QUIET, "cpu")
+    parts = {part["stage"]: part["ms_per_image"] for part in stages(whole, "cuda:0")["parts"]}
+    assert parts["decoding + cropping"] > 0
+    assert parts["resampling + normalization"] == 0, "the same rounds as decoding whole images"

@@ -179,7 +179,7 @@ def test_defaults_of_a_gpu(data, monkeypatch):
 
     FakeGPU(monkeypatch)
     monkeypatch.setattr(step, "choose_device", lambda device: "cuda:0")
-    monkeypatch.setattr(step, "open_for", lambda batch_size, folder: None)
+    monkeypatch.setattr(step, "open_for", lambda batch_size, folder, device: None)
     monkeypatch.setattr(step, "long_epoch", lambda photos: (data, 24))
     monkeypatch.setattr(step, "_loader", lambda *arguments: None)
     monkeypatch.setattr(step, "measure", measure)

@@ -1,17 +1,19 @@
 import itertools
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 from PIL import Image
 
-from bench import tune
+from bench import budget, rounds, tune
 from bench.__main__ import main
 from bench.candidates import MOST_CORES, candidates, largest_image, threads
 from bench.contenders import Contender, Settings, ours
 from bench.photos import open_photos
 from bench.search import Setting, compare, search
+from bench.serving import Rate
 
 THREADS = Setting("num_threads", 2, (1, 3, 4))
 PREFETCH = Setting("prefetch", 2, (1, 4))
@@ -102,6 +104,7 @@ def test_nvjpeg_is_for_gpus(data):
     found = {setting.name: setting for setting in candidates(opened, "cuda:0", 16)}
     assert list(found) == ["num_threads", "hw_decoder_load", "preallocate", "prefetch"]
     assert sorted((0.65, *found["hw_decoder_load"].others)) == [0.0, 0.5, 0.65, 0.8, 0.9, 1.0]
+    assert found["hw_decoder_load"].others[:3] == (0.8, 0.9, 1.0), "first what a GPU with several engines may want"
     assert found["preallocate"].others == ((96, 80),)
 
 
@@ -142,7 +145,7 @@ def stub(monkeypatch, speed):
     """Rows as ``measure_in_rounds`` gives them, without a process: ``speed`` is a function of the arguments."""
     labels = []
 
-    def measure(contenders, settings, seconds, rounds):
+    def measure(contenders, settings, seconds, rounds, budget):
         rows, failed = [], []
         for contender in contenders:
             labels.append(contender.label)
@@ -208,6 +211,101 @@ def test_on_a_gpu_nvjpeg_is_tuned_too(data, tmp_path, monkeypatch, capsys):
     assert "no memory" in json.loads(out.read_text())["failed"][0]["reason"]
 
 
+@pytest.fixture
+def slow_gpu(data, tmp_path, monkeypatch):
+    """A machine with a clock of its own: a loader takes 10 s to start, and more ``hw_decoder_load`` is faster."""
+
+    class Clock:
+        now = 0.0
+        started: ClassVar[list] = []
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+
+    class Runner:
+        group = 0
+
+        def __init__(self, contender, settings):
+            self.contender, self.delivers = contender, {}
+            clock.started.append(contender.label)
+            clock.now += 10
+
+        def measure(self, seconds):
+            clock.now += seconds
+            speed = 1000 * (1 + dict(self.contender.arguments).get("hw_decoder_load", 0.65))
+            return Rate(speed, 10, seconds, 0.1, 0.0)
+
+        def close(self):
+            pass
+
+    def quiet(groups):
+        clock.now += 0.5
+
+    monkeypatch.setattr(rounds, "Runner", Runner)
+    monkeypatch.setattr(rounds, "wait_until_quiet", quiet)
+    monkeypatch.setattr(rounds, "time", clock)
+    monkeypatch.setattr(budget, "time", clock)
+    monkeypatch.setattr(tune, "choose_device", lambda device: "cuda:0")
+    head = {"machine": {"gpu": "Some GPU"}}
+    monkeypatch.setattr(tune, "new_result", lambda name, device, settings: head | {"settings": settings})
+
+    def run(*options):
+        out = tmp_path / "tune.json"
+        given = ["--data", str(data), "--batch-size", "4", "--rounds", "3", "--seconds", "1.5", *options]
+        assert main(["tune", *given, "--json", str(out)]) == 0
+        return clock, json.loads(out.read_text())
+
+    return run
+
+
+LOAD = ["--only", "hw_decoder_load"]
+
+
+def test_within_its_time_as_many_values_are_tried_as_can_be_confirmed(slow_gpu, capsys):
+    clock, result = slow_gpu(*LOAD, "--minutes", "1.5")
+    assert clock.now <= 90
+    [entry] = result["measured"]
+    outcomes = {value["value"]: value["outcome"] for value in entry["values"]}
+    late = "not tried for lack of time"
+    assert outcomes == {0.65: "measured", 0.8: "measured", 0.9: "measured", 1.0: late, 0.5: late, 0.0: late}
+    assert entry["values"][3]["images_per_second"] is None
+    assert result["confirmation"]["arguments"] == result["arguments"] == {"hw_decoder_load": 0.9}
+    assert result["settings"]["minutes"] == 1.5
+    printed = capsys.readouterr().out
+    assert "hw_decoder_load: not tried for lack of time: 1.0, 0.5, 0.0." in printed
+    assert sum(late in line for line in printed.splitlines() if line.startswith("│")) == 3
+
+
+def test_without_a_limit_every_value_is_tried(slow_gpu, capsys):
+    clock, result = slow_gpu(*LOAD)
+    assert len(clock.started) == 6 + 2
+    assert result["arguments"] == {"hw_decoder_load": 1.0}
+    assert "lack of time" not in capsys.readouterr().out
+
+
+def test_settings_for_which_there_is_no_time_keep_their_defaults(slow_gpu, capsys):
+    clock, result = slow_gpu("--only", "hw_decoder_load", "preallocate", "prefetch", "--minutes", "3")
+    assert clock.now <= 180
+    measured = {entry["setting"]: [value["outcome"] for value in entry["values"]] for entry in result["measured"]}
+    assert measured["hw_decoder_load"] == ["measured"] * 6
+    assert set(measured["prefetch"]) == {"not tried for lack of time"}
+    assert {entry["setting"]: entry["chosen"] for entry in result["measured"]}["prefetch"] == 2
+    assert result["confirmation"]["outcome"] == "measured"
+    printed = capsys.readouterr().out
+    assert "prefetch: not tried for lack of time, keep the default." in printed
+    assert "prefetch: no value is measurably better" not in printed
+
+
+def test_with_hardly_any_time_nothing_is_tried_and_the_defaults_are_printed(slow_gpu, capsys):
+    clock, result = slow_gpu(*LOAD, "--minutes", "0.2")
+    assert clock.started == []
+    assert result["arguments"] == {}
+    assert result["confirmation"] is None
+    assert "device='cuda:0')" in capsys.readouterr().out
+
+
 def test_a_loader_that_fails_with_its_defaults_ends_it(data, monkeypatch, capsys):
     stub(monkeypatch, lambda given: None)
     assert main(["tune", "--data", str(data), *SMALL]) == 1
@@ -235,6 +333,8 @@ def test_measures_a_real_loader(data, tmp_path, capsys):
         (["--size", "0"], "--size 0 given"),
         (["--rounds", "2"], "--rounds 2 given; it is a whole number of at least 3"),
         (["--seconds", "inf"], "--seconds inf given"),
+        (["--minutes", "-1"], "--minutes -1 given; it is how long to measure at most, 0 for no limit"),
+        (["--minutes", "nan"], "--minutes nan given"),
         (["--device", "cuda:99"], "--device cuda:99 given; on this machine there is cpu"),
         (["--only", "hw_decoder_load"], "--only hw_decoder_load given; it means nothing on a CPU: leave it out"),
     ],

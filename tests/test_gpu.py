@@ -6,6 +6,8 @@ on the way whether each input is on the device that its operator wants. The seco
 
 import copy
 import gc
+import warnings
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -17,6 +19,7 @@ from conftest import save
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
+from dali_cutmix import resample_gpu
 from dali_cutmix.paste import paste, paste_numpy
 from pipelines import cifar, cub, imagenet
 from train import models
@@ -31,6 +34,8 @@ POLICIES = [
     None,
 ]
 FILL = (124, 116, 104)
+BUSY = 1_000_000_000
+"""Cycles that a stream is kept busy: about half a second."""
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here, so CUDA would not fail")
 
@@ -52,8 +57,12 @@ NO_CUDA = "create a GPU DALI pipeline while CUDA is not available"
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
 @pytest.mark.parametrize("targets", ["dense", "pairs"])
 @pytest.mark.parametrize("fused", [True, False])
-def test_the_training_graph_for_a_gpu_is_wired_right(colour_folder, as_if_there_were_a_gpu, policy, targets, fused):
-    options = {"mix": policy, "targets": targets, "fused": fused, "hw_decoder_load": 0.8, "preallocate": (500, 400)}
+@pytest.mark.parametrize("decode", ["whole", "region"])
+def test_the_training_graph_for_a_gpu_is_wired_right(
+    colour_folder, as_if_there_were_a_gpu, policy, targets, fused, decode
+):
+    options = {"mix": policy, "targets": targets, "fused": fused, "decode": decode}
+    options |= {"hw_decoder_load": 0.8, "preallocate": (500, 400)}
     with pytest.raises(RuntimeError, match=NO_CUDA):
         imagenet.train(colour_folder, batch_size=4, size=16, device="cuda:0", **options)
 
@@ -114,6 +123,37 @@ def test_images_and_targets_of_a_gpu_graph_are_on_the_gpu(colour_folder, policy)
     pipe = graph()
     pipe.start_py_workers()
     assert devices == ["gpu"] * 6
+
+
+@without_gpu
+def test_the_consumers_stream_is_taken_in_a_way_that_is_not_deprecated(monkeypatch):
+    """CuPy 14 warns of an ``ExternalStream``, and that would be at every batch."""
+    import cupy
+
+    class TorchStream:
+        cuda_stream = 0
+
+        def __cuda_stream__(self):
+            return 0, self.cuda_stream
+
+    taken, launched = [], []
+    from_external = cupy.cuda.Stream.from_external
+
+    class Stream:  # CuPy's own cannot become current without a driver
+        @staticmethod
+        def from_external(stream):
+            taken.append(from_external(stream).ptr)
+            return nullcontext()
+
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda number: TorchStream())
+    monkeypatch.setattr(cupy.cuda, "Device", lambda number: nullcontext())
+    monkeypatch.setattr(cupy.cuda, "Stream", Stream)
+    monkeypatch.setattr(resample_gpu, "_kernel", lambda: lambda *given: launched.append(given))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resample_gpu._launch(0, (1, 2, 3), 32, ("arguments",))
+    assert taken == [0]
+    assert launched == [((1, 2, 3), (32,), ("arguments",))]
 
 
 # With a GPU
@@ -186,8 +226,8 @@ def test_the_operator_does_not_synchronize():
     paste_cupy(device_images, device_rows, FILL)  # compiled, and its memory is in the pool
     stream = torch.cuda.Stream()
     torch.cuda.synchronize()
-    with torch.cuda.stream(stream), cupy.cuda.ExternalStream(stream.cuda_stream):
-        torch.cuda._sleep(2_000_000_000)  # cycles: about a second
+    with torch.cuda.stream(stream), cupy.cuda.Stream.from_external(stream):
+        torch.cuda._sleep(BUSY)
         mixed = paste_cupy(device_images, device_rows, FILL)
         busy = not stream.query()
     assert busy, "paste_cupy waited for the stream"
@@ -195,14 +235,21 @@ def test_the_operator_does_not_synchronize():
     np.testing.assert_array_equal(np.stack([image.get() for image in mixed]), expected)
 
 
-def crops_on_the_gpu(arrays):
-    """A DALI output on the GPU that holds these arrays."""
+def pipeline_of(arrays):
+    """A pipeline whose outputs hold these arrays on the GPU."""
 
     @pipeline_def(batch_size=len(arrays), num_threads=1, device_id=0)
     def graph():
         return fn.external_source(source=lambda: arrays, dtype=types.UINT8, ndim=3, layout="HWC").gpu()
 
-    (output,) = graph().run(torch.cuda.current_stream(0))
+    pipeline = graph()
+    pipeline.build()
+    return pipeline
+
+
+def crops_on_the_gpu(arrays):
+    """A DALI output on the GPU that holds these arrays."""
+    (output,) = pipeline_of(arrays).run(torch.cuda.current_stream(0))
     return output
 
 
@@ -238,16 +285,18 @@ def test_the_fused_kernel_does_not_synchronize_and_its_crops_live_as_long_as_it_
     crops, rows = random_crops(16, 0)
     finish(crops_on_the_gpu(crops), rows)  # compiled, and its memory is in the pool
     expected = finish(crops, rows)
-    torch.cuda.synchronize()
     on_gpu = crops_on_the_gpu(crops)
-    torch.cuda._sleep(2_000_000_000)  # cycles: about a second
+    # Built before the stream is kept busy: that takes longer than the stream is.
+    others = [pipeline_of([np.zeros_like(crop) for crop in crops]) for _ in range(3)]
+    torch.cuda.synchronize()
+    torch.cuda._sleep(BUSY)
     images = finish(on_gpu, rows)
-    del on_gpu
-    others = [crops_on_the_gpu([np.zeros_like(crop) for crop in crops]) for _ in range(3)]
     busy = not torch.cuda.current_stream().query()
+    del on_gpu
+    zeros = [other.run(torch.cuda.current_stream()) for other in others]
     assert busy, "Resample waited for the stream"
     torch.testing.assert_close(images.cpu(), expected, rtol=0, atol=1e-5)
-    assert len(others) == 3
+    assert len(zeros) == 3
 
 
 @pytest.mark.gpu
@@ -269,7 +318,7 @@ def test_the_hand_off_does_not_synchronize(photo_folder, fused):
     batches = iter(loader)
     next(batches)
     torch.cuda.synchronize()
-    torch.cuda._sleep(2_000_000_000)
+    torch.cuda._sleep(BUSY)
     images, targets = next(batches)
     busy = not torch.cuda.current_stream().query()
     assert busy, "the loader waited for the consumer's stream"
@@ -331,9 +380,71 @@ def test_holes_on_the_gpu_are_exactly_0(colour_folder, dtype):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("executor", [{}, {"exec_dynamic": False}], ids=str)
-def test_batches_that_are_kept_on_the_gpu_stay_as_they_were(photo_folder, executor):
-    @pipeline_def(**dc.pipeline_options(4, device="cuda:0"), **executor)
+@pytest.mark.parametrize("kind", ["val", "fused", "unfused", "pairs"])
+def test_a_batch_is_not_overwritten_while_the_consumers_stream_is_behind(photo_folder, kind):
+    """A loop that never synchronizes: the host drops a batch long before the GPU has read it."""
+    options = {"batch_size": 4, "size": 64, "device": "cuda:0"}
+
+    def make():
+        if kind == "val":
+            return imagenet.val(photo_folder, resize=64, **options)
+        return imagenet.train(
+            photo_folder, fused=kind != "unfused", targets="pairs" if kind == "pairs" else "dense", **options
+        )
+
+    expected = [[tensor.cpu() for tensor in batch] for batch in make()]
+    batches = iter(make())
+    kept = []
+    for number in range(len(expected)):
+        batch = next(batches)
+        if number == 0:
+            torch.cuda._sleep(BUSY)
+        kept.append([tensor.clone() for tensor in batch])  # queued behind all that keeps the stream busy
+        del batch
+    busy = not torch.cuda.current_stream().query()
+    assert busy, "nothing is proved once the stream has caught up"
+    for one, other in zip(kept, expected, strict=True):
+        assert all(torch.equal(a.cpu(), b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("fused", [True, False])
+def test_whole_images_and_regions_on_the_gpu_are_near_each_other_with_the_same_draws(photo_folder, fused):
+    """Upsampled chroma may differ by some levels at a region's border."""
+    options = {"batch_size": 8, "size": 48, "device": "cuda:0", "fused": fused, "seed": 4}
+    region, whole = (imagenet.train(photo_folder, decode=way, **options) for way in ("region", "whole"))
+    for (images, targets), (others, same) in zip(region, whole, strict=True):
+        assert torch.equal(targets, same)
+        assert (images - others).abs().mean() * 57 < 1.5, "levels, as a mean over pixels"
+
+
+@pytest.mark.gpu
+def test_another_share_of_the_hardware_decoder_is_told_when_a_state_is_loaded(photo_folder):
+    options = {"batch_size": 4, "size": 32, "device": "cuda:0"}
+    saved = imagenet.train(photo_folder, hw_decoder_load=0.65, **options).state_dict()
+    assert saved["decoder"]["gpu"] == torch.cuda.get_device_name(0)
+    assert saved["decoder"]["nvjpeg"] is not None
+    with pytest.warns(UserWarning, match=r"hw_decoder_load: 0\.65 saved, 1\.0 here"):
+        imagenet.train(photo_folder, hw_decoder_load=1.0, **options).load_state_dict(saved)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_loader_on_the_second_gpu_gives_the_batches_of_the_first(photo_folder, fused):
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs")
+    options = {"batch_size": 4, "size": 32, "fused": fused}
+    first, second = (imagenet.train(photo_folder, device=f"cuda:{number}", **options) for number in (0, 1))
+    assert torch.cuda.current_device() == 0
+    for one, other in zip(first, second, strict=True):
+        assert other[0].device == torch.device("cuda:1")
+        assert all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(one, other, strict=True))
+    assert torch.cuda.current_device() == 0
+
+
+@pytest.mark.gpu
+def test_batches_that_are_kept_on_the_gpu_stay_as_they_were(photo_folder):
+    @pipeline_def(**dc.pipeline_options(4, device="cuda:0"))
     def graph():
         jpegs, labels = dc.read_folder(photo_folder)
         images, targets = dc.mix(dc.random_resized_crop(jpegs, 32), labels)
@@ -450,20 +561,44 @@ def test_a_bad_file_is_named_on_the_gpu(photo_folder, tmp_path):
     assert str(bad) in str(caught.value)
 
 
+def loader_over_a_bad_file(folder, kind, what, on_error):
+    for i in range(16):
+        save(np.full((48, 48, 3), 10 * i, np.uint8), folder / "a" / f"{i:02d}.jpg")
+    BAD[what](folder / "a" / "05.jpg")
+    options = {"batch_size": 4, "size": 16, "device": "cuda:0", "on_error": on_error, "max_bad": 0.1}
+    options["bad_log"] = folder / "bad.jsonl"
+    if kind == "val":
+        return imagenet.val(folder, resize=16, **options)
+    return imagenet.train(folder, scale=(1, 1), ratio=(0.01, 100), fused=kind == "fused", **options)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("kind", ["val", "fused", "unfused"])
-@pytest.mark.parametrize("what", ["text", "header", "data", "empty", "bomb"])
-def test_bad_files_are_named_and_replaced_on_a_gpu_too(tmp_path, kind, what):
-    for i in range(16):
-        save(np.full((48, 48, 3), 10 * i, np.uint8), tmp_path / "a" / f"{i:02d}.jpg")
-    BAD[what](tmp_path / "a" / "05.jpg")
+def test_data_that_are_cut_off_are_named_or_delivered_and_cost_no_other_sample(tmp_path, kind):
+    """A GPU's JPEG engine looks at headers only before it decodes, and may decode what is cut off without an error.
 
+    ``python -m dali_cutmix.check`` decodes on the CPU and finds such files.
+    """
+
+    def delivered():
+        try:
+            return sum(len(images) for images, _ in loader_over_a_bad_file(tmp_path, kind, "data", "raise"))
+        except dc.DecodeError as error:
+            return str(error)
+
+    found = delivered()
+    assert found == 16 or "05.jpg (" in str(found)
+    batches = list(loader_over_a_bad_file(tmp_path, kind, "data", "replace"))
+    assert sum(len(images) for images, _ in batches) == 16
+    assert all(images.isfinite().all() for images, _ in batches)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["val", "fused", "unfused"])
+@pytest.mark.parametrize("what", ["text", "header", "empty", "bomb"])
+def test_bad_files_are_named_and_replaced_on_a_gpu_too(tmp_path, kind, what):
     def make(on_error):
-        options = {"batch_size": 4, "size": 16, "device": "cuda:0", "on_error": on_error, "max_bad": 0.1}
-        options["bad_log"] = tmp_path / "bad.jsonl"
-        if kind == "val":
-            return imagenet.val(tmp_path, resize=16, **options)
-        return imagenet.train(tmp_path, scale=(1, 1), ratio=(0.01, 100), fused=kind == "fused", **options)
+        return loader_over_a_bad_file(tmp_path, kind, what, on_error)
 
     with pytest.raises(dc.DecodeError, match=r"05\.jpg \("):
         list(make("raise"))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -644,6 +645,34 @@ def test_a_state_of_a_graph_with_other_operators_is_refused_and_the_loader_goes_
     with pytest.raises(ValueError, match=r"load_state_dict: .*graph with other operators.*DALI says"):
         loader.load_state_dict(make(True).state_dict())
     assert take(loader, 2) == expected[2:]
+
+
+def test_another_decoder_is_told_with_both_values_and_the_batches_go_on(photo_folder):
+    """Pixels depend on the GPU, its nvJPEG and the share of its JPEG engine; order, crops and mixing do not."""
+
+    def make():
+        return imagenet.train(photo_folder, batch_size=7, size=8, device="cpu")
+
+    reference = make()
+    take(reference, 2)
+    saved = reference.state_dict()
+    saved["decoder"] = {"gpu": "NVIDIA H100", "nvjpeg": "12.4.0", "hw_decoder_load": 0.65}
+    resumed = make()
+    message = r"another decoder .*\(gpu: 'NVIDIA H100' saved, None here; nvjpeg: '12\.4\.0' saved, None here; hw_dec"
+    with pytest.warns(UserWarning, match=message):
+        resumed.load_state_dict(saved)
+    assert take(resumed, 2) == take(reference, 2)
+
+
+@pytest.mark.parametrize("says", [True, False], ids=["same decoder", "state without one"])
+def test_the_same_decoder_gives_no_warning(photo_folder, says):
+    loader = imagenet.train(photo_folder, batch_size=7, size=8, device="cpu")
+    saved = loader.state_dict()
+    if not says:
+        del saved["decoder"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loader.load_state_dict(saved)
 
 
 @pytest.mark.parametrize("version", [state.VERSION + 1, state.VERSION - 1], ids=["newer", "older"])

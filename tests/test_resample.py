@@ -133,3 +133,37 @@ def test_an_output_of_dali_that_is_not_uint8_is_refused(photo_folder):
     (crops,) = graph().run()
     with pytest.raises(ValueError, match="2 crops given; .* uint8"):
         dc.Resample(8)(crops, np.zeros((2, 7), np.int32))
+
+
+@settings(max_examples=60)
+@given(batches(), st.booleans(), st.booleans())
+def test_a_window_of_an_image_is_a_copy_of_it(batch, channels_last, simple):
+    """Bit for bit, wherever in the image it lies."""
+    copies, plan, size = batch
+    random = np.random.default_rng(plan.sum() % 1000)
+    images, windows = [], []
+    for crop in copies:
+        top, bottom, left, right = random.integers(0, 30, 4)
+        image = random.integers(0, 256, (top + len(crop) + bottom, left + crop.shape[1] + right, 3), dtype=np.uint8)
+        image[top : top + len(crop), left : left + crop.shape[1]] = crop
+        images.append(image)
+        windows.append((top, left, *crop.shape[:2]))
+    finish = dc.Resample(size, channels_last=channels_last)
+    finish._on_cpu.simple = simple
+    assert torch.equal(finish(images, plan, np.array(windows)), finish(copies, plan))
+
+
+@pytest.mark.parametrize("window", [(-1, 0, 2, 2), (0, 0, 5, 1), (0, 3, 1, 3), (0, 0, 0, 1), (1, 1, 1, 0)], ids=str)
+def test_a_window_that_is_not_within_its_crop_is_refused(window):
+    crops, plan = [np.zeros((9, 9, 3), np.uint8), np.zeros((4, 5, 3), np.uint8)], np.zeros((2, 7), np.int32)
+    message = (
+        rf"window \[{', '.join(map(str, window))}\] \(y, x, height, width\) given for crop 1, which has 4×5 pixels"
+    )
+    with pytest.raises(ValueError, match=message):
+        dc.Resample(8)(crops, plan, np.array([(0, 0, 9, 9), window]))
+
+
+def test_windows_for_another_batch_are_refused():
+    crops, plan = [np.zeros((4, 5, 3), np.uint8)], np.zeros((1, 7), np.int32)
+    with pytest.raises(ValueError, match=r"windows of shape \(2, 4\) given; needed is one row of 4 for each crop"):
+        dc.Resample(8)(crops, plan, np.ones((2, 4), int))

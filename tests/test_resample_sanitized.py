@@ -28,12 +28,15 @@ for i in range(200):
     plan[:, [2, 4]] = np.sort(random.integers(0, size + 1, (n, 2)), 1)
     plan[:, 5] = random.integers(0, 2, n)
     plan[:, 6] = np.where((random.random(n) < 0.5) | (plan[:, 0] == HOLE), 0, random.integers(0, 65537, n))
+    corners = [random.integers(0, crop.shape[:2]) for crop in crops]
+    sides = [random.integers(1, np.array(crop.shape[:2]) - at + 1) for crop, at in zip(crops, corners)]
+    windows = np.concatenate([corners, sides], 1) if i % 2 else None
     images = []
     for simple in (False, True):
         dtype = (torch.float32, torch.float16, torch.bfloat16)[i % 3]
         finish = dc.Resample(size, dtype=dtype, channels_last=bool(i % 2), num_threads=1 + i % 3)
         finish._on_cpu.simple = simple
-        images.append(finish(crops, plan).float())
+        images.append(finish(crops, plan, windows).float())
     assert (images[0] - images[1]).abs().max() < 0.02, i
 print("no finding")
 """

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 PACKAGES = re.compile(
-    r"(torch|torchvision|numpy|pillow|pillow-simd|nvidia-dali.*|nvidia-nvimgcodec.*|nvidia-nvjpeg-.*|cupy-.*|numba|timm"
+    r"(torch|torchvision|numpy|pillow|pillow-simd|nvidia-dali.*|nvidia-nvimgcodec.*|nvidia-nvjpeg.*|cupy-.*|numba|timm"
     r"|ffcv|opencv-.*|spdl|spdl-.*|dali-cutmix)"
 )
 

@@ -3,92 +3,9 @@
 To add one: write ``batches(settings)`` in a module of this package and enter it in ``CONTENDERS``.
 """
 
-import importlib
-import importlib.util
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from bench.contender import PREFETCH, Batch, Contender, Settings
 
-import torch
-
-Batch = tuple[torch.Tensor, torch.Tensor] | None
-"""Images N×3×H×W float32 and dense or integer targets; None from a contender that stops before there are tensors."""
-
-PREFETCH = 2
-"""Batches that a worker process prepares ahead: PyTorch's default."""
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # the package that the module would be in
-        return False
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is equal for all contenders."""
-
-    data: Path
-    images: int
-    num_classes: int
-    size: int
-    batch_size: int
-    threads: int
-    device: str
-    cache: Path
-    packed: Path | None = None
-    """A folder of shards of the same images, smaller; None where that is not measured."""
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One loader with its settings.
-
-    ``source`` is ``module:function`` below this package, imported only in the process that measures it; ``arguments``
-    are keyword arguments for it beyond the settings. ``note`` says what is not the same as in the others. With
-    ``processes`` batches arrive in bursts of one for each worker. Who is ``packed`` reads the smaller images.
-    """
-
-    name: str
-    label: str
-    source: str
-    modules: tuple[str, ...]
-    mixes: bool
-    note: str = ""
-    processes: bool = False
-    even_batch: bool = False
-    copies_data: bool = False
-    packed: bool = False
-    arguments: tuple[tuple[str, Any], ...] = ()
-
-    def batches(self, settings: Settings) -> Iterator[Batch]:
-        """Start it. The iterator has no end; closing it stops whatever was started."""
-        module, function = self.source.split(":")
-        make: Callable[..., Iterator[Batch]] = getattr(importlib.import_module(f"{__name__}.{module}"), function)
-        return make(settings, **dict(self.arguments))
-
-    def missing(self) -> list[str]:
-        """Modules that it needs and that are not installed."""
-        return [module for module in self.modules if not _is_installed(module)]
-
-    def unfit(self, settings: Settings) -> str:
-        """Why it cannot run with these settings; empty where it can."""
-        if self.even_batch and settings.batch_size % 2:
-            return f"needs an even batch size ({settings.batch_size} given)"
-        if self.packed and settings.packed is None:
-            return "measured with --short-side only"
-        return ""
-
-    def burst(self, settings: Settings) -> int:
-        """Rates are taken over whole multiples of this many batches."""
-        return settings.threads if self.processes else 1
-
-    def ahead(self, settings: Settings) -> int:
-        """No more batches than this were prepared while it stood idle."""
-        return (PREFETCH + 1) * settings.threads if self.processes else 8
-
+__all__ = ["BASELINE", "CONTENDERS", "OURS", "PREFETCH", "READING", "Batch", "Contender", "Settings"]
 
 CONTENDERS = (
     Contender("ours-cutmix", "dali_cutmix, CutMix", "ours:cutmix", ("nvidia.dali",), mixes=True),
@@ -103,14 +20,30 @@ CONTENDERS = (
     ),
     Contender("ours-mixup", "dali_cutmix, Mixup", "ours:mixup", ("nvidia.dali",), mixes=True),
     Contender("ours", "dali_cutmix, no mixing", "ours:plain", ("nvidia.dali",), mixes=False),
-    Contender("dali", "plain DALI, no mixing", "dali:plain", ("nvidia.dali",), mixes=False),
+    Contender(
+        "dali",
+        "plain DALI, no mixing",
+        "dali:plain",
+        ("nvidia.dali",),
+        mixes=False,
+        note="on a GPU with DALI's default upsampling of chroma: nvJPEG below 13.2 decodes no regions with the other",
+    ),
     Contender(
         "dali-decode",
         "DALI, decode + crop only",
         "dali:decode",
         ("nvidia.dali",),
         mixes=False,
-        note="the ceiling of this road: no resampling, no normalization, no tensors",
+        note="the ceiling of this road: no resampling, no normalization, no tensors; chroma as plain DALI",
+    ),
+    Contender(
+        "dali-decode-whole",
+        "DALI, whole images decoded only",
+        "dali:decode",
+        ("nvidia.dali",),
+        mixes=False,
+        note="no cropping either",
+        arguments=(("whole", True),),
     ),
     Contender(
         "dali-read",
@@ -137,6 +70,15 @@ CONTENDERS = (
         mixes=True,
         note="torchvision.io.decode_jpeg, v2 transforms on uint8 tensors, v2.CutMix in the collate function",
         processes=True,
+    ),
+    Contender(
+        "torchvision-gpu",
+        "torchvision (nvJPEG), CutMix",
+        "vision_gpu:batches",
+        ("torchvision",),
+        mixes=True,
+        note="decode_jpeg of whole batches by nvJPEG, v2 kernels and v2.CutMix on the device, made ahead by threads",
+        needs_gpu=True,
     ),
     Contender(
         "timm",

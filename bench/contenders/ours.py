@@ -8,6 +8,7 @@ from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
 from bench.contenders import Batch, Settings
+from bench.contenders.outputs import run_without_end
 from pipelines import imagenet
 
 
@@ -39,11 +40,7 @@ def read(settings: Settings) -> Iterator[Batch]:
     def graph() -> Any:
         return dc.read_folder(settings.data)[0]
 
-    pipeline = graph()
-    pipeline.build()
-    while True:
-        pipeline.run()
-        yield None
+    yield from run_without_end(graph())
 
 
 def _batches(settings: Settings, mix: dc.Policy | None, options: dict[str, Any]) -> Iterator[Batch]:

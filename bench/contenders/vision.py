@@ -16,7 +16,7 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
-class _Endless(Sampler[list[int]]):
+class Endless(Sampler[list[int]]):
     """Batches of shuffled epochs without a pause between them: the turn of an epoch would drain the workers."""
 
     def __init__(self, images: int, batch_size: int) -> None:
@@ -61,7 +61,7 @@ def _batches(
     )
     loader = DataLoader(
         ImageFolder(str(settings.data), transform=transform, **options),
-        batch_sampler=_Endless(settings.images, settings.batch_size),
+        batch_sampler=Endless(settings.images, settings.batch_size),
         collate_fn=partial(_collate, v2.CutMix(num_classes=settings.num_classes)),
         num_workers=settings.threads,
         prefetch_factor=PREFETCH,

@@ -1,0 +1,80 @@
+"""What a process prints: the first lines are shown, the last are kept, and no flood reaches the terminal."""
+
+import io
+import os
+import re
+import sys
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
+
+MOST_SHOWN = 20
+"""Lines that are shown."""
+LONGEST = 400
+"""Bytes of a line that are shown."""
+KEPT = 2**14
+"""Bytes that are kept of the end."""
+
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)\b")
+
+
+class Output:
+    """Reads what a process and its workers print, in a thread of its own, until all of them have ended.
+
+    Whoever starts the process gives it ``writer``, and calls ``begin`` once it has started.
+    """
+
+    def __init__(self, context: SpawnContext, label: str) -> None:
+        self._reader, self.writer = context.Pipe(duplex=False)
+        self._label = label
+        self._kept = b""
+        self._shown = 0
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def begin(self) -> None:
+        """Read; the process has the writing end to itself from now on."""
+        self.writer.close()
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait a moment for what is still on its way; the processes have ended."""
+        self._thread.join(1.0)
+
+    def tail(self) -> str:
+        """The end of what was printed so far."""
+        return self._kept.decode(errors="replace")
+
+    def last_words(self) -> str:
+        """The line that most likely says what went wrong: the last error's, or the last one; empty without any."""
+        lines = [line for line in self.tail().splitlines() if line.strip()]
+        errors = [line for line in lines if _ERROR.match(line)]
+        whole = [line for line in lines if not line[0].isspace()]  # the others are parts of a traceback
+        return (errors or whole or lines or [""])[-1].strip()
+
+    def _read(self) -> None:
+        line = b""
+        with self._reader:
+            while chunk := os.read(self._reader.fileno(), 2**16):
+                self._kept = (self._kept + chunk)[-KEPT:]
+                if self._shown <= MOST_SHOWN:
+                    *whole, line = (line + chunk).split(b"\n")
+                    for each in whole:
+                        self._show(each)
+
+    def _show(self, line: bytes) -> None:
+        self._shown += 1
+        text = line[:LONGEST].decode(errors="replace").rstrip()
+        if self._shown <= MOST_SHOWN:
+            print(f"{self._label}: {text}", file=sys.stderr)
+        elif self._shown == MOST_SHOWN + 1:
+            print(f"{self._label}: … (what else it prints is not shown)", file=sys.stderr)
+
+
+def redirect(output: Connection) -> None:
+    """From now on this process and those that it starts print there."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(output.fileno(), stream.fileno())
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    output.close()

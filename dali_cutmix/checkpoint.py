@@ -1,0 +1,95 @@
+"""A pipeline's checkpoint in a form that does not depend on how its graph decodes, and back.
+
+DALI's checkpoint is a protobuf message with one entry for each operator: its name and its state. DALI names operators
+by their kind and a running number. Two graphs that read the same samples and draw the same numbers, and differ only in
+how they decode, therefore have different names for the same state. What a ``Loader`` saves is named by kind and order
+instead, and leaves out the operators that decode: they have no state.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import count
+
+from dali_cutmix.varint import to_varint, varint
+
+_OPERATOR = 1 << 3 | 2  # protobuf: field 1, with a length
+_AUTOMATIC = re.compile(r"_+(?P<kind>[A-Za-z]\w*?)_(?P<number>\d+)")
+_DECODING = ("Image", "ImageSlice", "Slice", "PeekImageShape")
+_FORMERLY = {"ImageRandomCrop": "RandomCropGenerator"}
+"""What drew the windows of random crops in states that were saved before these were drawn apart from decoding."""
+
+
+def entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
+    """Split a checkpoint into its entries.
+
+    Yields:
+        The operator's name, None for what belongs to the pipeline itself, and the entry as it stands.
+    """
+    at = 0
+    while at < len(checkpoint):
+        start = at
+        key, at = varint(checkpoint, at)
+        value, at = varint(checkpoint, at)
+        inside = at
+        if key & 7 == 2:
+            at += value
+        name = None
+        if key == _OPERATOR:
+            length, inside = varint(checkpoint, inside + 1)
+            name = checkpoint[inside : inside + length].decode()
+        yield name, checkpoint[start:at]
+
+
+def portable(checkpoint: bytes) -> bytes:
+    """A checkpoint without the operators that decode, the others named by kind and order."""
+    found = dict(entries(checkpoint))
+    names = _portable_names(name for name in found if name)
+    parts = {new: _renamed(found[name], new) for name, new in names.items()}
+    return b"".join([*(parts[new] for new in sorted(parts)), found[None]])
+
+
+def localized(saved: bytes, own: bytes) -> bytes:
+    """A portable checkpoint for the graph that ``own``, a checkpoint of DALI's, belongs to.
+
+    What that graph has no operator for keeps its portable name, by which DALI refuses it. An older state, with DALI's
+    names, will do as well.
+    """
+    found = dict(entries(portable(saved)))
+    here = {name: entry for name, entry in entries(own) if name}
+    names = _portable_names(here)
+    parts = []
+    for name, entry in here.items():
+        if name not in names:
+            parts.append(entry)
+        elif names[name] in found:
+            parts.append(_renamed(found.pop(names[name]), name))
+    return b"".join([*parts, *found.values()])
+
+
+def _portable_names(names: Iterable[str]) -> dict[str, str]:
+    """The portable name of each operator that has one; a name that the user gave stays."""
+    found: dict[str, str] = {}
+    numbered: list[tuple[str, int, str]] = []
+    for name in names:
+        if name.startswith("__MakeContiguous_"):
+            continue
+        if not (automatic := _AUTOMATIC.fullmatch(name)):
+            found[name] = name
+            continue
+        kind = _FORMERLY.get(automatic["kind"], automatic["kind"])
+        if kind not in _DECODING:
+            numbered.append((kind, int(automatic["number"]), name))
+    counts: dict[str, Iterator[int]] = {}
+    for kind, _, name in sorted(numbered):
+        found[name] = f"{kind}#{next(counts.setdefault(kind, count()))}"
+    return found
+
+
+def _renamed(entry: bytes, name: str) -> bytes:
+    """An operator's entry with another name."""
+    _, at = varint(entry, 0)
+    _, at = varint(entry, at)
+    length, at = varint(entry, at + 1)
+    state = entry[at + length :]
+    inside = bytes([_OPERATOR]) + to_varint(len(name.encode())) + name.encode() + state
+    return bytes([_OPERATOR]) + to_varint(len(inside)) + inside

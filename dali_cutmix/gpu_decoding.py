@@ -1,0 +1,40 @@
+"""Say, before a GPU's loader starts, that the CPU will decode images in the GPU's place."""
+
+import warnings
+from functools import cache
+
+import numpy as np
+
+from dali_cutmix import nvjpeg
+from dali_cutmix.source import Source
+
+LOOKED_AT = 16
+"""Images whose headers are read, spread evenly over the data set."""
+
+
+def warn_of_cpu_decoding(source: Source, *, regions: bool) -> None:
+    """Warn in one line, once in a process, where DALI would decode images on the CPU although a GPU is there.
+
+    Args:
+        source: what is read.
+        regions: the graph decodes regions, not whole images.
+    """
+    line = nvjpeg.not_on_gpu(_some(source), regions=regions, fancy_upsampling=True, nvjpeg=nvjpeg.library())
+    if line:
+        _warn(line)
+
+
+@cache  # once for training and evaluation, whatever Python's filter of warnings
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=5)
+
+
+def _some(source: Source) -> list[np.ndarray]:
+    """Some images, without those that cannot be read: what is wrong with them is told when they are needed."""
+    images = []
+    for number in sorted({len(source) * i // LOOKED_AT for i in range(LOOKED_AT)}):
+        try:
+            images.append(source.encoded(number))
+        except (OSError, RuntimeError):
+            continue
+    return images

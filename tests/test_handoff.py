@@ -1,0 +1,141 @@
+"""The hand-off on a GPU, without one: what must be copied, held and current, with the calls of CUDA replaced."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from nvidia.dali import pipeline_def
+
+import dali_cutmix as dc
+from dali_cutmix import device, handoff, keep_alive, loader
+from pipelines import imagenet
+
+
+class Event:
+    def __init__(self, done):
+        self.done = done
+
+    def query(self):
+        return self.done
+
+    def synchronize(self):
+        self.done = True
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Outputs in the CPU's memory are taken for a GPU's; ``gpu.done``: whether it has kept up."""
+    here = SimpleNamespace(done=False, events=[], uploaded=[])
+
+    def record(number):
+        assert number == 0
+        here.events.append(Event(here.done))
+        return here.events[-1]
+
+    def upload(array, number):
+        here.uploaded.append(array.dtype)
+        return torch.from_numpy(array.copy())
+
+    monkeypatch.setattr(handoff, "record", record)
+    monkeypatch.setattr(handoff, "upload", upload)
+    # Labels have no layout: the graph left them on the CPU.
+    monkeypatch.setattr(handoff, "gpu_of", lambda output: 0 if output.layout() else None)
+    return here
+
+
+ON_GPU_0 = SimpleNamespace(device_id=0, exec_dynamic=True)
+
+
+def outputs_of(photo_folder, **normalization):
+    @pipeline_def(batch_size=4, num_threads=1, device_id=None, seed=1)
+    def graph():
+        jpegs, labels = dc.read_folder(photo_folder)
+        return dc.normalize(dc.random_resized_crop(jpegs, 8), **normalization), labels
+
+    return graph().run()
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_batch_is_copied_out_of_dalis_memory(photo_folder, gpu, dtype, channels_last):
+    """DALI writes the next batch there as soon as it has it back, whatever PyTorch's stream is doing."""
+    outputs = outputs_of(photo_folder, dtype=dtype, channels_last=channels_last)
+    images, labels = handoff.HandOff()(outputs, ON_GPU_0, dtype)
+    theirs = [torch.from_dlpack(output.as_tensor()) for output in outputs]
+    assert images.data_ptr() != theirs[0].data_ptr()
+    assert images.shape == (4, 3, 8, 8)
+    assert images.dtype == dtype
+    assert images.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    expected = theirs[0].permute(0, 3, 1, 2) if channels_last else theirs[0]
+    assert torch.equal(images, expected.to(dtype))
+    assert torch.equal(labels, theirs[1])
+    assert gpu.uploaded == [np.int64], "labels that the graph left on the CPU; images are there already"
+    theirs[0].fill_(99)
+    assert (images != 99).all()
+
+
+def test_dalis_memory_is_held_until_the_copy_has_been_made(photo_folder, gpu):
+    hand_off = handoff.HandOff()
+    for _ in range(3):
+        hand_off(outputs_of(photo_folder), ON_GPU_0, torch.float32)
+    assert len(hand_off._keep_alive) == 3
+    for event in gpu.events:
+        event.done = True
+    hand_off(outputs_of(photo_folder), ON_GPU_0, torch.float32)
+    assert len(hand_off._keep_alive) == 1
+
+
+def test_a_gpu_that_is_many_batches_behind_is_waited_for(photo_folder, gpu):
+    hand_off, outputs = handoff.HandOff(), outputs_of(photo_folder)
+    for _ in range(20):
+        hand_off(outputs, ON_GPU_0, torch.float32)
+    assert len(hand_off._keep_alive) == keep_alive.MOST_AHEAD
+    assert [event.done for event in gpu.events] == [True] * 12 + [False] * 8
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_batch_is_made_while_the_pipelines_gpu_is_current(photo_folder, monkeypatch, fused):
+    """Stream 0 is the current device's, and pinned memory belongs to it: not those of GPU 0 for a loader on GPU 1."""
+    if fused and not dc.can_fuse(None, None):
+        pytest.skip("dali_cutmix was built without a C++ compiler")
+    current, seen = [], []
+
+    @contextmanager
+    def on_device(number):
+        current.append(number)
+        yield
+        current.pop()
+
+    made = imagenet.train(photo_folder, batch_size=4, size=8, device="cpu", fused=fused)
+    run, make = made._running.run, made._finish or made._hand_off
+    monkeypatch.setattr(loader, "on_device", on_device)
+    monkeypatch.setattr(made, "_worker", None)  # as on a GPU, where the consumer's thread does it all
+    monkeypatch.setattr(made, "_template", SimpleNamespace(device_id=1))
+    monkeypatch.setattr(made._running, "run", lambda: seen.append(("run", *current)) or run())
+    name = "_finish" if fused else "_hand_off"
+    monkeypatch.setattr(made, name, lambda *given: seen.append((name, *current)) or make(*given))
+    batches = iter(made)
+    next(batches)
+    assert seen == [("run", 1), (name, 1)]
+    assert current == []
+
+
+def test_the_device_is_made_current_and_for_the_cpu_nothing_is():
+    context = device.on_device(1)
+    assert isinstance(context, torch.cuda.device)
+    assert context.idx == 1
+    with device.on_device(None):
+        pass
+
+
+@pytest.mark.parametrize("option", ["exec_dynamic", "exec_async", "exec_pipelined"])
+def test_an_executor_that_overwrites_its_outputs_is_refused_on_a_gpu(photo_folder, option):
+    @pipeline_def(batch_size=4, num_threads=1, device_id=0, **{option: False})
+    def graph():
+        return dc.read_folder(photo_folder)[1]
+
+    message = r"a pipeline for a GPU without DALI's dynamic executor given .* Leave exec_dynamic, exec_async and"
+    with pytest.raises(ValueError, match=message):
+        dc.Loader(graph())
