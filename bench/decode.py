@@ -13,7 +13,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.arguments import check_least, check_seconds, choose_device, cores, open_for
+from bench.arguments import check_least, check_minutes, check_seconds, choose_device, cores, open_for
 from bench.decode_process import WayProcess
 from bench.decode_report import print_table
 from bench.decode_ways import LOADS, Way, ways
@@ -48,7 +48,7 @@ def decode(
 
     Args:
         data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
-            photographs.
+            photographs: 4:2:0, on a GPU some 4:4:4 and gray.
         batch_size: images in a batch.
         threads: of the decoder; 0 means one for each core that this process may use.
         seconds: length of one measurement, in five windows.
@@ -68,20 +68,21 @@ def decode(
     check_seconds(seconds)
     if unfit := [load for load in loads if not 0 <= load <= 1]:
         raise ValueError(f"--loads {unfit[0]:g} given; it is a share of the batch, from 0 to 1.")
-    for name, value in {"limit": limit, "minutes": minutes}.items():
-        if not 0 <= value < float("inf") or (name == "limit" and not value):
-            raise ValueError(f"--{name} {value:g} given; it is a length of time, above 0.")
+    if not 0 < limit < float("inf"):
+        raise ValueError(f"--limit {limit:g} given; it is how long a way may take, above 0.")
+    check_minutes(minutes)
     device = choose_device(device)
-    photos = open_for(batch_size, data)
+    photos = open_for(batch_size, data, device)
     chosen = ways(device != "cpu", only, loads, rewritten)
     settings = {
         "batch_size": batch_size,
         "threads": threads or cores(),
         "seconds": seconds,
         "images": photos.images,
+        "chroma": photos.chroma,
         "mean_file_bytes": round(photos.size / photos.images),
     }
-    result = new_result("decode", device, settings) | {"nvjpeg": [], "engines": None, "ways": [], "left_out": []}
+    result = new_result("decode", device, settings) | {"nvjpeg": None, "engines": None, "ways": [], "left_out": []}
     job = {name: settings[name] for name in ("batch_size", "threads", "seconds")} | {"device": device}
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
     with tempfile.TemporaryDirectory() as scratch, Progress(console=Console(stderr=True), transient=True) as progress:
@@ -138,6 +139,6 @@ def _enter(result: dict[str, Any], way: Way, answer: dict[str, Any] | None) -> N
         result["left_out"].append(way.name)
         return
     # These are the process's, not the way's.
-    result["nvjpeg"] = answer.pop("nvjpeg", []) or result["nvjpeg"]
+    result["nvjpeg"] = answer.pop("nvjpeg", None) or result["nvjpeg"]
     result["engines"] = answer.pop("engines", None) or result["engines"]
     result["ways"].append({"name": way.name, **asdict(way), "failure": None, **answer})

@@ -19,7 +19,7 @@ from nvidia.dali import Pipeline, fn, pipeline_def, types
 
 from bench.decode_ways import Way
 from bench.decoder_log import LEVEL, count, engines
-from bench.nvjpeg_library import loaded_libraries, short, version
+from dali_cutmix.libnvjpeg import library
 
 WINDOWS = 5
 """Parts of a measurement, of whose rates the median counts."""
@@ -60,7 +60,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         "decoded_by": asdict(count(log[0])),
         "levels_from_cpu": levels,
         "engines": engines(log[0]),
-        "nvjpeg": [{"file": short(library), "version": version(library)} for library in loaded_libraries()],
+        "nvjpeg": _nvjpeg(),
     }
 
 
@@ -190,6 +190,14 @@ def main() -> None:
             answer = {"failure": reason(str(error)) or type(error).__name__}
         print(json.dumps(answer), file=answers, flush=True)
     os._exit(0)  # DALI's threads may still run, and the interpreter's end under them is noisy or never comes
+
+
+def _nvjpeg() -> dict[str, str] | None:
+    """The library that decoded, without the folder of the machine's Python, which says nothing elsewhere."""
+    found = library()
+    if found is None:
+        return None
+    return {"file": found.path.rpartition("/site-packages/")[2], "version": ".".join(map(str, found.version))}
 
 
 def reason(message: str) -> str:

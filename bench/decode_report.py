@@ -19,10 +19,11 @@ def print_table(result: dict[str, Any], console: Console) -> None:
         f"{settings['mean_file_bytes'] / 1000:.0f} kB on average, batch {settings['batch_size']}",
         highlight=False,
     )
-    libraries = ", ".join(f"{library['version']} ({library['file']})" for library in result["nvjpeg"])
+    nvjpeg = result["nvjpeg"]
+    library = f"{nvjpeg['version']} ({nvjpeg['file']})" if nvjpeg else "none loaded"
     engines = result["engines"]
     hardware = f"; JPEG engines: {engines[0]}, cores of each: {engines[1]}" if engines else ""
-    console.print(f"nvJPEG: {escape(libraries) or 'none loaded'}{hardware}", highlight=False)
+    console.print(f"nvJPEG: {escape(library)}{hardware}", highlight=False)
     table = Table()
     # On a CPU there is nobody else who could have decoded, and nothing to compare with.
     more = ("hardware", "CUDA", "CPU", "levels from the CPU's") if on_gpu else ()

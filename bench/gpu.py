@@ -62,7 +62,7 @@ def gpu(
         minutes: for all steps together.
         steps: which of environment, decode, tests, loaders, kernel, step and tune; all by default.
         data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
-            photographs.
+            photographs: 4:2:0, on a GPU some 4:4:4 and gray.
         out: folder for the JSON of each step, gpu.json and gpu.log; by default $OUT, else bench/results for a GPU, and
             build/gpu for a CPU.
         threads: of the loaders; 0 means one for each core that this process may use, at most 16.
@@ -75,7 +75,7 @@ def gpu(
         raise ValueError(f"--minutes {minutes:g} given; it is the time for all steps, above 0.")
     check_least(0, threads=threads)
     device = choose_device(device)
-    photos = open_photos(data)  # before anything runs: a wrong folder, and making the sample photographs
+    photos = open_photos(data, device)  # before anything runs: a wrong folder, and making the sample photographs
     task = Task(device, data and photos.root, _folder(out, device), threads or min(cores(), MOST_THREADS))
     task.out.mkdir(parents=True, exist_ok=True)
     chosen = [step for step in STEPS if not steps or step.name in steps]

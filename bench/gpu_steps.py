@@ -1,6 +1,5 @@
 """The steps of ``python -m bench gpu``: what each runs, and how long it may take."""
 
-import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from bench import gpu_figures as figures
 from bench.contenders import CONTENDERS
-from bench.tune import tune
+from bench.stages import ON_A_GPU
 
 ROOT = Path(__file__).resolve().parent.parent
 LOADERS = ("ours-cutmix", "ours", "dali", "dali-decode")
@@ -81,7 +80,7 @@ def _tests(task: Task, budget: float) -> list[str]:
 
 def contenders(on_gpu: bool) -> tuple[list[str], list[str]]:
     """Loaders to measure, and those that this version does not have."""
-    wanted = [*LOADERS, "torchvision-gpu" if on_gpu else "torchvision-io"]
+    wanted = [*LOADERS, *(ON_A_GPU.values() if on_gpu else ()), "torchvision-gpu" if on_gpu else "torchvision-io"]
     known = {contender.name for contender in CONTENDERS}
     return [name for name in wanted if name in known], [name for name in wanted if name not in known]
 
@@ -95,14 +94,13 @@ def _loaders(task: Task, budget: float) -> list[str]:
     return _bench(task, "loaders", *how, "--seconds", seconds, "--rounds", rounds, "--only", *names)
 
 
-def fitted(budget: float, processes: int, least_rounds: int = 1) -> tuple[float, int]:
+def fitted(budget: float, processes: int) -> tuple[float, int]:
     """Length and number of measurements for which there is time, when each process takes ten seconds to start."""
     choices = [(2.0, 3), (1.0, 3), (1.0, 2), (0.5, 2), (0.5, 1)]
-    fit = [(seconds, rounds) for seconds, rounds in choices if rounds >= least_rounds]
-    for seconds, rounds in fit:
+    for seconds, rounds in choices:
         if processes * (10 + rounds * (seconds + 0.7)) <= 0.85 * budget:
             return seconds, rounds
-    return fit[-1]
+    return choices[-1]
 
 
 def _kernel(task: Task, budget: float) -> list[str]:
@@ -121,13 +119,8 @@ def _step(task: Task, budget: float) -> list[str]:
 
 
 def _tune(task: Task, budget: float) -> list[str]:
-    setting, values, batch = ("hw_decoder_load", 6, 256) if task.on_gpu else ("prefetch", 3, 32)
-    if "minutes" in inspect.signature(tune).parameters:
-        how: list[object] = ["--minutes", f"{0.85 * budget / 60:.3g}", "--seconds", 1.5 if task.on_gpu else 0.5]
-        how += ["--rounds", 3]
-    else:
-        seconds, rounds = fitted(budget, values + 2, least_rounds=3)
-        how = ["--seconds", seconds, "--rounds", rounds]
+    setting, batch, seconds = ("hw_decoder_load", 256, 1.5) if task.on_gpu else ("prefetch", 32, 0.5)
+    how = ["--minutes", f"{0.85 * budget / 60:.3g}", "--seconds", seconds, "--rounds", 3]
     return _bench(task, "tune", *how, "--batch-size", batch, "--only", setting)
 
 

@@ -189,7 +189,13 @@ def test_every_command_fits_its_limit_and_is_one_that_exists(tmp_path, device, b
 def test_measurements_are_as_long_as_the_limit_allows():
     found = [gpu_steps.fitted(budget, 5) for budget in (110, 90, 80, 75, 10)]
     assert found == [(2.0, 3), (1.0, 3), (1.0, 2), (0.5, 2), (0.5, 1)]
-    assert gpu_steps.fitted(10, 5, least_rounds=3) == (1.0, 3)
+
+
+def test_on_a_gpu_its_own_rivals_are_measured():
+    assert gpu_steps.contenders(on_gpu=True) == (
+        ["ours-cutmix", "ours", "dali", "dali-decode", "dali-decode-whole", "torchvision-gpu"],
+        [],
+    )
 
 
 def test_a_loader_that_does_not_exist_is_named(tmp_path, monkeypatch, capsys):
@@ -302,12 +308,16 @@ def test_of_tests_that_did_not_end_the_rest_is_counted():
 
 
 def test_figures_are_read_from_results(tmp_path):
-    measured = json.loads((RESULTS / "loaders-cpu.json").read_text())["contenders"]
-    rates = {row["name"]: row["images_per_second"] for row in measured}
+    result = json.loads((RESULTS / "loaders-cpu.json").read_text())
+    rates = {row["name"]: row["images_per_second"] for row in result["contenders"]}
     expected = (
-        f"{rates['ours-cutmix'] / rates['dali-decode']:.3f} of decode only ({rates['ours-cutmix']:,.0f} images/s)"
+        f"{rates['ours-cutmix'] / rates['dali-decode']:.3f} of dali-decode ({rates['ours-cutmix']:,.0f} images/s)"
     )
     assert gpu_figures.loaders("", RESULTS / "loaders-cpu.json") == expected
+    result["machine"]["gpu"] = "Some GPU"
+    result["contenders"].append({"name": "dali-decode-whole", "images_per_second": 2 * rates["ours-cutmix"]})
+    (tmp_path / "l.json").write_text(json.dumps(result))
+    assert gpu_figures.loaders("", tmp_path / "l.json").startswith("0.500 of dali-decode-whole (")
     passes = json.loads((RESULTS / "kernel-cpu.json").read_text())["passes"]
     (row,) = (
         row for row in passes if (row["mixing"], row["dtype"], row["channels_last"]) == ("CutMix", "float16", True)
