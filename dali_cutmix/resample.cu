@@ -3,14 +3,22 @@
 // bilinear, antialiased on downscale, pixels beyond the border count as the border's; float32 throughout.
 //
 // samples  one for each image (see SAMPLE in batch.py)
-// out      N·3·size·size values of `dtype` (0 float32, 1 float16, 2 bfloat16), channels first or last
+// out      N·3·size·size values of `dtype` (0 float32, 1 float16, 2 bfloat16), channels first or last; its memory
+//          begins at a whole 16 bytes
 //
-// A block makes ROWS rows of one image, a thread one column of them (grid: x columns, y rows, z images). For each row
-// and each crop that it needs: first the vertical taps, by all threads over four neighbouring bytes each, into shared
-// memory; then each thread the horizontal taps of its pixel. Two buffers in turn, so one barrier a step is enough.
+// A block makes ROWS rows of one image, a thread one column of them (grid: x columns, y rows, z images). The thread
+// walks down the source rows that its column needs, each once. First the horizontal taps: their weights are the same
+// in all rows and stay in registers. Then the sum goes to the output rows around it, with vertical weights that the
+// block shares. The values gather in a tile in shared memory, to which may be added: a blended partner, and what is
+// too much to be done at once. At the end the block casts the tile and writes it in words of 16 bytes.
 
-#define ROWS 8
-#define COLUMNS 512  // of a crop, at a time; three times this is whole words
+#define ROWS 12  // of a block, as in resample_gpu.py
+#ifndef COLUMNS
+#define COLUMNS 224  // of a block, or more; a multiple of 32
+#endif
+#define MOST_TAPS 8    // horizontal, at once
+#define MOST_STEPS 64  // vertical, at once; more than the source rows that ROWS of a stretched crop need
+#define LEAST_BLOCKS (COLUMNS > 32 ? 1152 / COLUMNS : 32)  // on a multiprocessor: half of the warps of an H100
 
 struct Sample {
     const unsigned char* pixels;  // RGB; what is taken of the image begins here
@@ -19,67 +27,191 @@ struct Sample {
     int pitch;                                  // bytes from a row of the image to the next
 };
 
-// Where the taps of an output position begin and end; those outside of the crop take the border's pixel.
-struct Taps {
-    float centre, step;
-    int begin, end;
+#ifdef __CUDACC__
+__device__ __forceinline__ float reciprocal(float value) {  // to one unit
+    float result;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(value));
+    return result;
+}
+#endif
 
-    __device__ Taps(int position, float ratio) {
-        const float support = ratio > 1 ? ratio : 1;
+// The pixels along one axis of a crop that an output position is made of, and their weights.
+struct Taps {
+    float centre, support, step, before, after, norm;
+    int begin, end, length;  // taps from begin to end, some beyond the pixels, which go from 0 to length
+
+    __device__ Taps(int position, float ratio, int length) : length(length) {
+        support = fmaxf(ratio, 1);
         centre = __fmul_rn(position + 0.5f, ratio);  // rounded, as on the CPU: kept exact it would move the weights
         begin = (int)floorf(centre - support + 0.5f), end = (int)floorf(centre + support + 0.5f);
-        step = 1 / support;
+        step = reciprocal(support);
+        const int middle = (int)floorf(centre + 0.5f);
+        before = begin < 0 ? sum(begin, 0) : 0;
+        after = end > length ? sum(length, end) : 0;
+        norm = reciprocal(sum(begin, middle) + sum(middle, end));
     }
-    __device__ float weight(int tap) const { return fmaxf(0.0f, 1 - fabsf(tap + 0.5f - centre) * step); }
+    __device__ int first() const { return max(begin, 0); }
+    __device__ int last() const { return min(end, length) - 1; }
+    __device__ float tap(int at) const { return fmaxf(0.0f, 1 - fabsf(at + 0.5f - centre) * step); }
+    // Of taps on one side of the centre, along which the weights rise or fall evenly.
+    __device__ float sum(int from, int to) const { return 0.5f * (to - from) * (tap(from) + tap(to - 1)); }
+    // The weight of a pixel; the outermost have those of the taps beyond them, too.
+    __device__ float weight(int pixel) const {
+        return norm * (tap(pixel) + (pixel == 0 ? before : 0) + (pixel == length - 1 ? after : 0));
+    }
 };
 
-// The four bytes at `at`, of which the first is before `end`. Reads whole words that hold at least one byte of the crop.
-__device__ __forceinline__ unsigned load4(const unsigned char* at, const unsigned char* end) {
-    const unsigned offset = (unsigned)((unsigned long long)at & 3);
-    const unsigned* word = (const unsigned*)(at - offset);
-    const unsigned low = word[0];
-    const unsigned high = offset && (const unsigned char*)(word + 1) < end ? word[1] : 0;
-    return __funnelshift_r(low, high, 8 * offset);
-}
+// Vertical weights. Where a crop shrinks, one for each source row: of the first output row that is not complete before
+// it, `at`, and of the next. Where it is stretched, one for each output row: of the source row before its last, and of
+// its last, `at`.
+struct alignas(16) Step {
+    int at;
+    float first, second;
+};
 
-// pixel[c] = output pixel (x, y) of one crop, for the threads with begin ≤ x < end; called by the whole block.
-__device__ __forceinline__ void resample(const Sample& from, int size, int y, int x, int begin, int end,
-                                         float columns[2][3][COLUMNS], int& step, float* pixel) {
-    const float ratio = (float)from.width / size;
-    const Taps rows(y, (float)from.height / size), mine(from.flip ? size - 1 - x : x, ratio);
-    const Taps first(from.flip ? size - end : begin, ratio), last(from.flip ? size - 1 - begin : end - 1, ratio);
-    const int left = max(first.begin, 0), right = min(last.end, from.width);
-    const unsigned char* const stop = from.pixels + (long long)(from.height - 1) * from.pitch + 3 * from.width;
-    float sum = 0;
-    pixel[0] = pixel[1] = pixel[2] = 0;
-    for (int low = left; low < right; low += COLUMNS, ++step) {
-        const int high = min(low + COLUMNS, right);
-        float(*const line)[COLUMNS] = columns[step & 1];
-        for (int i = 4 * threadIdx.x; i < 3 * (high - low); i += 4 * blockDim.x) {
-            float bytes[4] = {0, 0, 0, 0}, total = 0;
-            for (int tap = rows.begin; tap < rows.end; ++tap) {
-                const int row = min(max(tap, 0), from.height - 1);
-                const unsigned word = load4(from.pixels + (long long)row * from.pitch + 3 * low + i, stop);
-                const float weight = rows.weight(tap);
-                total += weight;
-                for (int k = 0; k < 4; ++k) bytes[k] += weight * (float)(word >> 8 * k & 255);
+// What a thread makes: a column of the tile, of normalized values.
+struct Column {
+    float* values;
+    int row_pitch, channel_pitch;
+    float scale[3], shift[3];
+    bool adds;  // to what is there, without the shift
+
+    __device__ __forceinline__ void put(int row, const float* pixel) const {
+        float* at = values + row * row_pitch;
+        for (int c = 0; c < 3; ++c, at += channel_pitch) *at = pixel[c] * scale[c] + (adds ? *at : shift[c]);
+    }
+    // Keeps a share of what is there (nothing, were it no number, if that is 0) and adds one of the shift.
+    __device__ void prepare(int begin, int end, float kept, float of_shift) const {
+        float* at = values + begin * row_pitch;
+#pragma unroll 1
+        for (int row = begin; row < end; ++row, at += row_pitch)
+            for (int c = 0; c < 3; ++c) {
+                float& value = at[c * channel_pitch];
+                value = (kept > 0 ? kept * value : 0) + of_shift * shift[c];
             }
-            const float each = 1 / total;
-            for (int k = 0; k < 4; ++k) line[(i + k) % 3][(i + k) / 3] = each * bytes[k];
-        }
-        __syncthreads();
-        if (x < begin || x >= end) continue;
-        const int from_tap = low == 0 ? mine.begin : max(mine.begin, low);
-        const int to_tap = high == from.width ? mine.end : min(mine.end, high);
-        for (int tap = from_tap; tap < to_tap; ++tap) {
-            const int column = min(max(tap, 0), from.width - 1) - low;
-            const float weight = mine.weight(tap);
-            sum += weight;
-            for (int c = 0; c < 3; ++c) pixel[c] += weight * line[c][column];
+    }
+};
+
+// N pixels of a row, in words that hold at least one byte of them each.
+template <int N>
+struct Pixels {
+    enum { WORDS = (3 * N + 6) / 4 };  // at any address
+    unsigned words[WORDS], bits;       // so many of the first word's are before the pixels, modulo 32
+
+    __device__ __forceinline__ Pixels(const unsigned char* pixels) {
+        const unsigned long long address = (unsigned long long)pixels;
+        const unsigned* const source = (const unsigned*)(address & ~3ull);
+        bits = 8 * (unsigned)address;
+        for (int k = 0; k < WORDS - 1; ++k) words[k] = __ldg(source + k);
+        words[WORDS - 1] = ((unsigned)address & 3) + 3 * N > 4 * (WORDS - 1) ? __ldg(source + WORDS - 1) : 0;
+    }
+    __device__ __forceinline__ void sum(const float* weights, float* sum) const {
+        sum[0] = sum[1] = sum[2] = 0;
+        for (int k = 0; k < 3 * N; ++k) {
+            const unsigned next = k / 4 + 1 < WORDS ? words[k / 4 + 1] : 0;
+            const unsigned word = __funnelshift_r(words[k / 4], next, bits);
+            const unsigned value = __byte_perm(word, 0x4B000000, 0x7440 + k % 4);  // of the float 2^23 + the byte
+            sum[k % 3] += weights[k / 3] * (__uint_as_float(value) - 8388608.0f);
         }
     }
-    const float each = 1 / sum;
-    for (int c = 0; c < 3; ++c) pixel[c] *= each;
+};
+
+// Puts rows of a crop into rows begin to end of a column: of each the N pixels from `pixel` on, where those before
+// `first` belong to another part.
+template <int N>
+__device__ __forceinline__ void walk(const unsigned char* pixels, int pitch, int row, int rows, bool shrinks,
+                                     const Taps& taps, int pixel, int first, const Step* step, int begin, int end,
+                                     const Column& column) {
+    float weights[N], sum[3], upper[3] = {0, 0, 0};
+    for (int k = 0; k < N; ++k) weights[k] = pixel + k < first ? 0 : taps.weight(pixel + k);
+    pixels += (long long)row * pitch + 3 * pixel;
+    Pixels<N> next(pixels);  // a row ahead, so that nobody waits for it
+    if (shrinks) {
+        float lower[3] = {0, 0, 0};
+        begin = step->at;
+#pragma unroll 1
+        for (; rows; --rows, ++step) {
+            const Pixels<N> now = next;
+            pixels += rows > 1 ? pitch : 0;
+            next = Pixels<N>(pixels);
+            now.sum(weights, sum);
+            const Step here = *step;
+            if (here.at != begin) {
+                column.put(begin, upper);
+                for (int c = 0; c < 3; ++c) upper[c] = lower[c], lower[c] = 0;
+                begin = here.at;
+            }
+            for (int c = 0; c < 3; ++c) upper[c] += here.first * sum[c], lower[c] += here.second * sum[c];
+        }
+        column.put(begin, upper);
+        if (begin + 1 < end) column.put(begin + 1, lower);
+    } else {
+#pragma unroll 1
+        for (; rows; --rows, ++row) {
+            const Pixels<N> now = next;
+            pixels += rows > 1 ? pitch : 0;
+            next = Pixels<N>(pixels);
+            now.sum(weights, sum);
+#pragma unroll 1
+            for (; begin < end && step->at == row; ++begin, ++step) {
+                float both[3];
+                for (int c = 0; c < 3; ++c) both[c] = step->first * upper[c] + step->second * sum[c];
+                column.put(begin, both);
+            }
+            for (int c = 0; c < 3; ++c) upper[c] = sum[c];
+        }
+    }
+}
+
+// Puts a crop into rows begin to end of the tile, whose first is y of the output: into the columns of the threads that
+// want it; called by the whole block.
+__device__ __forceinline__ void resample(const Sample from, int size, int x, int y, int begin, int end, bool wanted,
+                                         Step* steps, Column column) {
+    const float ratio = (float)from.height / size;
+    const bool shrinks = from.height > size;
+    const Taps taps(from.flip ? size - 1 - x : x, (float)from.width / size, from.width);
+    const int top = Taps(y + begin, ratio, from.height).first();
+    const int bottom = Taps(y + end - 1, ratio, from.height).last() + 1;
+    // A position needs twice the support in pixels, rounded up; in parts, if they are many.
+    const int all = min((int)ceilf(2 * taps.support), from.width);
+    int part = all;
+    while (part > MOST_TAPS) part = (part + 1) / 2;
+    if (!column.adds && (part < all || bottom - top > MOST_STEPS)) {
+        if (wanted) column.prepare(begin, end, 0, 1);
+        column.adds = true;
+    }
+#pragma unroll 1
+    for (int row = top; row < bottom; row += MOST_STEPS) {
+        const int rows = min(bottom - row, MOST_STEPS);
+        __syncthreads();  // the steps before were taken
+#pragma unroll 1
+        for (int i = threadIdx.x; i < (shrinks ? rows : end - begin); i += blockDim.x) {
+            int at = begin;
+            if (shrinks)
+                while (Taps(y + at, ratio, from.height).last() < row + i) ++at;
+            else
+                at += i;
+            const Taps down(y + at, ratio, from.height);
+            if (shrinks)
+                steps[i] = {at, down.weight(row + i), Taps(y + at + 1, ratio, from.height).weight(row + i)};
+            else
+                steps[i] = {down.last(), down.last() ? down.weight(down.last() - 1) : 0, down.weight(down.last())};
+        }
+        __syncthreads();
+        if (!wanted) continue;
+#pragma unroll 1
+        for (int first = taps.first(); first < taps.first() + all; first += part) {
+            const int pixel = min(first, from.width - part);
+            switch (part) {
+#define WALK(N)                                                                                              \
+    case N:                                                                                                  \
+        walk<N>(from.pixels, from.pitch, row, rows, shrinks, taps, pixel, first, steps, begin, end, column); \
+        break;
+                WALK(1) WALK(2) WALK(3) WALK(4) WALK(5) WALK(6) WALK(7) WALK(8)
+#undef WALK
+            }
+        }
+    }
 }
 
 #ifdef __CUDACC__
@@ -91,51 +223,96 @@ __device__ unsigned short float16_bits(float value) {  // without a header, whic
 #endif
 
 __device__ unsigned short bfloat16_bits(float value) {  // rounded to nearest even; there are no NaNs here
+#if defined(__CUDACC__) && __CUDA_ARCH__ >= 800
+    unsigned short bits;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+    return bits;
+#else
     const unsigned bits = __float_as_uint(value);
     return (unsigned short)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+#endif
 }
 
-__device__ __forceinline__ void store(float value, void* out, long long at, int dtype) {
-    if (dtype == 0) ((float*)out)[at] = value;
-    if (dtype == 1) ((unsigned short*)out)[at] = float16_bits(value);
-    if (dtype == 2) ((unsigned short*)out)[at] = bfloat16_bits(value);
+// Two values of the output's type, or one.
+__device__ __forceinline__ unsigned word(const float* values, int dtype) {
+    if (dtype == 0) return __float_as_uint(values[0]);
+    if (dtype == 1) return float16_bits(values[0]) | (unsigned)float16_bits(values[1]) << 16;
+    return bfloat16_bits(values[0]) | (unsigned)bfloat16_bits(values[1]) << 16;
 }
 
-extern "C" __global__ void resample_and_mix(const Sample* samples, void* out, int size, int dtype, int channels_last,
-                                            float scale0, float scale1, float scale2, float shift0, float shift1,
-                                            float shift2) {
-    __shared__ float columns[2][3][COLUMNS];
-    const float scale[3] = {scale0, scale1, scale2}, shift[3] = {shift0, shift1, shift2};
-    const Sample own = samples[blockIdx.z], partner = samples[max(own.partner, 0)];
-    const int x0 = blockIdx.x * blockDim.x, x = x0 + threadIdx.x, end = min(x0 + (int)blockDim.x, size);
-    const float weight = own.partner < 0 ? 0 : own.weight / 65536.0f;
-    int step = 0;
-    for (int y = blockIdx.y * ROWS; y < min((int)(blockIdx.y + 1) * ROWS, size); ++y) {
-        // The part of the box in this block's part of the row: x1 to x2, empty outside of it.
-        const bool boxed = y >= own.y1 && y < own.y2;
-        const int x1 = boxed ? min(max(own.x1, x0), end) : end, x2 = boxed ? min(max(own.x2, x1), end) : end;
-        const bool inside = x >= x1 && x < x2;
-        float value[3] = {0, 0, 0}, pixel[3];
-
-        // The own crop, save for what the box hides of it at either end.
-        const int own_begin = weight == 0 && x1 == x0 ? x2 : x0, own_end = weight == 0 && x2 == end ? x1 : end;
-        if (own_begin < own_end) {
-            resample(own, size, y, x, own_begin, own_end, columns, step, pixel);
-            const float share = inside ? weight : 1;
-            if (share > 0)
-                for (int c = 0; c < 3; ++c) value[c] = pixel[c] * (scale[c] * share) + shift[c] * share;
+// Writes `length` values of one type to out + at, by a warp; values + at is as far from a whole 16 bytes as out + at.
+template <int DTYPE>
+__device__ __forceinline__ void write(const float* values, void* out, long long at, int length) {
+    const int PER_WORD = DTYPE == 0 ? 1 : 2, CHUNK = 4 * PER_WORD, lead = (int)at & (CHUNK - 1);
+    unsigned char* const to = (unsigned char*)out + at * (4 / PER_WORD);
+#pragma unroll 1
+    for (int i = (int)(threadIdx.x % 32) * CHUNK - lead; i < length; i += 32 * CHUNK) {
+        if (i >= 0 && i + CHUNK <= length) {
+            float chunk[CHUNK];
+            for (int k = 0; k < CHUNK; k += 4) *(float4*)(chunk + k) = *(const float4*)(values + i + k);
+            const uint4 words = {word(chunk, DTYPE), word(chunk + PER_WORD, DTYPE), word(chunk + 2 * PER_WORD, DTYPE),
+                                 word(chunk + 3 * PER_WORD, DTYPE)};
+            *(uint4*)(to + i * (4 / PER_WORD)) = words;
+        } else {
+#pragma unroll 1
+            for (int k = max(i, 0); k < min(i + CHUNK, length); ++k) {
+                if (DTYPE == 0) ((float*)to)[k] = values[k];
+                if (DTYPE == 1) ((unsigned short*)to)[k] = float16_bits(values[k]);
+                if (DTYPE == 2) ((unsigned short*)to)[k] = bfloat16_bits(values[k]);
+            }
         }
-        if (own.partner >= 0 && x1 < x2) {
-            resample(partner, size, y, x, x1, x2, columns, step, pixel);
-            if (inside)
-                for (int c = 0; c < 3; ++c)
-                    value[c] += pixel[c] * (scale[c] * (1 - weight)) + shift[c] * (1 - weight);
-        }
+    }
+}
 
-        if (x >= size) continue;
-        const long long plane = (long long)size * size, at = 3 * plane * blockIdx.z;
-        for (int c = 0; c < 3; ++c)
-            store(value[c], out, at + (channels_last ? 3 * ((long long)y * size + x) + c : c * plane + y * size + x),
-                  dtype);
+extern "C" __global__ void __launch_bounds__(COLUMNS, LEAST_BLOCKS)
+    resample_and_mix(const Sample* samples, void* out, int size, int dtype, int channels_last, float scale0,
+                     float scale1, float scale2, float shift0, float shift1, float shift2) {
+    __shared__ __align__(16) float tile[3 * (ROWS * (COLUMNS + 16) + 8)];
+    __shared__ Step steps[MOST_STEPS];
+    const Sample own = samples[blockIdx.z];
+    const float share = own.partner < 0 ? 0 : own.weight / 65536.0f;  // of the own crop inside the box
+    const int x0 = blockIdx.x * blockDim.x, x = x0 + threadIdx.x, x_end = min(x0 + (int)blockDim.x, size);
+    const int y0 = blockIdx.y * ROWS, y_end = min(y0 + ROWS, size);
+
+    // Where a value is: in `out` and, as far from a whole 16 bytes, in the tile.
+    const int side = channels_last ? 3 : 1, row = side * size;
+    const long long plane = (long long)size * size, channel = channels_last ? 1 : plane;
+    const long long first = 3 * plane * blockIdx.z + (long long)y0 * row + x0 * side;
+    const int tile_row = side * COLUMNS + 8 + (row & 7);
+    const int tile_channel = channels_last ? 1 : ROWS * (COLUMNS + 16) + ((int)channel & 7);
+    float* const begin = tile + ((int)first & 7);
+
+    // The own crop, save where the box hides it; then over it, inside the box, its partner or nothing.
+    const bool boxed = x >= own.x1 && x < own.x2;
+    const int box_begin = max(own.y1 - y0, 0), box_end = min(own.y2, y_end) - y0;
+    const bool hidden = share == 0 && box_begin == 0 && box_end == y_end - y0;
+    const bool is_boxed = own.x1 < x_end && own.x2 > x0 && box_begin < box_end;
+    Column column = {begin + side * threadIdx.x, tile_row, tile_channel, {scale0, scale1, scale2},
+                     {shift0, shift1, shift2}, false};
+#pragma unroll 1
+    for (int crop = 0; crop < 2; ++crop) {
+        if (crop ? !is_boxed || own.partner < 0 : hidden && own.x1 <= x0 && own.x2 >= x_end) continue;
+        if (crop && share > 0) {
+            if (boxed) column.prepare(box_begin, box_end, share, 1 - share);
+            for (int c = 0; c < 3; ++c) column.scale[c] *= 1 - share;
+            column.adds = true;
+        }
+        resample(samples[crop ? own.partner : blockIdx.z], size, x, y0, crop ? box_begin : 0,
+                 crop ? box_end : y_end - y0, crop ? boxed : x < size && !(hidden && boxed), steps, column);
+    }
+    if (boxed && own.partner < 0) column.prepare(box_begin, box_end, 0, 0);
+
+    __syncthreads();
+    const int length = side * (x_end - x0);
+    const unsigned runs = ROWS * (channels_last ? 1 : 3);
+#pragma unroll 1
+    for (unsigned run = threadIdx.x / 32; run < runs; run += blockDim.x / 32) {
+        const int y = run % ROWS, c = run / ROWS;
+        if (y0 + y >= y_end) continue;
+        const float* const values = begin + c * tile_channel + y * tile_row;
+        const long long at = first + c * channel + y * row;
+        if (dtype == 0) write<0>(values, out, at, length);
+        if (dtype == 1) write<1>(values, out, at, length);
+        if (dtype == 2) write<2>(values, out, at, length);
     }
 }

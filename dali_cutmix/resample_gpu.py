@@ -11,15 +11,17 @@ from torch import Tensor
 from dali_cutmix.batch import DTYPES, Format
 from dali_cutmix.keep_alive import KeepAlive, record
 
-ROWS = 8  # of a block, as in resample.cu
-MOST_THREADS = 256
+ROWS = 12  # of a block, as in resample.cu
+MOST_THREADS = 224  # of a block; five such blocks have room on a multiprocessor of an H100
 
 
 @cache
-def _kernel() -> Any:
+def _kernel(threads: int) -> Any:
+    """Compiled for blocks of that many threads, so that it takes no more shared memory than they need."""
     import cupy
 
-    return cupy.RawKernel(files("dali_cutmix").joinpath("resample.cu").read_text(), "resample_and_mix")
+    source = files("dali_cutmix").joinpath("resample.cu").read_text()
+    return cupy.RawKernel(f"#define COLUMNS {threads}\n{source}", "resample_and_mix")
 
 
 def upload(array: np.ndarray, gpu: int) -> Tensor:
@@ -37,7 +39,7 @@ def _launch(gpu: int, grid: tuple[int, int, int], threads: int, arguments: tuple
 
     stream = torch.cuda.current_stream(gpu)
     with cupy.cuda.Device(gpu), cupy.cuda.Stream.from_external(stream):
-        _kernel()(grid, (threads,), arguments)
+        _kernel(threads)(grid, (threads,), arguments)
 
 
 class OnGpu:

@@ -14,12 +14,20 @@
 #define __device__
 #define __forceinline__ inline
 #define __shared__ static
+#define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 
 using std::max;
 using std::min;
 
 struct uchar4 {
     unsigned char x, y, z, w;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
 };
 struct dim3 {
     unsigned int x = 1, y = 1, z = 1;
@@ -37,8 +45,20 @@ static inline unsigned __float_as_uint(float value) {
     return bits;
 }
 static inline float __fmul_rn(float a, float b) { return a * b; }
+static inline float reciprocal(float value) { return 1 / value; }
 static inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
     return (unsigned)((((unsigned long long)high << 32) | low) >> (shift & 31));
+}
+// Four of the eight bytes of low and high, each by its number in four bits of the selector.
+static inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selector) {
+    const unsigned long long bytes = ((unsigned long long)high << 32) | low;
+    unsigned result = 0;
+    for (unsigned k = 0; k < 4; ++k) result |= (unsigned)(bytes >> 8 * (selector >> 4 * k & 7) & 255) << 8 * k;
+    return result;
+}
+template <class T>
+static inline T __ldg(const T* at) {
+    return *at;
 }
 static inline unsigned short float16_bits(float value) {
     _Float16 half = (_Float16)value;

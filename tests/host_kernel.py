@@ -3,6 +3,7 @@
 import ctypes
 import shutil
 import subprocess
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def compiler():
 def _build(folder, name, launch):
     program, library = folder / f"{name}_host.cpp", folder / f"{name}_host.so"
     program.write_text(f'#include "{SHIM}"\n{source(name)}\n{launch}')
-    flags = ["-O1", "-std=c++17", "-fno-strict-aliasing", "-Wall", "-Werror", "-Wno-unused-function"]
+    flags = ["-O1", "-std=c++17", "-fno-strict-aliasing", "-Wall", "-Werror"]
+    flags += ["-Wno-unused-function", "-Wno-unknown-pragmas"]
     undefined = ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"]
     command = [compiler(), *flags, *undefined, "-shared", "-fPIC", str(program), "-o", str(library)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -58,8 +60,12 @@ def source(name):
     return files("dali_cutmix").joinpath(f"{name}.cu").read_text()
 
 
-def compile_for_gpu(name, architecture):
-    """The machine code of a kernel for a GPU, by NVRTC, which needs none; warnings are errors."""
+@cache
+def compile_for_gpu(name, architecture, *macros):
+    """The machine code of a kernel for a GPU, by NVRTC, which needs none; warnings are errors.
+
+    Macros are names and their values: ``COLUMNS=128``.
+    """
     nvrtc = pytest.importorskip("cuda.bindings.nvrtc")
 
     def call(function, *arguments):
@@ -68,7 +74,11 @@ def compile_for_gpu(name, architecture):
         return values[0] if values else None
 
     program = call(nvrtc.nvrtcCreateProgram, source(name).encode(), f"{name}.cu".encode(), 0, [], [])
-    options = [f"--gpu-architecture={architecture}".encode()]  # -Werror is not known to all versions
+    options = [
+        f"--gpu-architecture={architecture}",
+        *(f"-D{macro}" for macro in macros),
+    ]  # -Werror is not in all versions
+    options = [option.encode() for option in options]
     (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     # NVRTC writes into these bytes: never one byte alone, which Python shares with everybody.
     log = bytes(call(nvrtc.nvrtcGetProgramLogSize, program) + 1)

@@ -2,6 +2,7 @@
 
 import ctypes
 from concurrent.futures import wait
+from itertools import product
 
 import host_kernel
 import numpy as np
@@ -88,6 +89,50 @@ def test_crops_that_are_wider_than_its_buffer_are_taken_in_parts(launch):
     plan[:, 0], plan[:, 1:5], plan[:, 5] = [1, 2, 3, 0], [2, 0, 7, 5], [0, 1, 0, 1]
     images = run(launch, table(crops, plan), of(9))
     np.testing.assert_allclose(images.numpy(), oracle(crops, plan, 9), atol=0.01 * LEVEL)
+
+
+@settings(max_examples=40)
+@given(batches(), st.sampled_from(list(DTYPES)), st.booleans(), st.integers(0, 2**32 - 1))
+def test_a_window_of_a_larger_image_gives_what_a_copy_of_it_gives(launch, batch, dtype, channels_last, seed):
+    """Its rows are further apart than it is wide, and it begins at any address."""
+    crops, plan, size = batch
+    random = np.random.default_rng(seed)
+    images, windows = [], []
+    for crop in crops:
+        above, left, below, right = random.integers(0, 9, 4)
+        height, width = crop.shape[:2]
+        image = random.integers(0, 256, (above + height + below, left + width + right, 3), dtype=np.uint8)
+        image[above : above + height, left : left + width] = crop
+        images.append(image)
+        windows.append((above, left, height, width))
+    how = of(size, dtype, channels_last)
+    found = run(launch, table(images, plan, np.array(windows)), how)
+    assert torch.equal(found, run(launch, table(crops, plan), how))
+    assert found.isfinite().all()
+
+
+@pytest.mark.parametrize("sides", [(290, 15), (700, 80), (2000, 700)], ids=str)
+def test_crops_with_more_rows_or_taps_than_are_taken_at_once_are_taken_in_parts(launch, sides):
+    """Pasted and blended, where parts add to what is there."""
+    random = np.random.default_rng(0)
+    crops = [random.integers(0, 256, (*some, 3), dtype=np.uint8) for some in (sides, sides[::-1])]
+    plan = np.array([(1, 2, 0, 7, 5, 0, 0), (0, 0, 0, 9, 9, 1, 20000)], np.int32)
+    images = run(launch, table(crops, plan), of(9))
+    np.testing.assert_allclose(images.numpy(), oracle(crops, plan, 9), atol=0.01 * LEVEL)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 31, 33, 70])
+@pytest.mark.parametrize("sides", [(1, 1), (1, 2), (1, 300), (7, 5)], ids=str)
+def test_crops_and_images_of_any_size_in_any_format(launch, size, sides):
+    """Down to one pixel; sizes whose rows and planes don't end at whole words."""
+    random = np.random.default_rng(0)
+    crops = [random.integers(0, 256, (*some, 3), dtype=np.uint8) for some in (sides, sides[::-1])]
+    plan = np.array([(1, 0, 1, 2, size, 1, 0), (0, 0, 0, size, size, 0, 30000)], np.int32)
+    exact = torch.from_numpy(oracle(crops, plan, size))
+    for dtype, channels_last in product(DTYPES, [False, True]):
+        images = run(launch, table(crops, plan), of(size, dtype, channels_last), threads=64).double()
+        unit = 0.01 * LEVEL if dtype == torch.float32 else torch.finfo(dtype).eps * exact.abs().clamp(min=1)
+        assert ((images - exact).abs() <= unit).all(), (dtype, channels_last)
 
 
 def test_an_image_that_is_wider_than_a_block_is_made_by_several(launch):
