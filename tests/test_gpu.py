@@ -148,7 +148,7 @@ def test_the_consumers_stream_is_taken_in_a_way_that_is_not_deprecated(monkeypat
     monkeypatch.setattr(torch.cuda, "current_stream", lambda number: TorchStream())
     monkeypatch.setattr(cupy.cuda, "Device", lambda number: nullcontext())
     monkeypatch.setattr(cupy.cuda, "Stream", Stream)
-    monkeypatch.setattr(resample_gpu, "_kernel", lambda: lambda *given: launched.append(given))
+    monkeypatch.setattr(resample_gpu, "_kernel", lambda threads: lambda *given: launched.append(given))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         resample_gpu._launch(0, (1, 2, 3), 32, ("arguments",))
