@@ -55,7 +55,7 @@ class Contender:
     ``source`` is ``module:function`` below ``bench.contenders``, imported only in the process that measures it;
     ``arguments`` are keyword arguments for it beyond the settings. ``note`` says what is not the same as in the others.
     With ``processes`` batches arrive in bursts of one for each worker. Who ``copies_data`` has long for its first one.
-    Who is ``packed`` reads the smaller images.
+    Who is ``packed`` reads the smaller images. ``dtype`` is that of its images.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Contender:
     copies_data: bool = False
     needs_gpu: bool = False
     packed: bool = False
+    dtype: str = "float32"
     arguments: tuple[tuple[str, Any], ...] = ()
 
     def batches(self, settings: Settings) -> Iterator[Batch]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import gpu_figures as figures
-from bench.contenders import CONTENDERS
-from bench.stages import ON_A_GPU
 
 ROOT = Path(__file__).resolve().parent.parent
 LOADERS = ("ours-cutmix", "ours", "dali", "dali-decode")
-"""Measured everywhere; beside them the one that a user of torchvision would take on the device."""
+LOADERS_OF = {"cpu": ("torchvision-io",), "gpu": ("dali-decode-whole", "torchvision-gpu", "ours-float16")}
+"""Measured on that device beside them, the most telling first."""
 TEST_PROCESSES = 8
 COMPILES_FROM = 150.0
 """Seconds from which on the step's model is compiled first, which takes up to a minute."""
@@ -78,17 +77,8 @@ def _tests(task: Task, budget: float) -> list[str]:
     return [sys.executable, "-m", "bench.gpu_tests", str(processes), f"{budget / 3:.0f}", *map(str, files)]
 
 
-def contenders(on_gpu: bool) -> tuple[list[str], list[str]]:
-    """Loaders to measure, and those that this version does not have."""
-    wanted = [*LOADERS, *(ON_A_GPU.values() if on_gpu else ()), "torchvision-gpu" if on_gpu else "torchvision-io"]
-    known = {contender.name for contender in CONTENDERS}
-    return [name for name in wanted if name in known], [name for name in wanted if name not in known]
-
-
 def _loaders(task: Task, budget: float) -> list[str]:
-    names, missing = contenders(task.on_gpu)
-    if missing:
-        print(f"not measured: {', '.join(missing)} (bench/contenders has none of that name)")
+    names = [*LOADERS, *LOADERS_OF["gpu" if task.on_gpu else "cpu"]]
     seconds, rounds = fitted(budget, len(names))
     how = ["--batch-size", 256 if task.on_gpu else 32, "--threads", task.threads]
     return _bench(task, "loaders", *how, "--seconds", seconds, "--rounds", rounds, "--only", *names)

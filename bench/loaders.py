@@ -51,7 +51,7 @@ def loaders(
         device: cpu, cuda:N, or auto (cuda:0 where there is one).
         short_side: pack the images to this size as well (JPEG quality 90, once, into the cache folder) and measure
             ours-packed and ffcv-packed on them; 0 leaves these two out.
-        only: which to measure of ours-cutmix, ours-unfused, ours-mixup, ours, dali, dali-decode,
+        only: which to measure of ours-cutmix, ours-unfused, ours-mixup, ours, ours-float16, dali, dali-decode,
             dali-decode-whole, dali-read, torchvision-pil, torchvision-io, torchvision-gpu, timm, ffcv, ours-packed,
             ffcv-packed and spdl; all that are installed and fit the device by default.
         json: write the result there.

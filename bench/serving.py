@@ -98,7 +98,7 @@ def _watched(batches: Iterator[Batch], pulse: Any) -> Iterator[Batch]:
 
 
 def _warm_up(batches: Iterator[Batch], contender: Contender, settings: Settings) -> dict[str, Any]:
-    delivers = describe([next(batches) for _ in range(LOOKED_AT)], settings.batch_size)
+    delivers = describe([next(batches) for _ in range(LOOKED_AT)], settings.batch_size, contender.dtype)
     if contender.mixes and settings.num_classes > 1 and not delivers.get("mixed"):
         raise RuntimeError(f"{LOOKED_AT} batches without one mixed target: not what was to be measured")
     for _ in range(contender.ahead(settings)):
@@ -106,7 +106,7 @@ def _warm_up(batches: Iterator[Batch], contender: Contender, settings: Settings)
     return delivers
 
 
-def describe(batches: list[Batch], batch_size: int) -> dict[str, Any]:
+def describe(batches: list[Batch], batch_size: int, dtype: str = "float32") -> dict[str, Any]:
     """What a contender delivers: shape, dtype, device, layout, whether any target is a mixture.
 
     Raises:
@@ -116,8 +116,8 @@ def describe(batches: list[Batch], batch_size: int) -> dict[str, Any]:
     if not delivered:
         return {}
     images, targets = delivered[0]
-    if images.dtype != torch.float32 or images.ndim != 4 or images.shape[:2] != (batch_size, 3):
-        raise RuntimeError(f"images {tuple(images.shape)} {images.dtype}; wanted {batch_size}×3×H×W float32")
+    if images.dtype != getattr(torch, dtype) or images.ndim != 4 or images.shape[:2] != (batch_size, 3):
+        raise RuntimeError(f"images {tuple(images.shape)} {images.dtype}; wanted {batch_size}×3×H×W {dtype}")
     dense = [targets for _, targets in delivered if targets.ndim == 2]
     if any(not torch.allclose(rows.sum(1), torch.ones(len(rows), device=rows.device), atol=1e-4) for rows in dense):
         raise RuntimeError("targets whose rows do not sum to 1")

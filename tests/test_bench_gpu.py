@@ -14,6 +14,7 @@ from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
 from bench import gpu, gpu_figures, gpu_steps, supervised
 from bench.__main__ import main
+from bench.contenders import CONTENDERS
 from bench.gpu_steps import STEPS, Step, Task, budgets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -191,19 +192,13 @@ def test_measurements_are_as_long_as_the_limit_allows():
     assert found == [(2.0, 3), (1.0, 3), (1.0, 2), (0.5, 2), (0.5, 1)]
 
 
-def test_on_a_gpu_its_own_rivals_are_measured():
-    assert gpu_steps.contenders(on_gpu=True) == (
-        ["ours-cutmix", "ours", "dali", "dali-decode", "dali-decode-whole", "torchvision-gpu"],
-        [],
-    )
-
-
-def test_a_loader_that_does_not_exist_is_named(tmp_path, monkeypatch, capsys):
-    known = tuple(entry for entry in gpu_steps.CONTENDERS if entry.name != "dali")
-    monkeypatch.setattr(gpu_steps, "CONTENDERS", known)
-    command = gpu_steps._loaders(Task("cpu", None, tmp_path, 2), 100)
-    assert "not measured: dali (bench/contenders has none of that name)" in capsys.readouterr().out
-    assert command[command.index("--only") + 1 :][:4] == ["ours-cutmix", "ours", "dali-decode", "torchvision-io"]
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_the_loaders_of_the_device_are_measured(tmp_path, device):
+    command = gpu_steps._loaders(Task(device, None, tmp_path, 2), 150)
+    chosen = command[command.index("--only") + 1 : command.index("--device")]
+    own = {"torchvision-io"} if device == "cpu" else {"dali-decode-whole", "torchvision-gpu", "ours-float16"}
+    assert set(chosen) == {"ours-cutmix", "ours", "dali", "dali-decode", *own}
+    assert set(chosen) <= {contender.name for contender in CONTENDERS}
 
 
 MARK = "mark" + ".gpu"

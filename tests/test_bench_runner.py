@@ -79,6 +79,15 @@ def test_describe_refuses_what_is_not_comparable(images, targets, says):
         describe([(images, targets)], 2)
 
 
+def test_describe_refuses_another_type_than_the_contender_is_to_give():
+    half = torch.zeros(2, 3, 8, 8, dtype=torch.float16)
+    assert describe([(half, torch.eye(2))], 2, "float16")["dtype"] == "float16"
+    with pytest.raises(RuntimeError, match="float16; wanted 2×3×H×W float32"):
+        describe([(half, torch.eye(2))], 2)
+    with pytest.raises(RuntimeError, match="float32; wanted 2×3×H×W float16"):
+        describe([(half.float(), torch.eye(2))], 2, "float16")
+
+
 def test_quiet_means_that_a_group_uses_no_cpu():
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"], process_group=0)
     try:

@@ -21,6 +21,17 @@ CONTENDERS = (
     Contender("ours-mixup", "dali_cutmix, Mixup", "ours:mixup", ("nvidia.dali",), mixes=True),
     Contender("ours", "dali_cutmix, no mixing", "ours:plain", ("nvidia.dali",), mixes=False),
     Contender(
+        "ours-float16",
+        "dali_cutmix, CutMix, float16 NHWC",
+        "ours:cutmix",
+        ("nvidia.dali",),
+        mixes=True,
+        note="half of the bytes of the others, channels last: what a model under autocast takes",
+        needs_gpu=True,
+        dtype="float16",
+        arguments=(("dtype", "float16"), ("channels_last", True)),
+    ),
+    Contender(
         "dali",
         "plain DALI, no mixing",
         "dali:plain",
