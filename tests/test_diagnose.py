@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import tally
 from conftest import save
 from PIL import Image
 
-from dali_cutmix import DecodeError, can_fuse, rebuild, running
+from dali_cutmix import DecodeError, can_fuse, diagnose, rebuild, running
 from pipelines import imagenet
 
 
@@ -155,6 +156,7 @@ def test_a_bad_file_in_a_resumed_epoch_is_named(good_files):
 SHRINKING = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from pipelines import imagenet
 
 batches = iter(imagenet.val(sys.argv[1], batch_size=4, size=16, resize=16, device="cpu", prefetch=1, num_threads=1))
@@ -304,3 +306,15 @@ def test_what_no_sample_is_to_blame_for_is_raised_as_it_is(good_files, kind, mon
     with pytest.raises(RuntimeError, match="out of something"):
         list(loaders(good_files, kind))
     assert 2 <= len(runs) <= 12
+
+
+@pytest.mark.parametrize("spoil", ["text", "truncated"])
+def test_what_failed_on_a_gpu_is_judged_on_the_cpu(good_files, spoil):
+    """A GPU's JPEG engine decodes some damaged files without an error. No GPU is needed to judge what failed on one."""
+    bad = sorted(good_files.rglob("*.jpg"))[5]
+    SPOILERS[spoil](bad)
+    loader = imagenet.val(good_files, batch_size=8, size=16, resize=16, device="cpu")
+    source, checkpoint = loader._notes.source, loader._running.checkpoint
+    on_a_gpu = SimpleNamespace(max_batch_size=8, num_threads=1, device_id=0)
+    found = diagnose.bad_samples(source, 10**6, checkpoint, {}, on_a_gpu)
+    assert [source.name(number) for number in found] == [str(bad)]
