@@ -1,4 +1,4 @@
-"""The one import of DALI that may fail, with the words that mend it; and the nvJPEG that it shall decode with."""
+"""The import of DALI: says how to fix it where it fails, and loads the nvJPEG that DALI decodes with."""
 
 try:
     import nvidia.dali  # noqa: F401

@@ -3,17 +3,19 @@
 DALI's checkpoint is a protobuf message with one entry for each operator: its name and its state. DALI names operators
 by their kind and a running number. Two graphs that read the same samples and draw the same numbers, and differ only in
 how they decode, therefore have different names for the same state. What a ``Loader`` saves is named by kind and order
-instead, and leaves out the operators that decode: they have no state.
+instead, and leaves out the operators that decode or copy: they have no state.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 
 from dali_cutmix.varint import to_varint, varint
 
 _OPERATOR = 1 << 3 | 2  # protobuf: field 1, with a length
 _AUTOMATIC = re.compile(r"_+(?P<kind>[A-Za-z]\w*?)_(?P<number>\d+)")
+_COPIES = ("__MakeContiguous_", "__Copy_CpuToGpu_", "__Copy_GpuToCpu_")
+"""How names of operators begin that DALI adds where an output needs them."""
 _DECODING = ("Image", "ImageSlice", "Slice", "PeekImageShape")
 _FORMERLY = {"ImageRandomCrop": "RandomCropGenerator"}
 """What drew the windows of random crops in states that were saved before these were drawn apart from decoding."""
@@ -41,9 +43,9 @@ def entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
 
 
 def portable(checkpoint: bytes) -> bytes:
-    """A checkpoint without the operators that decode, the others named by kind and order."""
+    """A checkpoint without the operators that decode or copy, the others named by kind and order."""
     found = dict(entries(checkpoint))
-    names = _portable_names(name for name in found if name)
+    names = _portable_names({name: entry for name, entry in found.items() if name})
     parts = {new: _renamed(found[name], new) for name, new in names.items()}
     return b"".join([*(parts[new] for new in sorted(parts)), found[None]])
 
@@ -66,18 +68,19 @@ def localized(saved: bytes, own: bytes) -> bytes:
     return b"".join([*parts, *found.values()])
 
 
-def _portable_names(names: Iterable[str]) -> dict[str, str]:
-    """The portable name of each operator that has one; a name that the user gave stays."""
+def _portable_names(operators: Mapping[str, bytes]) -> dict[str, str]:
+    """The portable name of each operator that has one, from their entries; a name that the user gave stays."""
     found: dict[str, str] = {}
     numbered: list[tuple[str, int, str]] = []
-    for name in names:
-        if name.startswith("__MakeContiguous_"):
+    for name, entry in operators.items():
+        stateless = not _state(entry)
+        if stateless and name.startswith(_COPIES):
             continue
         if not (automatic := _AUTOMATIC.fullmatch(name)):
             found[name] = name
             continue
         kind = _FORMERLY.get(automatic["kind"], automatic["kind"])
-        if kind not in _DECODING:
+        if not (stateless and kind in _DECODING):
             numbered.append((kind, int(automatic["number"]), name))
     counts: dict[str, Iterator[int]] = {}
     for kind, _, name in sorted(numbered):
@@ -85,11 +88,21 @@ def _portable_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _renamed(entry: bytes, name: str) -> bytes:
-    """An operator's entry with another name."""
+def _after_name(entry: bytes) -> bytes:
+    """What an operator's entry holds behind the name: its state, with a key and a length."""
     _, at = varint(entry, 0)
     _, at = varint(entry, at)
     length, at = varint(entry, at + 1)
-    state = entry[at + length :]
-    inside = bytes([_OPERATOR]) + to_varint(len(name.encode())) + name.encode() + state
+    return entry[at + length :]
+
+
+def _state(entry: bytes) -> bytes:
+    """An operator's state; empty where it has none."""
+    rest = _after_name(entry)
+    return rest[varint(rest, 1)[1] :] if rest else b""
+
+
+def _renamed(entry: bytes, name: str) -> bytes:
+    """An operator's entry with another name."""
+    inside = bytes([_OPERATOR]) + to_varint(len(name.encode())) + name.encode() + _after_name(entry)
     return bytes([_OPERATOR]) + to_varint(len(inside)) + inside

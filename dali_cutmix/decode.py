@@ -97,9 +97,9 @@ def random_crop(
         scale: smallest and largest share of the image's area that the region may have.
         ratio: smallest and largest width:height of the region.
         decode: ``"region"`` decodes the region only; ``"whole"`` decodes the image and takes the region out of it,
-            without a copy where :class:`~dali_cutmix.FusedMix` follows. The pixels are the same. ``"auto"`` is
-            ``"region"`` on a CPU, where it is faster, and ``"whole"`` on a GPU: its JPEG engine decodes no regions, and
-            nvJPEG before 13.2 leaves most of them to the CPU.
+            without a copy where :class:`~dali_cutmix.FusedMix` follows. The windows are the same, and on a CPU the
+            pixels to the bit. ``"auto"`` is ``"region"`` on a CPU, where it is faster, and ``"whole"`` on a GPU: nvJPEG
+            before 13.2 leaves regions of images with 4:2:0 chroma to the CPU.
         hw_decoder_load: share of a batch that the GPU's JPEG engine decodes, where it has one; ``python -m bench tune``
             measures it. Without meaning on a CPU.
         preallocate: (width, height) in pixels of the largest image of the data, for which nvJPEG takes memory at the

@@ -68,7 +68,7 @@ class FusedMix:
         self._has_windows = False
 
     def inputs(self, crops: Any, labels: Any) -> tuple[Any, ...]:
-        """What the graph shall return: its crops (or whole images and windows), its labels, and the draws.
+        """What the graph must return: its crops (or whole images and windows), its labels, and the draws.
 
         Raises:
             ValueError: see :func:`~dali_cutmix.mix`.

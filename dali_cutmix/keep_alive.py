@@ -1,4 +1,4 @@
-"""Keep memory that a GPU still reads, until the GPU has read it; nobody waits."""
+"""Keep memory until a GPU has read it, without waiting for the GPU."""
 
 from collections import deque
 from typing import Any
@@ -38,4 +38,5 @@ class KeepAlive:
         while self._held and self._held[0][0].query():
             self._held.popleft()
         if len(self._held) > MOST_AHEAD:
-            self._held.popleft()[0].synchronize()
+            self._held[0][0].synchronize()
+            self._held.popleft()  # not before: this may be the last reference

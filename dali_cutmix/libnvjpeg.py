@@ -34,7 +34,10 @@ def library() -> Nvjpeg | None:
     # The dynamic loader takes any loaded file with the same SONAME for the one that is asked for by name: a file that
     # was opened here only to read its version would decode from then on.
     command = [sys.executable, "-I", "-S", __file__, *_candidates()]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    except OSError:  # an embedded Python has no executable
+        return None
     if len(said) != 4:
         return None
     path, major, minor, patch = said

@@ -16,7 +16,8 @@ from dali_cutmix.diagnose import DecodeError
 from dali_cutmix.epoch import read_epoch
 from dali_cutmix.gpu_decoding import warn_of_cpu_decoding
 from dali_cutmix.graph import notes
-from dali_cutmix.handoff import HandOff
+from dali_cutmix.handoff import hand_off
+from dali_cutmix.keep_alive import KeepAlive, record
 from dali_cutmix.replacement import Replacement
 from dali_cutmix.running import Running
 
@@ -47,7 +48,8 @@ class Loader:
         pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with one reader that has
             ``pad_last_batch=True`` (as the verbs' readers have).
         finish: makes the batch at the hand-off from the graph's outputs (:class:`~dali_cutmix.FusedMix`): on the CPU
-            one batch ahead, on a GPU on the consumer's stream.
+            one batch ahead, on a GPU on the consumer's stream. The outputs live until that stream has done it; what it
+            returns must not share their memory.
         drop_last: drop the incomplete last batch; by default where the samples are shuffled by the verb that reads.
         on_error: what to do about a file that cannot be decoded: ``"raise"``, or ``"replace"`` it for good by the next
             good one of the shard's list and go on; no other sample is lost.
@@ -91,7 +93,8 @@ class Loader:
         self._replaces = on_error == "replace"
         self._replacement = Replacement(source, max_bad, bad_log, check=self._replaces) if source else None
         self._template = rebuild.as_template(pipeline)
-        self._finish, self._hand_off = finish, HandOff()
+        self._finish = finish
+        self._keep_alive = KeepAlive()
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
         self._worker = ThreadPoolExecutor(1, "loader") if finish and pipeline.device_id is None else None
         if drop_last is None:
@@ -179,9 +182,13 @@ class Loader:
             self._produced = _Position(epoch, batch, self._running.checkpoint)
         if batch == self._epoch.runs:
             epoch, batch = epoch + 1, 0
-        with on_device(self._template.device_id):
+        device = self._template.device_id
+        with on_device(device):
             outputs, pipe = self._running.run(), self._running.pipe
-            tensors = self._finish(*outputs) if self._finish else self._hand_off(outputs, pipe, self._notes.dtype)
+            tensors = self._finish(*outputs) if self._finish else hand_off(outputs, pipe, self._notes.dtype)
+            if device is not None:
+                # DALI takes the memory back on a stream of its own, and would write the next batch into it.
+                self._keep_alive.hold(outputs, record(device))
         self._produced = _Position(epoch, batch + 1, self._running.checkpoint)
         real = self._epoch.in_batch(batch)
         return tuple(tensor[:real] for tensor in tensors), self._produced

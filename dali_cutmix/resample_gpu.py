@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dali_cutmix.batch import DTYPES, Format
+from dali_cutmix.device import on_device
 from dali_cutmix.keep_alive import KeepAlive, record
 
 ROWS = 12  # of a block, as in resample.cu
@@ -26,7 +27,8 @@ def _kernel(threads: int) -> Any:
 
 def upload(array: np.ndarray, gpu: int) -> Tensor:
     """A copy on the GPU; from pinned memory, which PyTorch keeps until the copy is done, so that nobody waits."""
-    return torch.from_numpy(array).pin_memory().to(torch.device("cuda", gpu), non_blocking=True)
+    with on_device(gpu):  # pinned memory belongs to the current one
+        return torch.from_numpy(array).pin_memory().to(torch.device("cuda", gpu), non_blocking=True)
 
 
 def _empty(size: int, gpu: int) -> Tensor:

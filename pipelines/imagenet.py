@@ -66,8 +66,8 @@ def train(
         fused: resample, flip, paste, normalize and cast in one compiled pass instead of DALI's operators: the same
             draws and targets, pixels within 2 of 255 levels. By default wherever it can: on a GPU, and on a CPU where
             it was compiled.
-        decode: ``"region"``, ``"whole"`` or ``"auto"``: how much of an image is decoded, see ``dc.random_crop``; the
-            batches are the same.
+        decode: ``"region"``, ``"whole"`` or ``"auto"``: how much of an image is decoded, see ``dc.random_crop``; on a
+            CPU the batches are the same to the bit.
         hw_decoder_load, preallocate: of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
         max_pixels: width × height of the largest image that is decoded; a larger one is a bad file.
         on_error, max_bad, bad_log: what to do about files that cannot be decoded, see ``dc.Loader``.

@@ -168,7 +168,7 @@ def test_an_unknown_way_is_refused(photo_folder, function):
 
 @pytest.mark.parametrize(("device", "way"), [("cpu", "region"), ("gpu", "whole")])
 def test_by_default_a_cpu_decodes_regions_and_a_gpu_whole_images(photo_folder, monkeypatch, device, way):
-    """A GPU's JPEG engine decodes no regions, and nvJPEG before 13.2 leaves most of them to the CPU."""
+    """There nvJPEG before 13.2 leaves regions of images with 4:2:0 chroma to the CPU."""
     found = {}
 
     @pipeline_def(batch_size=4, num_threads=1, device_id=None if device == "cpu" else 0)

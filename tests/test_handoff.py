@@ -9,40 +9,23 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix import device, handoff, keep_alive, loader
+from dali_cutmix import device, handoff, loader, resample_gpu
 from pipelines import imagenet
 
 
-class Event:
-    def __init__(self, done):
-        self.done = done
-
-    def query(self):
-        return self.done
-
-    def synchronize(self):
-        self.done = True
-
-
 @pytest.fixture
-def gpu(monkeypatch):
-    """Outputs in the CPU's memory are taken for a GPU's; ``gpu.done``: whether it has kept up."""
-    here = SimpleNamespace(done=False, events=[], uploaded=[])
-
-    def record(number):
-        assert number == 0
-        here.events.append(Event(here.done))
-        return here.events[-1]
+def uploaded(monkeypatch):
+    """Outputs in the CPU's memory are taken for a GPU's, those without a layout (labels) for the CPU's."""
+    dtypes = []
 
     def upload(array, number):
-        here.uploaded.append(array.dtype)
+        assert number == 0
+        dtypes.append(array.dtype)
         return torch.from_numpy(array.copy())
 
-    monkeypatch.setattr(handoff, "record", record)
     monkeypatch.setattr(handoff, "upload", upload)
-    # Labels have no layout: the graph left them on the CPU.
     monkeypatch.setattr(handoff, "gpu_of", lambda output: 0 if output.layout() else None)
-    return here
+    return dtypes
 
 
 ON_GPU_0 = SimpleNamespace(device_id=0, exec_dynamic=True)
@@ -59,10 +42,10 @@ def outputs_of(photo_folder, **normalization):
 
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_a_batch_is_copied_out_of_dalis_memory(photo_folder, gpu, dtype, channels_last):
+def test_a_batch_is_copied_out_of_dalis_memory(photo_folder, uploaded, dtype, channels_last):
     """DALI writes the next batch there as soon as it has it back, whatever PyTorch's stream is doing."""
     outputs = outputs_of(photo_folder, dtype=dtype, channels_last=channels_last)
-    images, labels = handoff.HandOff()(outputs, ON_GPU_0, dtype)
+    images, labels = handoff.hand_off(outputs, ON_GPU_0, dtype)
     theirs = [torch.from_dlpack(output.as_tensor()) for output in outputs]
     assert images.data_ptr() != theirs[0].data_ptr()
     assert images.shape == (4, 3, 8, 8)
@@ -71,36 +54,20 @@ def test_a_batch_is_copied_out_of_dalis_memory(photo_folder, gpu, dtype, channel
     expected = theirs[0].permute(0, 3, 1, 2) if channels_last else theirs[0]
     assert torch.equal(images, expected.to(dtype))
     assert torch.equal(labels, theirs[1])
-    assert gpu.uploaded == [np.int64], "labels that the graph left on the CPU; images are there already"
+    assert uploaded == [np.int64], "labels that the graph left on the CPU; images are there already"
     theirs[0].fill_(99)
     assert (images != 99).all()
 
 
-def test_dalis_memory_is_held_until_the_copy_has_been_made(photo_folder, gpu):
-    hand_off = handoff.HandOff()
-    for _ in range(3):
-        hand_off(outputs_of(photo_folder), ON_GPU_0, torch.float32)
-    assert len(hand_off._keep_alive) == 3
-    for event in gpu.events:
-        event.done = True
-    hand_off(outputs_of(photo_folder), ON_GPU_0, torch.float32)
-    assert len(hand_off._keep_alive) == 1
-
-
-def test_a_gpu_that_is_many_batches_behind_is_waited_for(photo_folder, gpu):
-    hand_off, outputs = handoff.HandOff(), outputs_of(photo_folder)
-    for _ in range(20):
-        hand_off(outputs, ON_GPU_0, torch.float32)
-    assert len(hand_off._keep_alive) == keep_alive.MOST_AHEAD
-    assert [event.done for event in gpu.events] == [True] * 12 + [False] * 8
-
-
 @pytest.mark.parametrize("fused", [True, False])
-def test_a_batch_is_made_while_the_pipelines_gpu_is_current(photo_folder, monkeypatch, fused):
-    """Stream 0 is the current device's, and pinned memory belongs to it: not those of GPU 0 for a loader on GPU 1."""
+def test_a_batch_is_made_while_the_pipelines_gpu_is_current_and_its_outputs_are_held(photo_folder, monkeypatch, fused):
+    """Stream 0 is the current device's, and pinned memory belongs to it: not those of GPU 0 for a loader on GPU 1.
+
+    And DALI writes the next batch into the memory of outputs as soon as nobody holds them.
+    """
     if fused and not dc.can_fuse(None, None):
         pytest.skip("dali_cutmix was built without a C++ compiler")
-    current, seen = [], []
+    current, seen, held = [], [], []
 
     @contextmanager
     def on_device(number):
@@ -109,17 +76,44 @@ def test_a_batch_is_made_while_the_pipelines_gpu_is_current(photo_folder, monkey
         current.pop()
 
     made = imagenet.train(photo_folder, batch_size=4, size=8, device="cpu", fused=fused)
-    run, make = made._running.run, made._finish or made._hand_off
+    run, make = made._running.run, made._finish or loader.hand_off
     monkeypatch.setattr(loader, "on_device", on_device)
+    monkeypatch.setattr(loader, "record", lambda number: seen.append(("record", number, *current)) or "event")
     monkeypatch.setattr(made, "_worker", None)  # as on a GPU, where the consumer's thread does it all
     monkeypatch.setattr(made, "_template", SimpleNamespace(device_id=1))
+    monkeypatch.setattr(made, "_keep_alive", SimpleNamespace(hold=lambda *given: held.append(given)))
     monkeypatch.setattr(made._running, "run", lambda: seen.append(("run", *current)) or run())
-    name = "_finish" if fused else "_hand_off"
-    monkeypatch.setattr(made, name, lambda *given: seen.append((name, *current)) or make(*given))
-    batches = iter(made)
-    next(batches)
-    assert seen == [("run", 1), (name, 1)]
+    where, name = (made, "_finish") if fused else (loader, "hand_off")
+    monkeypatch.setattr(where, name, lambda *given: seen.append(("make", *current)) or make(*given))
+    next(iter(made))
+    assert seen == [("run", 1), ("make", 1), ("record", 1, 1)], "the event comes after the last use"
+    [(outputs, until)] = held
+    assert until == "event"
+    assert [type(output).__name__ for output in outputs[:2]] == ["TensorListCPU"] * 2
     assert current == []
+
+
+def test_pinned_memory_belongs_to_the_gpu_that_it_is_for(monkeypatch):
+    current = []
+
+    @contextmanager
+    def on_device(number):
+        current.append(number)
+        yield
+        current.pop()
+
+    class Tensor:
+        def pin_memory(self):
+            assert current == [1]
+            return self
+
+        def to(self, device, non_blocking):
+            assert (device, non_blocking) == (torch.device("cuda:1"), True)
+            return "on the GPU"
+
+    monkeypatch.setattr(resample_gpu, "on_device", on_device)
+    monkeypatch.setattr(torch, "from_numpy", lambda array: Tensor())
+    assert resample_gpu.upload(np.zeros(1), 1) == "on the GPU"
 
 
 def test_the_device_is_made_current_and_for_the_cpu_nothing_is():
