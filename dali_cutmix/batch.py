@@ -28,7 +28,7 @@ DTYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 
 @dataclass(frozen=True)
 class Format:
-    """Of a batch: normalized = value · ``scale`` + ``shift``, one of each for a channel."""
+    """The format of a batch: normalized = value · ``scale`` + ``shift``, one of each for a channel."""
 
     size: int
     dtype: torch.dtype
@@ -37,7 +37,7 @@ class Format:
     shift: tuple[float, ...]
 
     def bytes(self, n: int) -> int:
-        """Of a batch of ``n``."""
+        """Size in bytes of a batch of ``n`` images."""
         return n * 3 * self.size**2 * self.dtype.itemsize
 
     def view(self, memory: Tensor, n: int) -> Tensor:

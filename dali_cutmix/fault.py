@@ -74,7 +74,7 @@ def _runs(pipeline: Any) -> bool:
 
 
 def _reason(encoded: np.ndarray, max_pixels: int) -> str:
-    """In words, for one image that does not decode."""
+    """What is wrong, in words, with one image that does not decode."""
     start = encoded[:16].tobytes()
     if start.startswith(_IMAGES):
         return _size(encoded, max_pixels) or "its data are damaged or cut off"

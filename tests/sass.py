@@ -30,7 +30,7 @@ EVERY = 2**LANES - 1
 PARAMETERS, SHARED_BASE = 0x210, 0x400
 """Where arguments and shared memory begin on sm_90."""
 REGISTERS = 65536
-"""Of a multiprocessor; a warp takes them by 256."""
+"""Registers of a multiprocessor; a warp takes them by 256."""
 SHARED = 227 * 1024
 """Bytes of shared memory of a multiprocessor that blocks can have; 1,024 of each are the system's."""
 MOST_WARPS = 64
@@ -70,7 +70,7 @@ class Resources(NamedTuple):
 
 
 def resources(cubin: Path):
-    """Of the one kernel in a cubin."""
+    """The resources of the one kernel in a cubin."""
     text = _tool("cuobjdump", "--dump-resource-usage", str(cubin))
     return Resources(*(int(re.search(rf"\b{name}:(\d+)", text)[1]) for name in ("REG", "SHARED", "LOCAL")))
 
@@ -333,7 +333,7 @@ class Machine:
 
     @property
     def cycles(self):
-        """Of a scheduler that issued all of it, at least: to issue, and in each of the narrower pipes."""
+        """The fewest cycles of a scheduler that issued all of it: to issue, and in each of the narrower pipes."""
         names = [instruction.name for instruction in self._code]
         held = {
             pipe: cycles * sum(int(n) for n, name in zip(self.counts, names, strict=True) if name in some)
@@ -645,7 +645,7 @@ class Machine:
         return [*reads, *predicates], compute
 
     def _addition(self, modifiers, values, predicates, outputs):
-        """Of three; a negated one is 2³² less it, which carries where it is 0."""
+        """The sum of three; a negated one is 2³² less it, which carries where it is 0."""
         negated = [v.startswith(("-R", "-U")) for v in values]
         plain = [operand(v[no:], False, self._banks) for v, no in zip(values, negated, strict=True)]
 
