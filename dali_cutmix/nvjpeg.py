@@ -36,7 +36,7 @@ def not_on_gpu(images: Sequence[Any], *, regions: bool, fancy_upsampling: bool, 
     if nvjpeg.version < _OLDEST:
         return (
             f"The CPU, not the GPU, will decode all images: {nvjpeg} is older than 12.1, the oldest that DALI's "
-            f"decoder works with. To mend it, {_newer(nvjpeg)}."
+            f"decoder works with. To fix it, {_newer(nvjpeg)}."
         )
     formats = Counter(name for image in images if (name := _other_format(image)))
     refused: Counter[str] = Counter()

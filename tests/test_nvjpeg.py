@@ -198,7 +198,7 @@ def test_without_an_nvjpeg_the_cpu_decodes():
 def test_a_too_old_nvjpeg_is_not_used_at_all():
     assert said([picture(subsampling="4:4:4")], Nvjpeg("/opt/libnvjpeg.so.12", (12, 0, 1)), regions=False) == (
         "The CPU, not the GPU, will decode all images: nvJPEG 12.0.1 (/opt/libnvjpeg.so.12) is older than 12.1, the "
-        "oldest that DALI's decoder works with. To mend it, pip install --upgrade nvidia-nvjpeg-cu12."
+        "oldest that DALI's decoder works with. To fix it, pip install --upgrade nvidia-nvjpeg-cu12."
     )
 
 
