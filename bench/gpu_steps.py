@@ -95,7 +95,9 @@ measurement."""
 def decode_plan(budget: float, on_gpu: bool, processors: int) -> Plan:
     """As many ways as there is time for, then longer measurements; the last plan if there is no time for any."""
     # Rewritten files come after three shares, as in the list of ways.
-    counts = [(5, True), (4, True), (3, True), (3, False), (2, False), (1, False)] if on_gpu else [(1, True), (1, False)]
+    counts = (
+        [(5, True), (4, True), (3, True), (3, False), (2, False), (1, False)] if on_gpu else [(1, True), (1, False)]
+    )
     plans = []
     for count, rewritten in counts:
         loads = LOADS[:count]
