@@ -24,9 +24,15 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# With the Python at hand where that has DALI already (a GPU machine without a package registry), else with .venv.
-GPU_PYTHON = $(eval GPU_PYTHON := $(shell $(PYTHON) -c 'import nvidia.dali, torch, pytest' 2>/dev/null && echo $(PYTHON) || \
+# With the Python that was given (PYTHON=...), which has to have DALI; else with the one at hand where that has DALI already
+# (a GPU machine without a package registry), else with .venv.
+NEEDED = import nvidia.dali, torch, pytest
+ifeq ($(origin PYTHON),command line)
+GPU_PYTHON = $(PYTHON)
+else
+GPU_PYTHON = $(eval GPU_PYTHON := $(shell $(PYTHON) -c '$(NEEDED)' 2>/dev/null && echo $(PYTHON) || \
 	echo $(BIN)/python))$(GPU_PYTHON)
+endif
 
 # make gpu MINUTES=4 STEPS="tests kernel" PHOTOS=/data/train; make gpu DEVICE=cpu tries the steps without a GPU.
 gpu: gpu-ready
@@ -35,7 +41,8 @@ gpu: gpu-ready
 
 gpu-ready:
 	@if [ $(GPU_PYTHON) = $(BIN)/python ]; then $(MAKE) .venv/ready; fi
-	$(GPU_PYTHON) setup.py --quiet build_ext --inplace
+	@$(GPU_PYTHON) -c '$(NEEDED)'
+	-$(GPU_PYTHON) setup.py --quiet build_ext --inplace
 
 .venv/ready: pyproject.toml setup.py $(wildcard dali_cutmix/resample*.cpp dali_cutmix/resample*.h)
 	$(PYTHON) -m venv .venv

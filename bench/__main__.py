@@ -9,6 +9,7 @@ import dali_cutmix as dc
 from bench.decode import decode
 from bench.gallery import gallery
 from bench.gpu import gpu
+from bench.interrupt import STATUS, interruptible
 from bench.kernel import kernel
 from bench.loaders import loaders
 from bench.soak import soak
@@ -30,14 +31,18 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; bad input ends with one line that says how to mend it, and exit status 2."""
+    """Run one subcommand; bad input ends with one line that says how to mend it, and exit status 2.
+
+    SIGTERM and SIGINT end it with exit status 130; what was written until then stays.
+    """
     try:
-        return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m bench", args=arguments)
+        with interruptible():
+            return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m bench", args=arguments)
     except (ValueError, OSError, dc.DecodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130
+        return STATUS
 
 
 if __name__ == "__main__":

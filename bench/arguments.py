@@ -24,6 +24,12 @@ def check_seconds(seconds: float) -> None:
         raise ValueError(f"--seconds {seconds:g} given; it is the length of one measurement, above 0.")
 
 
+def check_silence(silence: float) -> None:
+    """Refuse what is no limit."""
+    if not 0 < silence < math.inf:
+        raise ValueError(f"--silence {silence:g} given; it is how long a loader may give no batch, in seconds above 0.")
+
+
 def check_minutes(minutes: float) -> None:
     """Refuse what is no limit; 0 is none."""
     if not 0 <= minutes < math.inf:
@@ -65,7 +71,7 @@ def cores() -> int:
 
 
 def settings_for(photos: Photos, *, size: int, batch_size: int, threads: int, device: str) -> Settings:
-    """What is equal for all who are measured; ``threads`` 0 means one for each core."""
+    """What is equal for all contenders; ``threads`` 0 means one for each core."""
     root, images = long_epoch(photos)
     return Settings(
         data=root,

@@ -5,8 +5,6 @@ import time
 
 TURN = 0.7
 """Seconds of a turn beyond its measurement, until one was seen: others go quiet, what was prepared is used up."""
-CONFIRMED = 2
-"""Loaders that are measured at the end: what was found, and the defaults. Their time is kept."""
 
 
 class Budget:
@@ -16,11 +14,12 @@ class Budget:
         minutes: from now on.
         seconds: length of one measurement.
         rounds: measurements of each loader.
+        reserved: loaders that are started and measured at the end; their time is kept.
     """
 
-    def __init__(self, minutes: float, seconds: float, rounds: int) -> None:
+    def __init__(self, minutes: float, seconds: float, rounds: int, reserved: int = 0) -> None:
         self._end = time.monotonic() + 60 * minutes if minutes else math.inf
-        self._rounds = rounds
+        self._rounds, self._reserved = rounds, reserved
         self._start, self._turn = 0.0, seconds + TURN
 
     def started(self, seconds: float) -> None:
@@ -32,7 +31,11 @@ class Budget:
         self._turn = max(self._turn, seconds)
 
     def allows(self, more: int, running: int = 0) -> bool:
-        """Whether so many more can be started, measured beside those that run already, and the end be confirmed."""
-        starts = (more + CONFIRMED) * self._start
-        turns = (running + more + CONFIRMED) * self._rounds * self._turn
+        """Whether so many more can be started and measured beside those that run already and the reserved ones."""
+        starts = (more + self._reserved) * self._start
+        turns = (running + more + self._reserved) * self._rounds * self._turn
         return time.monotonic() + starts + turns <= self._end
+
+    def allows_round(self, running: int) -> bool:
+        """Whether one more round of so many loaders ends in time."""
+        return time.monotonic() + running * self._turn <= self._end

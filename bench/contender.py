@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 Batch = tuple[torch.Tensor, torch.Tensor] | None
-"""Images N×3×H×W float32 and dense or integer targets; None from a contender that stops before there are tensors."""
+"""Images N×3×H×W and dense or integer targets; None from a contender that stops before there are tensors."""
 
 PREFETCH = 2
 """Batches that a worker process prepares ahead: PyTorch's default."""
@@ -54,8 +54,8 @@ class Contender:
 
     ``source`` is ``module:function`` below ``bench.contenders``, imported only in the process that measures it;
     ``arguments`` are keyword arguments for it beyond the settings. ``note`` says what is not the same as in the others.
-    With ``processes`` batches arrive in bursts of one for each worker. Who ``copies_data`` has long for its first one.
-    Who is ``packed`` reads the smaller images. ``dtype`` is that of its images.
+    With ``processes`` batches arrive in bursts of one for each worker. A contender with ``copies_data`` gets an hour
+    for its first batch. One with ``packed`` reads the smaller images. ``dtype`` is that of its images.
     """
 
     name: str
@@ -72,11 +72,15 @@ class Contender:
     dtype: str = "float32"
     arguments: tuple[tuple[str, Any], ...] = ()
 
-    def batches(self, settings: Settings) -> Iterator[Batch]:
-        """Start it. The iterator has no end; closing it stops whatever was started."""
+    def load(self) -> Callable[..., Iterator[Batch]]:
+        """Import it."""
         module, function = self.source.split(":")
         make: Callable[..., Iterator[Batch]] = getattr(importlib.import_module(f"bench.contenders.{module}"), function)
-        return make(settings, **dict(self.arguments))
+        return make
+
+    def batches(self, settings: Settings) -> Iterator[Batch]:
+        """Start it. The iterator has no end; closing it stops whatever was started."""
+        return self.load()(settings, **dict(self.arguments))
 
     def missing(self) -> list[str]:
         """Modules that it needs and that are not installed."""

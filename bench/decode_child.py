@@ -4,11 +4,6 @@ import gc
 import json
 import os
 import sys
-import tempfile
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from statistics import median
 from typing import Any
@@ -17,19 +12,15 @@ import numpy as np
 import torch
 from nvidia.dali import Pipeline, fn, pipeline_def, types
 
+from bench.decode_timing import AHEAD, time_decoding
 from bench.decode_ways import Way
-from bench.decoder_log import LEVEL, count, engines
+from bench.decoder_log import count, engines, logged
 from dali_cutmix.libnvjpeg import library
 
-WINDOWS = 5
-"""Parts of a measurement, of whose rates the median counts."""
 LOGGED = 3
 """Batches whose decoders are looked up in the log, beside those prepared ahead."""
 COMPARED = 32
 """Images of the first batch that are compared with the CPU's."""
-LAG = 2
-"""Batches that the consumer's stream may be behind the host."""
-AHEAD = 3
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +33,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     device = job["device"]
     if device != "cpu":
         torch.cuda.set_device(device)
-    with _logged() as log:
+    with logged() as log:
         pipeline = _graph(job, way, device)
         first = _images(pipeline.run()[0])
         for _ in range(LOGGED - 1):
@@ -50,7 +41,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         del pipeline
         gc.collect()
     levels = _levels(first, job, way)
-    rates, core_ms = _time(job, way, device)
+    rates, core_ms = time_decoding(_graph(job, way, device, shuffle=True), device, job["batch_size"], job["seconds"])
     return {
         "images_per_second": median(rates),
         "min": min(rates),
@@ -94,25 +85,6 @@ def _graph(job: dict[str, Any], way: Way, device: str, shuffle: bool = False, sh
     return pipeline
 
 
-@contextmanager
-def _logged() -> Iterator[list[str]]:
-    """Have nvImageCodec log each image, to a file; its text is there at the end."""
-    text: list[str] = []
-    kept = os.dup(2)
-    os.environ[LEVEL] = "3"
-    with tempfile.TemporaryFile() as file:
-        sys.stderr.flush()
-        os.dup2(file.fileno(), 2)
-        try:
-            yield text
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.environ[LEVEL] = "1"
-            file.seek(0)
-            text.append(file.read().decode(errors="replace"))
-
-
 def _images(batch: Any) -> list[np.ndarray]:
     batch = batch.as_cpu()
     return [np.array(batch.at(number)) for number in range(min(len(batch), COMPARED))]
@@ -137,44 +109,6 @@ def _levels(images: list[np.ndarray], job: dict[str, Any], way: Way) -> float | 
 
 def _is_within(shape: tuple[int, ...], height: int, width: int) -> bool:
     return len(shape) == 3 and shape[2] == 3 and 0 < shape[0] <= height and 0 < shape[1] <= width
-
-
-def _time(job: dict[str, Any], way: Way, device: str) -> tuple[list[float], float]:
-    """Images per second of each window, and CPU time per image in ms."""
-    take = _consumer(_graph(job, way, device, shuffle=True), device)
-    for _ in range(AHEAD + (5 if device != "cpu" else 0)):  # a GPU's clocks and allocators need some more
-        take()
-    rates, images, used = [], 0, time.process_time()
-    for _ in range(WINDOWS):
-        batches, start = 0, time.perf_counter()
-        while (elapsed := time.perf_counter() - start) < job["seconds"] / WINDOWS or not batches:
-            take()
-            batches += 1
-        rates.append(batches * job["batch_size"] / elapsed)
-        images += batches * job["batch_size"]
-    return rates, 1000 * (time.process_time() - used) / images
-
-
-def _consumer(pipeline: Pipeline, device: str) -> Callable[[], None]:
-    """Takes a batch, as a training loop does: on its own stream, and never far ahead of the GPU."""
-    if device == "cpu":
-
-        def run() -> None:
-            pipeline.run()
-
-        return run
-    stream = torch.cuda.current_stream(device)
-    held: deque[tuple[torch.cuda.Event, Any]] = deque()
-
-    def take() -> None:
-        outputs = pipeline.run(stream)
-        event = torch.cuda.Event(blocking=True)  # waiting costs no CPU time, which is measured too
-        event.record(stream)
-        held.append((event, outputs))
-        if len(held) > LAG:
-            held.popleft()[0].synchronize()
-
-    return take
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ from typing import IO, Any
 from bench.supervised import ended
 
 COMMAND = (sys.executable, "-m", "bench.decode_child")
+KILLED = 2.0
+"""Seconds in which a killed process ends; one that waits in a driver may not, and is left."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -49,7 +51,10 @@ class WayProcess:
         status = self._process.returncode
         if status:
             return {"failure": f"{ended(status)}{self._last_words()}"}
-        answer: dict[str, Any] = json.loads(out)
+        try:
+            answer: dict[str, Any] = json.loads(out)
+        except ValueError:
+            return {"failure": f"ended without an answer{self._last_words()}"}
         return answer
 
     def _last_words(self) -> str:
@@ -61,7 +66,8 @@ class WayProcess:
         """End it and whatever it started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILLED)
         for pipe in (self._process.stdin, self._process.stdout, self._errors):
             with suppress(OSError):  # a job that nobody took
                 if pipe is not None:

@@ -1,6 +1,11 @@
 """What nvImageCodec's log says about who decoded."""
 
+import os
 import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 LEVEL = "DALI_NVIMGCODEC_LOG_LEVEL"
@@ -20,18 +25,13 @@ class Decoded:
     cuda: int
     cpu: int
 
-    @property
-    def images(self) -> int:
-        """All of them."""
-        return self.hardware + self.cuda + self.cpu
-
 
 def count(log: str) -> Decoded:
     """Count images in a log of level 3.
 
-    Every decoder that takes images one by one logs each. The hardware decoder takes what is its share of a batch
-    at once and logs no image: its are those that nobody else decoded. What it gave up is decoded, and counted, by the
-    next one.
+    Every decoder that takes images one by one logs each. The hardware decoder takes its share of a batch at once and
+    logs no image: images that no other decoder logged were decoded by the hardware. What it gave up is decoded, and
+    counted, by the next one.
     """
     total = sum(map(int, _BATCH.findall(log)))
     names = [name for name in _IMAGE.findall(log) if name != _HARDWARE]
@@ -44,3 +44,22 @@ def engines(log: str) -> tuple[int, int] | None:
     """JPEG engines of the GPU, and cores of each; None where the log names none."""
     found = _ENGINES.search(log)
     return (int(found[1]), int(found[2])) if found else None
+
+
+@contextmanager
+def logged() -> Iterator[list[str]]:
+    """Have nvImageCodec log each image, to a file; its text is there at the end."""
+    text: list[str] = []
+    kept = os.dup(2)
+    os.environ[LEVEL] = "3"
+    with tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 2)
+        try:
+            yield text
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.environ[LEVEL] = "1"
+            file.seek(0)
+            text.append(file.read().decode(errors="replace"))

@@ -1,16 +1,15 @@
 """``python -m bench gpu``: what a short time on a GPU is best spent on, one step after the other, with limits."""
 
+import json
 import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Literal, NoReturn
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,9 +19,10 @@ from bench.arguments import check_least, choose_device, cores
 from bench.decoder_log import LEVEL
 from bench.gpu_figures import outcomes
 from bench.gpu_steps import ROOT, STEPS, Step, Task, budgets
+from bench.interrupt import STATUS
 from bench.photos import open_photos
 from bench.result import new_result, write_json
-from bench.supervised import ended, run
+from bench.supervised import Ended, ended, run
 
 Name = Literal["environment", "decode", "tests", "loaders", "kernel", "step", "tune"]
 MOST_THREADS = 16
@@ -32,6 +32,7 @@ LONGEST = 600
 
 
 OK, INTERRUPTED = "ok", "interrupted"
+LIBRARY = "libnvjpeg.so*"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def gpu(
     settings = {"minutes": minutes, "threads": task.threads, "images": photos.images}
     result = new_result("gpu", device, settings) | {"steps": [], "tests": {}}
     lines: list[Outcome] = []
-    with _interruptible(), suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt):
         for line, log in _run(chosen, task, 60 * minutes, console):
             lines.append(line)
             result["steps"] = [asdict(line) for line in lines]
@@ -91,7 +92,7 @@ def gpu(
             write_json(task.out / "gpu.json", result)
     _print(lines, task, minutes, console)
     if len(lines) < len(chosen) or INTERRUPTED in [line.outcome for line in lines]:
-        return 130
+        return STATUS
     return 0 if all(line.outcome == OK for line in lines) else 1
 
 
@@ -103,24 +104,11 @@ def _folder(out: Path | None, device: str) -> Path:
     return ROOT / ("build/gpu" if device == "cpu" else "bench/results")
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """A request to end is an interrupt: the running step is ended, and the table so far is printed."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _run(steps: Sequence[Step], task: Task, seconds: float, console: Console) -> Iterator[tuple[Outcome, str]]:
     """Each step's line of the table, and what it printed."""
     environment = os.environ | {"PYTHONUNBUFFERED": "1", LEVEL: "1"}
-    environment.pop("LD_LIBRARY_PATH", None)  # may name an older CUDA toolkit, whose nvJPEG would win
+    if folders := library_path(environment.pop("LD_LIBRARY_PATH", "")):
+        environment["LD_LIBRARY_PATH"] = folders
     end = time.monotonic() + seconds
     path = task.out / "gpu.log"
     path.write_bytes(b"")
@@ -132,25 +120,43 @@ def _run(steps: Sequence[Step], task: Task, seconds: float, console: Console) ->
             try:
                 command = step.command(task, limit)
                 log.write(f"── {step.name}: {shlex.join(command)}\n".encode())
-                status = run(command, log, limit, cwd=ROOT, environment=environment).status
-                outcome = OK if status == 0 else "time-out" if status is None else ended(status)
+                outcome = _outcome(run(command, log, limit, cwd=ROOT, environment=environment))
             except KeyboardInterrupt:
                 outcome = INTERRUPTED
         text = path.read_bytes()[before:].decode(errors="replace")
         for line in text.splitlines()[1:][-step.tail :]:
             print(line[:LONGEST], flush=True)
-        figure = _figure(step, text, task.json(step.name), began)
+        path_of_result = task.json(step.name)
+        # What a process that was killed had half written.
+        path_of_result.with_name(f".{path_of_result.name}.tmp").unlink(missing_ok=True)
+        figure = _figure(step, text, path_of_result, began)
         yield Outcome(step.name, outcome, figure, time.monotonic() - start, limit), text
         if outcome == INTERRUPTED:
             return
 
 
+def library_path(given: str) -> str:
+    """Without folders of another nvJPEG, which would win over DALI's; the driver may be found through the others."""
+    folders = [folder for folder in given.split(os.pathsep) if folder]
+    return os.pathsep.join(folder for folder in folders if not any(Path(folder).glob(LIBRARY)))
+
+
+def _outcome(end: Ended) -> str:
+    if not end.gone:
+        return "could not be ended"
+    if end.status is None:
+        return "time-out"
+    return OK if end.status == 0 else ended(end.status)
+
+
 def _figure(step: Step, log: str, path: Path, began: float) -> str:
     """Also of a step that failed, as far as it came; never of an earlier run."""
-    if step.name != "tests" and not (path.exists() and path.stat().st_mtime >= began - 1):
+    if not step.from_log and not (path.exists() and path.stat().st_mtime >= began - 1):
         return ""
     try:
-        return step.figure(log, path)
+        figure = step.figure(log, path)
+        is_part = not step.from_log and json.loads(path.read_text()).get("complete") is False
+        return f"{figure} (incomplete)" if is_part else figure
     except (KeyError, IndexError, StopIteration, ValueError) as error:
         return f"no figure in {path.name}: {error!r}"
 

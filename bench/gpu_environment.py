@@ -1,14 +1,13 @@
-"""Prints what a GPU's results depend on, and that everything can be imported: ``gpu_environment.py DEVICE JSON``."""
+"""Prints what a GPU's results depend on, and that everything can be imported: ``gpu_environment.py DEVICE``."""
 
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-from bench.result import new_result, write_json
+from train.machine import machine, versions
 
 
-def main(device: str, path: str) -> None:
+def main(device: str) -> None:
     """Fails where something that every other step needs is missing."""
     import nvidia.dali
     import torch
@@ -21,10 +20,10 @@ def main(device: str, path: str) -> None:
         print(f"CuPy {cupy.__version__}, {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
     if shutil.which("nvidia-smi"):
         subprocess.run(["nvidia-smi"], check=False)
-    result = new_result("environment", device, {})
-    for name, version in result["versions"].items():
+    for name, version in versions().items():
         print(f"{name} {version}")
-    write_json(Path(path), result)
+    found = machine(device)
+    print(f"device: {found['gpu']}, driver {found['driver']}" if found["gpu"] else f"device: {found['cpu']}")
 
 
 if __name__ == "__main__":

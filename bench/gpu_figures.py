@@ -8,7 +8,8 @@ from typing import Any
 
 from bench.stages import ON_A_GPU
 
-_TEST = re.compile(r"^\[(passed|failed|skipped)(?:: [^]]+)?\] (.+)$", re.MULTILINE)
+_TEST = re.compile(r"^\[(passed|failed|skipped|did not end)(?:: [^]]+)?\] (.+)$", re.MULTILINE)
+_DEVICE = re.compile(r"^device: (.+)$", re.MULTILINE)
 _COLLECTED = re.compile(r"^\[collected: (\d+)\]", re.MULTILINE)
 
 
@@ -17,10 +18,10 @@ def _read(path: Path) -> dict[str, Any]:
     return result
 
 
-def environment(_log: str, path: Path) -> str:
+def environment(log: str, _path: Path) -> str:
     """The device and its driver."""
-    machine = _read(path)["machine"]
-    return f"{machine['gpu']}, driver {machine['driver']}" if machine["gpu"] else str(machine["cpu"])
+    found = _DEVICE.search(log)
+    return found[1] if found else ""
 
 
 def decode(_log: str, path: Path) -> str:
@@ -35,18 +36,19 @@ def decode(_log: str, path: Path) -> str:
 
 
 def outcomes(log: str) -> dict[str, str]:
-    """What became of each test: passed, failed, skipped; read from a log, also of a run that did not end."""
+    """What became of each test: passed, failed, skipped, did not end; from a log, also of a run that was cut off."""
     return {name: outcome for outcome, name in _TEST.findall(log)}
 
 
 def tests(log: str, _path: Path) -> str:
-    """How many passed, failed, were skipped; and how many did not end."""
+    """How many passed, failed, were skipped; and how many were cut off, or had not begun."""
     found = outcomes(log)
     counts = Counter(found.values())
     said = ", ".join(f"{counts[word]} {word}" for word in ("passed", "failed", "skipped"))
     collected = _COLLECTED.search(log)
     missing = int(collected[1]) - sum("::" in name for name in found) if collected else 0
-    return said + (f", {missing} did not end" if missing > 0 else "")
+    said += f", {counts['did not end']} did not end" if counts["did not end"] else ""
+    return said + (f", {missing} without a result" if missing > 0 else "")
 
 
 def loaders(_log: str, path: Path) -> str:

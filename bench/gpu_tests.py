@@ -17,9 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bench.interrupt import STATUS, interruptible
 from bench.supervised import ended
 
 _OPTIONS = ("-q", "--tb=short", "-m", "gpu", "-p", "no:cacheprovider", "--continue-on-collection-errors")
+KILLED = 2.0
+"""Seconds in which a killed process ends; one that waits in a driver may not, and is left."""
 _USUAL = (0, 1, 5)
 """Exit statuses of pytest after it ran what there was: all passed, some failed, no test."""
 
@@ -37,6 +40,10 @@ def main(processes: int, patience: float, files: Sequence[str]) -> int:
                             print(f"[{outcome}{why and f': {why}'}] {name}\n{details}", end="", flush=True)
                         outcomes[name] = outcome
                 time.sleep(0.05)
+        except KeyboardInterrupt:
+            for name in filter(None, (worker.running for worker in workers)):
+                print(f"[did not end] {name}", flush=True)
+            raise
         finally:
             for worker in workers:
                 worker.kill()
@@ -99,6 +106,11 @@ class _Worker:
         if status not in _USUAL:
             yield f"process {self._job['number']}", "failed", why, said
 
+    @property
+    def running(self) -> str | None:
+        """The test that it runs."""
+        return self._current[0] if self._current and not self.finished else None
+
     def _entries(self) -> list[tuple[str, str, str]]:
         with self._ledger.open("rb") as file:
             file.seek(self._read)
@@ -110,7 +122,8 @@ class _Worker:
         """End it and whatever its test started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILLED)
 
 
 class _Share:
@@ -158,4 +171,8 @@ def _work(job: dict[str, Any]) -> int:
 if __name__ == "__main__":
     if sys.argv[1] == "worker":
         sys.exit(_work(json.loads(sys.argv[2])))
-    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))
+    try:
+        with interruptible():
+            sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))
+    except KeyboardInterrupt:
+        sys.exit(STATUS)

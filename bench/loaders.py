@@ -1,21 +1,34 @@
 """``python -m bench loaders``: images per second of this library and of the loaders that one would use otherwise."""
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from bench import report
-from bench.arguments import check_least, check_seconds, choose_device, open_for, settings_for
+from bench.arguments import (
+    check_least,
+    check_minutes,
+    check_seconds,
+    check_silence,
+    choose_device,
+    open_for,
+    settings_for,
+)
+from bench.budget import Budget
 from bench.contenders import CONTENDERS, Contender, Settings
 from bench.packed import pack_photos
 from bench.photos import Photos
 from bench.result import new_result, shared_settings, write_json
-from bench.rounds import measure_in_rounds
+from bench.rounds import each_round
+from bench.runner import SILENCE
 from bench.stages import stages
 
 MOST_COPIED = 20 * 2**30
+NO_TIME = "not started for lack of time"
 
 
 def loaders(
@@ -28,6 +41,8 @@ def loaders(
     device: str = "auto",
     short_side: int = 0,
     only: tuple[str, ...] = (),
+    silence: float = SILENCE,
+    minutes: float = 0.0,
     json: Path | None = None,
     png: Path | None = None,
 ) -> int:
@@ -37,8 +52,9 @@ def loaders(
     quiet, and what a loader had prepared while it stood idle is used up before the clock starts. Rates are over whole
     batches, without the turn of an epoch. With the default settings each loader takes about half a minute.
 
-    A loader that raises, crashes, or gives no batch for a minute (in large batches: for a tenth of a second an image)
-    is ended and left out; the table and the JSON say why. FFCV, which copies the images first, has an hour for that.
+    A loader that raises, crashes, or gives no batch for a minute is ended and left out; the table and the JSON say why.
+    Batches of more than 600 images have more time, in proportion. FFCV, which copies the images first, has an hour for
+    that.
 
     Args:
         data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
@@ -53,8 +69,12 @@ def loaders(
             ours-packed and ffcv-packed on them; 0 leaves these two out.
         only: which to measure of ours-cutmix, ours-unfused, ours-mixup, ours, ours-float16, dali, dali-decode,
             dali-decode-whole, dali-read, torchvision-pil, torchvision-io, torchvision-gpu, timm, ffcv, ours-packed,
-            ffcv-packed and spdl; all that are installed and fit the device by default.
-        json: write the result there.
+            ffcv-packed and spdl, in the order in which to start them; all that are installed and fit the device by
+            default.
+        silence: seconds without a batch after which a loader has failed.
+        minutes: time for all of it, 0 for no limit. Loaders that would take longer are not started, by what those
+            before them took, and no round is begun that would not end in time.
+        json: write the result there, anew after each round; ``complete`` is false until the end.
         png: draw a bar chart there.
 
     Returns:
@@ -64,6 +84,8 @@ def loaders(
     check_least(1, size=size, rounds=rounds)
     check_least(2, batch_size=batch_size)
     check_seconds(seconds)
+    check_silence(silence)
+    check_minutes(minutes)
     device = choose_device(device)
     chosen = _chosen(only)
     photos = open_for(batch_size, data, device)
@@ -71,11 +93,22 @@ def loaders(
     if short_side and any(contender.packed for contender in chosen):
         settings = replace(settings, packed=pack_photos(photos, short_side, settings.threads))
     fit, skipped = _fit(chosen, settings, photos, asked=bool(only))
-    rows, failed = measure_in_rounds(fit, settings, seconds, rounds)
     result = new_result("loaders", device, shared_settings(settings, photos, seconds, rounds))
-    result["settings"]["short_side"] = short_side
-    result |= {"contenders": rows, "stages": stages(rows, device), "skipped": skipped + failed}
-    report.add_ratios(rows)
+    result["settings"] |= {"short_side": short_side, "silence": silence, "minutes": minutes}
+    budget = Budget(minutes, seconds, rounds) if minutes else None
+    rows: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    with closing(each_round(fit, settings, seconds, rounds, budget, silence)) as measured:
+        for rows, failed in measured:
+            late = _late(fit, rows, failed) if rows else []
+            report.add_ratios(rows)
+            result |= {"complete": False, "contenders": rows, "stages": stages(rows, device)}
+            result["skipped"] = skipped + failed + late
+            if json:
+                write_json(json, result)
+            if rows and budget and not budget.allows_round(len(rows)):
+                break
+    result["complete"] = True
     if rows or failed:
         report.print_table(result, Console(width=None if sys.stdout.isatty() else 120))
     if json:
@@ -89,7 +122,15 @@ def _chosen(only: tuple[str, ...]) -> list[Contender]:
     names = [contender.name for contender in CONTENDERS]
     if unknown := [name for name in only if name not in names]:
         raise ValueError(f"--only {' '.join(unknown)} given; the loaders are {', '.join(names)}.")
-    return [contender for contender in CONTENDERS if not only or contender.name in only]
+    named = dict(zip(names, CONTENDERS, strict=True))
+    return [named[name] for name in dict.fromkeys(only or names)]
+
+
+def _late(fit: list[Contender], rows: list[dict[str, Any]], failed: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Those that were not started."""
+    known = {entry["name"] for entry in [*rows, *failed]}
+    left = [contender for contender in fit if contender.name not in known]
+    return [{"name": contender.name, "label": contender.label, "reason": NO_TIME} for contender in left]
 
 
 def _fit(

@@ -15,6 +15,7 @@ LONGEST = 400
 KEPT = 2**14
 """Bytes that are kept of the end."""
 
+_END = re.compile(rb"[\r\n]+")
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)\b")
 
 
@@ -56,14 +57,18 @@ class Output:
         with self._reader:
             while chunk := os.read(self._reader.fileno(), 2**16):
                 self._kept = (self._kept + chunk)[-KEPT:]
-                if self._shown <= MOST_SHOWN:
-                    *whole, line = (line + chunk).split(b"\n")
-                    for each in whole:
-                        self._show(each)
+                if self._shown > MOST_SHOWN:
+                    continue
+                first, *others = _END.split(chunk)  # a progress bar ends its lines with \r
+                line = (line + first)[:LONGEST]
+                for each in others:
+                    if line.strip():
+                        self._show(line)
+                    line = each[:LONGEST]
 
     def _show(self, line: bytes) -> None:
         self._shown += 1
-        text = line[:LONGEST].decode(errors="replace").rstrip()
+        text = line.decode(errors="replace").rstrip()
         if self._shown <= MOST_SHOWN:
             print(f"{self._label}: {text}", file=sys.stderr)
         elif self._shown == MOST_SHOWN + 1:

@@ -35,7 +35,7 @@ def pack_photos(photos: Photos, short_side: int, workers: int) -> Path:
 
 
 def as_files(packed: Path) -> Path:
-    """The JPEGs of a packed folder as a folder of classes: the same bytes for who cannot read shards."""
+    """The JPEGs of a packed folder as a folder of classes: the same bytes, for loaders that cannot read shards."""
 
     def write(target: Path) -> None:
         shards = Shards(packed)

@@ -1,6 +1,7 @@
 """All contenders side by side: started one after the other, then measured in turn, round by round."""
 
 import time
+from collections.abc import Generator
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,13 +12,32 @@ from bench import report
 from bench.budget import Budget
 from bench.contenders import Contender, Settings
 from bench.cpu import wait_until_quiet
-from bench.runner import ContenderError, Runner
+from bench.runner import SILENCE, ContenderError, Runner
 from bench.serving import Rate
+
+QUIET = 3.0
+"""Seconds that the others may take to go quiet where time is limited."""
+
+Measured = tuple[list[dict[str, Any]], list[dict[str, str]]]
+"""A row of the result for each that could be measured, and name, label and reason for each that failed."""
 
 
 def measure_in_rounds(
     contenders: list[Contender], settings: Settings, seconds: float, rounds: int, budget: Budget | None = None
-) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+) -> Measured:
+    """All rounds; see ``each_round``."""
+    *_, measured = each_round(contenders, settings, seconds, rounds, budget)
+    return measured
+
+
+def each_round(
+    contenders: list[Contender],
+    settings: Settings,
+    seconds: float,
+    rounds: int,
+    budget: Budget | None = None,
+    silence: float = SILENCE,
+) -> Generator[Measured]:
     """Measure each contender once in a round, while the others are idle.
 
     Args:
@@ -26,10 +46,10 @@ def measure_in_rounds(
         seconds: length of one measurement.
         rounds: measurements of each.
         budget: those that do not fit into it are not started; the first one is, as the others are compared with it.
+        silence: seconds without a batch after which a contender has failed.
 
-    Returns:
-        A row of the result for each that could be measured, and name, label and reason for each that failed; its
-        traceback goes to standard error.
+    Yields:
+        What is known once all have started, and after each round. Tracebacks go to standard error.
     """
     console = Console(stderr=True)
     runners: dict[str, Runner] = {}
@@ -50,7 +70,7 @@ def measure_in_rounds(
             progress.update(task, description=f"warming up {contender.label}")
             began = time.monotonic()
             try:
-                runners[contender.name] = Runner(contender, settings)
+                runners[contender.name] = Runner(contender, settings, silence)
                 stack.callback(runners[contender.name].close)
                 rates[contender.name] = []
                 if budget:
@@ -58,12 +78,14 @@ def measure_in_rounds(
             except ContenderError as error:
                 fail(contender, error)
             progress.advance(task)
+        yield _rows(runners, rates), list(failed)
         for number in range(rounds):
             for name in _turned(list(runners), number):
                 runner = runners[name]
                 progress.update(task, description=f"round {number + 1}: {runner.contender.label}")
                 began = time.monotonic()
-                wait_until_quiet([other.group for other in runners.values() if other is not runner])
+                others = [other.group for other in runners.values() if other is not runner]
+                wait_until_quiet(others, **({"limit": QUIET} if budget else {}))
                 try:
                     rates[name].append(runner.measure(seconds))
                     if budget:
@@ -72,7 +94,12 @@ def measure_in_rounds(
                     fail(runner.contender, error)
                     del runners[name], rates[name]
                 progress.advance(task)
-    return [report.row(runner.contender, runner.delivers, rates[name]) for name, runner in runners.items()], failed
+            yield _rows(runners, rates), list(failed)
+
+
+def _rows(runners: dict[str, Runner], rates: dict[str, list[Rate]]) -> list[dict[str, Any]]:
+    measured = [(runner, rates[name]) for name, runner in runners.items() if rates[name]]
+    return [report.row(runner.contender, runner.delivers, each) for runner, each in measured]
 
 
 def _turned(names: list[str], number: int) -> list[str]:

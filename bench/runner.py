@@ -4,6 +4,7 @@ A process of its own keeps imports, thread pools and forked workers of one conte
 """
 
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import time
@@ -14,15 +15,20 @@ from typing import Any
 from bench.contenders import Contender, Settings
 from bench.output import Output
 from bench.serving import Raised, Rate, serve
+from bench.supervised import ended
 
 SILENCE = 60.0
-"""Seconds to the next batch, from which on a contender counts as broken. It yields many in a second where it works."""
-SLOWEST = 0.1
-"""Seconds for an image that nobody needs who works: large batches have more time than ``SILENCE``."""
+"""Seconds without a batch after which a contender counts as broken. One that works gives many in a second."""
+USUAL = 600
+"""Largest batch for which that holds; a larger one has more time, in proportion."""
+IMPORTS = 120.0
+"""Seconds that a process may take to import what it needs."""
 PREPARATION = 3600.0
-"""The same for the first batch of who copies the data before, and for the imports of the process."""
+"""Seconds until the first batch of a contender that copies the data first."""
 GRACE = 10.0
 """Seconds that a process has to end of itself."""
+KILLED = 2.0
+"""Seconds in which a killed process ends; one that waits in a driver may not, and is left."""
 LOOK = 0.5
 """Seconds between two looks at a process that does not answer."""
 
@@ -41,13 +47,18 @@ class ContenderError(RuntimeError):
 class Runner:
     """A started contender."""
 
-    def __init__(self, contender: Contender, settings: Settings) -> None:
+    def __init__(self, contender: Contender, settings: Settings, silence: float = SILENCE) -> None:
         """Start and warm up.
+
+        Args:
+            contender: what is measured.
+            settings: what is equal for all.
+            silence: seconds without a batch after which it counts as broken.
 
         Raises:
             ContenderError: it raised, fell silent, or its process ended; the process and its workers are gone.
         """
-        self.contender, self.settings = contender, settings
+        self.contender, self.settings, self._silence = contender, settings, silence
         self._closed = False
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -93,9 +104,10 @@ class Runner:
             raise self._failure(str(error)) from None
         except (EOFError, OSError):
             self._process.join(GRACE)
-            ending = _ending(self._process.exitcode)
+            status = self._process.exitcode
             self.close(grace=0)
-            raise self._failure(ending) from None
+            ending = "does not answer any more" if status is None else f"ended: {ended(status)}"
+            raise self._failure(f"its process {ending}") from None
         if isinstance(answer, Raised):
             self.close()
             raise ContenderError(answer.reason, answer.details)
@@ -113,11 +125,9 @@ class Runner:
             if not self._process.is_alive() and not self._connection.poll():
                 raise EOFError
             seen, batches = self._pulse
-            prepares = not seen or (self.contender.copies_data and not batches)
-            limit = PREPARATION if prepares else max(SILENCE, SLOWEST * self.settings.batch_size)
-            silent = time.monotonic() - max(asked, seen)
-            if silent > limit:
-                raise TimeoutError(f"no batch for {silent:.0f} s")
+            limit = allowed(self.contender, self.settings.batch_size, self._silence, bool(seen), bool(batches))
+            if time.monotonic() - max(asked, seen) > limit:
+                raise TimeoutError(f"no batch for {limit:.3g} s" if seen else f"no imports within {limit:.3g} s")
 
     def _failure(self, reason: str) -> ContenderError:
         words = self._output.last_words()
@@ -135,15 +145,15 @@ class Runner:
         self._process.kill()
         with suppress(ProcessLookupError):
             os.killpg(self.group, signal.SIGKILL)
-        self._process.join()
+        self._process.join(KILLED)
+        if self._process.is_alive():
+            # Else the interpreter would wait for it at its end.
+            vars(multiprocessing.process)["_children"].discard(self._process)
         self._output.finish()
 
 
-def _ending(status: int | None) -> str:
-    """How a process ended."""
-    if status is None:
-        return "its process does not answer any more"
-    if status >= 0:
-        return f"its process ended with exit status {status}"
-    names = {number.value: number.name for number in signal.Signals}
-    return f"its process was ended by {names.get(-status, f'signal {-status}')} ({signal.strsignal(-status)})"
+def allowed(contender: Contender, batch_size: int, silence: float, imported: bool, began: bool) -> float:
+    """Seconds that a contender may take to its next batch, or to the end of its imports."""
+    if contender.copies_data and not began:
+        return PREPARATION
+    return silence * max(1.0, batch_size / USUAL) if imported else IMPORTS

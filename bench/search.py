@@ -1,6 +1,6 @@
 """Coordinate search: one setting at a time, and a default stays unless another value is measurably better."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -77,19 +77,17 @@ def compare(values: Sequence[Any], rates: Sequence[list[float] | None]) -> list[
     return compared
 
 
-def search(settings: Sequence[Setting], measure: Measure) -> list[Decision]:
-    """Try the values of each setting in turn, with the best of the settings before it.
+def search(settings: Sequence[Setting], measure: Measure) -> Iterator[Decision]:
+    """Try the values of each setting in turn, with the best of the settings before it; each decision as it is made.
 
     Raises:
         RuntimeError: the defaults could not be measured.
     """
     best: Arguments = {setting.name: setting.default for setting in settings}
-    decisions = []
     for setting in settings:
         values = (setting.default, *setting.others)
         compared = compare(values, measure([best | {setting.name: value} for value in values]))
         better = [entry for entry in compared if entry.better]
         chosen = max(better, key=lambda entry: entry.gain).value if better else setting.default
         best[setting.name] = chosen
-        decisions.append(Decision(setting, compared, chosen))
-    return decisions
+        yield Decision(setting, compared, chosen)

@@ -63,6 +63,7 @@ def serve(connection: Connection, output: Connection, pulse: Any, contender: Con
     torch.set_num_threads(settings.threads)
     batches = None
     try:
+        contender.load()  # importing has a limit of its own
         pulse[0] = time.monotonic()
         batches = _watched(contender.batches(settings), pulse)
         answer: dict[str, Any] | Rate = _warm_up(batches, contender, settings)

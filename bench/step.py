@@ -56,7 +56,7 @@ def step(
         amp: compute in bfloat16 where that is safe (autocast); the images are bfloat16 then, else float32.
         channels_last: images and weights in channels_last memory format.
         compile: compile the model with torch.compile.
-        json: write the result there.
+        json: write the result there, anew after each round; ``complete`` is false until the end.
 
     Returns:
         0.
@@ -82,7 +82,6 @@ def step(
     if on_gpu:
         torch.cuda.set_device(device)  # the stream and the events of a step are the current device's
     loader = _loader(training, long_epoch(photos)[0], threads or cores())
-    measured = measure(training, loader, steps, seconds, rounds)
     settings = {
         **asdict(training),
         "dtype": str(training.dtype).removeprefix("torch."),
@@ -92,10 +91,12 @@ def step(
         "mean_file_bytes": round(photos.size / photos.images),
         "rounds": rounds,
     }
-    result = new_result("step", device, settings) | summary(measured)
+    result = new_result("step", device, settings)
+    for number, measured in enumerate(measure(training, loader, steps, seconds, rounds)):
+        result |= summary(measured) | {"complete": number + 1 == rounds}
+        if json:
+            write_json(json, result)
     print_table(result, Console(width=None if sys.stdout.isatty() else 120))
-    if json:
-        write_json(json, result)
     return 0
 
 

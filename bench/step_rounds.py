@@ -18,7 +18,9 @@ PREPARED = 8
 """No more batches than this were prepared while the loader stood idle."""
 
 
-def measure(training: Training, loader: dc.Loader, steps: int, seconds: float, rounds: int) -> dict[str, list[Steps]]:
+def measure(
+    training: Training, loader: dc.Loader, steps: int, seconds: float, rounds: int
+) -> Iterator[dict[str, list[Steps]]]:
     """Measure both sources once in a round.
 
     Args:
@@ -28,8 +30,8 @@ def measure(training: Training, loader: dc.Loader, steps: int, seconds: float, r
         seconds: length of one measurement, where ``steps`` is 0.
         rounds: measurements of each.
 
-    Returns:
-        The measurements of each of ``SOURCES``.
+    Yields:
+        The measurements so far of each of ``SOURCES``, after each round.
 
     Raises:
         ValueError: the model does not fit into memory, is no plain classifier, or cannot be compiled.
@@ -61,7 +63,7 @@ def measure(training: Training, loader: dc.Loader, steps: int, seconds: float, r
                     trainer.step(*next(sources[name]))
                 measured[name].append(measure_steps(trainer.step, sources[name], steps, training.device))
                 progress.advance(task)
-    return measured
+            yield measured
 
 
 def _endless(loader: dc.Loader) -> Iterator[Batch]:

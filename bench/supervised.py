@@ -10,23 +10,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+GRACE = 3.0
+"""Seconds that a command has to clean up before it is killed; less where its limit is short."""
+KILLED = 5.0
+"""Seconds in which killed processes have to end."""
+
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: ``status`` as in ``subprocess`` (negative is a signal), None where it ran into its limit."""
+    """How a command ended.
+
+    ``status`` is as in ``subprocess`` (negative is a signal), None where it ran into its limit. ``gone`` is false where
+    a process of it could not be ended: one that waits in a driver takes no signal.
+    """
 
     status: int | None
-    seconds: float
+    gone: bool
 
 
 def run(command: Sequence[str], log: IO[bytes], limit: float, *, cwd: Path, environment: Mapping[str, str]) -> Ended:
     """Run a command in a session of its own, its output to ``log``, for ``limit`` seconds at most.
 
     What runs into the limit is asked to end (SIGTERM) shortly before it, and made to at it (SIGKILL). No process of the
-    session is left when this returns or raises.
+    session is left when this returns or raises, but for those that cannot be ended.
     """
-    start = time.monotonic()
-    grace = min(3.0, limit / 5)
+    grace = min(GRACE, limit / 20)
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -36,20 +44,24 @@ def run(command: Sequence[str], log: IO[bytes], limit: float, *, cwd: Path, envi
         env=environment,
         start_new_session=True,
     )
-    status = None
+    status, gone = None, False
     try:
         with suppress(subprocess.TimeoutExpired):
             status = process.wait(limit - grace)
         if status is None:
-            _send(process.pid, signal.SIGTERM)
+            process.terminate()  # alone: it is to end what it started
             with suppress(subprocess.TimeoutExpired):
                 process.wait(grace)
     finally:
+        end = time.monotonic() + KILLED
         while _send(process.pid, signal.SIGKILL):  # again: one may have started another meanwhile
             process.poll()
+            if time.monotonic() > end:
+                break
             time.sleep(0.01)
-        process.wait()
-    return Ended(status, time.monotonic() - start)
+        else:
+            gone = True
+    return Ended(status, gone)
 
 
 def _send(session: int, sent: signal.Signals) -> bool:

@@ -19,6 +19,8 @@ from bench.rounds import measure_in_rounds
 from bench.search import Arguments, Decision, Measured, compare, search
 
 NO_TIME = "not tried for lack of time"
+CONFIRMED = 2
+"""Loaders that are measured at the end: with what was found, and with the defaults."""
 
 
 def tune(
@@ -53,7 +55,7 @@ def tune(
             them took; the last measurement, which confirms what was found, keeps its share.
         device: cpu, cuda:N, or auto (cuda:0 where there is one).
         only: which settings to try; all that mean something on the device by default.
-        json: write the result there.
+        json: write the result there, anew after each setting; ``complete`` is false until the end.
 
     Returns:
         0, or 1 where the loader failed with its defaults.
@@ -70,9 +72,16 @@ def tune(
         raise ValueError(f"--only {' '.join(unfit)} given; it means nothing on a CPU: leave it out, or measure a GPU.")
     chosen = [setting for setting in chosen if not only or setting.name in only]
     settings = settings_for(photos, size=size, batch_size=batch_size, threads=0, device=device)
-    bench = _Bench(settings, seconds, rounds, Budget(minutes, seconds, rounds))
+    bench = _Bench(settings, seconds, rounds, Budget(minutes, seconds, rounds, reserved=CONFIRMED))
+    result = new_result("tune", device, shared_settings(settings, photos, seconds, rounds) | {"minutes": minutes})
+    result |= {"complete": False, "confirmation": None, "arguments": {}}
+    decisions: list[Decision] = []
     try:
-        decisions = search(chosen, bench)
+        for decision in search(chosen, bench):
+            decisions.append(decision)
+            result |= {"measured": [_as_json(each) for each in decisions], "failed": bench.failed}
+            if json:
+                write_json(json, result)
         found = {entry.setting.name: entry.chosen for entry in decisions if entry.chosen != entry.setting.default}
         confirmed = compare([{}, found], bench.measure([{}, found]))[1] if found else None
     except RuntimeError as error:
@@ -80,9 +89,8 @@ def tune(
         return 1
     arguments = found if confirmed and confirmed.better else {}
     call = _call(data, batch_size, size, device, arguments)
-    result = new_result("tune", device, shared_settings(settings, photos, seconds, rounds) | {"minutes": minutes})
     result |= {
-        "measured": [_as_json(decision) for decision in decisions],
+        "complete": True,
         "confirmation": confirmed and {"arguments": found, **_entry(confirmed)},
         "failed": bench.failed,
         "arguments": arguments,

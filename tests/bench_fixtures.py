@@ -1,5 +1,6 @@
-"""Helpers of the benchmarks' tests: a folder of small JPEGs, and a cache folder of their own."""
+"""Helpers of the benchmarks' tests: a folder of small JPEGs, a cache folder of their own, who is still running."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,22 @@ def write_photos(root: Path, images: int = 24) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).resize((96, 80)).save(folder / f"{number}.jpg")
     return root
+
+
+def is_running(pid) -> bool:
+    """A zombie is not; whoever is init here may be slow to collect what was left to it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def are_gone(pids, within: float = 5.0) -> bool:
+    """Whether all of them end in time."""
+    end = time.monotonic() + within
+    while any(map(is_running, pids)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not any(map(is_running, pids))
 
 
 @pytest.fixture(scope="module", autouse=True, name="small_cache")

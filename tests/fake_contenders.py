@@ -17,10 +17,21 @@ from bench.contenders import Contender
 class Fake(Contender):
     """Its ``source`` is a function of this module."""
 
+    def load(self):
+        return globals()[self.source]
+
     def batches(self, settings):
         with (settings.cache / f"{self.name}.pids").open("a") as file:
             file.write(f"{os.getpid()}\n")
         return globals()[self.source](settings, **dict(self.arguments))
+
+
+class SlowImport(Fake):
+    """Takes a second to import, and no more to start."""
+
+    def load(self):
+        time.sleep(1.0)
+        return super().load()
 
 
 def fake(source, name="", **options):

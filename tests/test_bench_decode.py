@@ -2,18 +2,22 @@
 
 import io
 import json
+import os
 import re
+import signal
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
+from bench_fixtures import cache_fixture, data_fixture, is_running  # noqa: F401
 from PIL import Image
 from rich.console import Console
 
-from bench import decode, decode_child, decode_process, gpu_figures
+from bench import decode, decode_child, decode_process, decode_timing, gpu_figures
 from bench.__main__ import main
 from bench.decode_report import print_table
 from bench.decode_ways import LOADS, Way, ways
@@ -24,19 +28,19 @@ from dali_cutmix.libnvjpeg import library
 SMALL = ["--batch-size", "8", "--threads", "2", "--device", "cpu"]
 
 
-def test_every_way_is_measured_on_a_cpu(data, tmp_path, capsys):
+def test_ways_are_measured_on_a_cpu(data, tmp_path, monkeypatch, capsys):
     out = tmp_path / "r.json"
-    options = ["--seconds", "0.2", "--rewritten", "--json", str(out)]
+    options = ["--seconds", "0.1", "--json", str(out)]
+    # A way is a process, which takes seconds to import: whole images, and files that were rewritten.
+    chosen = [Way(False, True, None), Way(False, True, None, "half the pixels")]
+    monkeypatch.setattr(decode, "ways", lambda *_: chosen)
     assert main(["decode", "--data", str(data), *SMALL, *options]) == 0
     result = json.loads(out.read_text())
-    assert [entry["name"] for entry in result["ways"]] == [
-        *("whole, fancy", "region, fancy", "whole, plain", "region, plain"),
-        *("whole, fancy, restart markers", "whole, fancy, half the pixels"),
-    ]
+    assert [entry["name"] for entry in result["ways"]] == ["whole, fancy", "whole, fancy, half the pixels"]
     for entry in result["ways"]:
         assert entry["failure"] is None
         assert 0 < entry["min"] <= entry["images_per_second"] <= entry["max"]
-        assert len(entry["windows"]) == decode_child.WINDOWS
+        assert len(entry["windows"]) == decode_timing.WINDOWS
         assert entry["core_ms_per_image"] > 0
         decoded_by = entry["decoded_by"]
         assert decoded_by["cpu"] >= 8 * decode_child.LOGGED
@@ -46,10 +50,38 @@ def test_every_way_is_measured_on_a_cpu(data, tmp_path, capsys):
     assert nvjpeg.path.endswith(result["nvjpeg"]["file"])
     assert result["nvjpeg"]["version"] == ".".join(map(str, nvjpeg.version))
     printed = capsys.readouterr().out
-    assert "region, plain" in printed
+    assert "whole, fancy, half the pixels" in printed
     assert "nvJPEG: " in printed
-    best = max(result["ways"][:4], key=lambda entry: entry["images_per_second"])
-    assert gpu_figures.decode("", out) == f"{best['images_per_second']:,.0f} images/s ({best['name']})"
+    rate = result["ways"][0]["images_per_second"]
+    assert gpu_figures.decode("", out) == f"{rate:,.0f} images/s (whole, fancy)"
+
+
+def test_all_ways_of_a_cpu():
+    assert [way.name for way in ways(False, rewritten=True)] == [
+        *("whole, fancy", "region, fancy", "whole, plain", "region, plain"),
+        *("whole, fancy, restart markers", "whole, fancy, half the pixels"),
+    ]
+
+
+def test_regions_are_decoded_and_compared(data):
+    files = sorted(map(str, data.rglob("*.jpg")))
+    job = {"files": files, "batch_size": 4, "threads": 2, "seconds": 0.05, "device": "cpu"}
+    found = decode_child.measure(job | {"way": asdict(Way(True, False, None))})
+    assert (found["levels_from_cpu"], found["decoded_by"]["cpu"] >= 4 * decode_child.LOGGED) == (0, True)
+
+
+def test_a_window_has_several_batches_however_long_they_take():
+    """Else a slow way's rate would hang on single batches."""
+
+    class Pipeline:
+        runs = 0
+
+        def run(self):
+            Pipeline.runs += 1
+
+    rates, _ = decode_timing.time_decoding(Pipeline(), "cpu", 8, 1e-9)
+    assert len(rates) == decode_timing.WINDOWS
+    assert Pipeline.runs == decode_timing.AHEAD + 3 * decode_timing.WINDOWS
 
 
 CHILD = """
@@ -97,7 +129,29 @@ def test_a_process_that_cannot_start_is_told_by_its_last_words(data, monkeypatch
     assert "exit status 1: ModuleNotFoundError: No module named 'no_such_module'" in capsys.readouterr().out
 
 
-def test_what_does_not_decode_is_named(tmp_path, capsys):
+def test_a_process_that_ends_without_an_answer_has_failed(data, monkeypatch, capsys):
+    code = "import sys; print('ready', flush=True); sys.stdin.readline(); print('gave up', file=sys.stderr)"
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", code))
+    assert main(["decode", "--data", str(data), *SMALL, "--only", "whole"]) == 1
+    assert "failed: whole, fancy: ended without an answer: gave up" in capsys.readouterr().out
+
+
+def test_a_process_that_cannot_be_ended_is_left(monkeypatch):
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr(decode_process, "KILLED", 0.2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "killpg", lambda *_: None)
+        stuck = decode_process.WayProcess()
+        start = time.monotonic()
+        stuck.close()
+        assert time.monotonic() - start < 2
+    pid = stuck._process.pid
+    assert is_running(pid)
+    os.killpg(pid, signal.SIGKILL)
+
+
+def test_what_does_not_decode_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(decode, "ways", lambda *_: [Way(False, True, None)])
     (tmp_path / "class").mkdir()
     Image.effect_noise((64, 64), 50).save(tmp_path / "class" / "a.jpg")
     whole = (tmp_path / "class" / "a.jpg").read_bytes()
@@ -268,11 +322,11 @@ def test_the_consumer_takes_batches_on_its_stream_and_stays_near_the_gpu(monkeyp
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
-    take = decode_child._consumer(Pipeline(), "cuda:0")
+    take = decode_timing.consumer(Pipeline(), "cuda:0")
     for _ in range(10):
         take()
     assert streams == ["stream of cuda:0"] * 20
-    assert most[0] == decode_child.LAG + 1
+    assert most[0] == decode_timing.LAG + 1
 
 
 def test_of_dalis_messages_the_line_that_tells_is_kept():

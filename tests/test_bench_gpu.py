@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import test_bench_tune
-from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
+from bench_fixtures import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
 
 from bench import gpu, gpu_figures, gpu_steps, supervised
 from bench.__main__ import main
-from bench.contenders import CONTENDERS
+from bench.contenders import CONTENDERS, Contender
+from bench.decode_ways import ways
 from bench.gpu_steps import STEPS, Step, Task, budgets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,29 +62,63 @@ while time.time() < END:
 """
 
 
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
 def test_what_hangs_is_ended_within_its_limit_with_its_children_whatever_they_ignore(tmp_path):
     (tmp_path / "stubborn.py").write_text(STUBBORN)
     start = time.monotonic()
     ended = supervise(STUBBORN, tmp_path, 2.5)
-    assert ended.status is None
-    assert 2 < ended.seconds < 4
-    assert time.monotonic() - start < 4
+    assert (ended.status, ended.gone) == (None, True)
+    assert 2 < time.monotonic() - start < 4
     pids = [int(file.stem) for file in tmp_path.glob("*.pid")]
     assert len(pids) == 2
-    assert not any(map(is_running, pids))
+    assert are_gone(pids)
 
 
 def test_what_a_command_leaves_behind_is_ended_too(tmp_path):
     leave = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
     assert supervise(leave, tmp_path, 30).status == 0
-    assert not is_running(int((tmp_path / "log").read_text()))
+    assert are_gone([int((tmp_path / "log").read_text())])
+
+
+CLEANS = """
+import pathlib, sys, tempfile, time
+from bench.interrupt import interruptible
+with interruptible(), tempfile.TemporaryDirectory(dir=sys.argv[1]) as folder:
+    try:
+        time.sleep(60)
+    finally:
+        pathlib.Path(sys.argv[1], "cleaned").touch()
+        time.sleep(float(sys.argv[2]))
+"""
+
+
+def test_a_command_may_clean_up_before_its_limit(tmp_path):
+    """Temporary folders go; a second request to end does not disturb that."""
+    start = time.monotonic()
+    process = subprocess.Popen(python(CLEANS, tmp_path, 0.3), cwd=ROOT, stderr=subprocess.DEVNULL)
+    while not any(tmp_path.iterdir()) and time.monotonic() < start + 30:
+        time.sleep(0.02)
+    process.terminate()
+    while not (tmp_path / "cleaned").exists() and time.monotonic() < start + 30:
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(30) == -signal.SIGINT  # Python's own answer to an interrupt that nobody catches
+    assert [file.name for file in tmp_path.iterdir()] == ["cleaned"]
+
+
+def test_what_cannot_be_ended_is_left_and_the_next_step_is_run(data, tmp_path, monkeypatch, capsys):
+    """A process that waits in a driver takes no signal."""
+    monkeypatch.setattr(supervised, "KILLED", 0.3)
+    kill = os.kill
+    monkeypatch.setattr(os, "kill", lambda *_: None)
+    stuck = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    steps = (step("tests", stuck, seconds=1), step("kernel", "print(2)", seconds=10))
+    start = time.monotonic()
+    assert run_steps(monkeypatch, tmp_path, data, steps, "--minutes", "0.2") == 1
+    assert time.monotonic() - start < 8
+    assert [row[:2] for row in rows(capsys.readouterr().out)] == [["tests", "could not be ended"], ["kernel", "ok"]]
+    pid = int((tmp_path / "out" / "gpu.log").read_text().splitlines()[1])
+    assert is_running(pid)
+    kill(pid, signal.SIGKILL)
 
 
 def run_steps(monkeypatch, tmp_path, data, steps, *options):
@@ -169,9 +204,49 @@ def test_limits_are_shares_of_what_is_left_and_the_total_is_kept():
     assert budgets(STEPS[-1:], 300) == 300
 
 
+def test_the_limits_of_eight_minutes_are_those_of_the_steps():
+    assert sum(step.seconds for step in STEPS) == 8 * 60
+
+
+@pytest.mark.parametrize("on_gpu", [True, False])
+@pytest.mark.parametrize("processors", [2, 8, 16])
+def test_within_eight_minutes_the_work_of_a_step_fits_its_limit(on_gpu, processors):
+    """With measurements that are long enough to tell: at least a second for a way, three times 1.5 s for a loader."""
+    limits = {step.name: step.seconds for step in STEPS}
+    decode = gpu_steps.decode_plan(limits["decode"], on_gpu, processors)
+    number = len(ways(on_gpu, loads=decode.loads, rewritten=decode.rewritten))
+    assert decode.planned == number * (3 + decode.seconds) + 10 * -(-number // processors)
+    assert decode.planned <= 0.85 * limits["decode"]
+    assert decode.seconds >= 1
+    assert decode.loads[0] == 0.65
+    names = gpu_steps.LOADERS["gpu" if on_gpu else "cpu"]
+    loaders = gpu_steps.loaders_plan(limits["loaders"], len(names))
+    assert loaders.planned == pytest.approx(len(names) * (9 + loaders.rounds * (loaders.seconds + 0.7)))
+    assert loaders.planned <= 0.85 * limits["loaders"]
+    assert (loaders.seconds >= 1.5, loaders.rounds) == (True, 3)
+
+
+def test_more_time_means_more_ways_to_decode():
+    plans = [gpu_steps.decode_plan(budget, True, 16) for budget in (20, 50, 70, 90, 120, 130, 160)]
+    assert [len(ways(True, loads=plan.loads, rewritten=plan.rewritten)) for plan in plans] == [4, 8, 12, 16, 20, 20, 24]
+    assert [plan.seconds for plan in plans] == [1, 1, 1, 1, 1, 1.5, 1.5]
+
+
+def test_the_decoder_and_the_loaders_are_told_their_plan(tmp_path):
+    task = Task("cuda:0", None, tmp_path, 16)
+    decode = gpu_steps._decode(task, 90)
+    plan = gpu_steps.decode_plan(90, True, len(os.sched_getaffinity(0)))
+    loads = decode[decode.index("--loads") + 1 : decode.index("--loads") + 1 + len(plan.loads)]
+    assert loads == [str(load) for load in plan.loads]
+    assert decode[decode.index("--seconds") + 1] == str(plan.seconds)
+    for command, minutes in ((decode, 0.85 * 90 / 60), (gpu_steps._loaders(task, 130), 0.85 * 130 / 60)):
+        assert float(command[command.index("--minutes") + 1]) == pytest.approx(minutes, rel=0.01)
+    assert command[command.index("--silence") + 1] == "15"
+
+
 @pytest.mark.parametrize("device", ["cuda:0", "cpu"])
 @pytest.mark.parametrize("budget", [5.0, 60.0, 400.0])
-def test_every_command_fits_its_limit_and_is_one_that_exists(tmp_path, device, budget, capsys):
+def test_every_command_is_one_that_exists(tmp_path, device, budget, capsys):
     task = Task(device, tmp_path, tmp_path, 16)
     for each in STEPS:
         command = each.command(task, budget)
@@ -188,17 +263,30 @@ def test_every_command_fits_its_limit_and_is_one_that_exists(tmp_path, device, b
 
 
 def test_measurements_are_as_long_as_the_limit_allows():
-    found = [gpu_steps.fitted(budget, 5) for budget in (110, 90, 80, 75, 10)]
-    assert found == [(2.0, 3), (1.0, 3), (1.0, 2), (0.5, 2), (0.5, 1)]
+    found = [gpu_steps.loaders_plan(budget, 5) for budget in (110, 95, 85, 80, 70, 10)]
+    assert [(plan.seconds, plan.rounds) for plan in found] == [
+        *((2.0, 3), (1.5, 3), (1.0, 3), (1.0, 2), (0.5, 2), (0.5, 1))
+    ]
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
-def test_the_loaders_of_the_device_are_measured(tmp_path, device):
+def chosen_loaders(device, tmp_path):
     command = gpu_steps._loaders(Task(device, None, tmp_path, 2), 150)
-    chosen = command[command.index("--only") + 1 : command.index("--device")]
-    own = {"torchvision-io"} if device == "cpu" else {"dali-decode-whole", "torchvision-gpu", "ours-float16"}
-    assert set(chosen) == {"ours-cutmix", "ours", "dali", "dali-decode", *own}
-    assert set(chosen) <= {contender.name for contender in CONTENDERS}
+    return command[command.index("--only") + 1 : command.index("--device")]
+
+
+def test_the_loaders_of_the_device_are_measured_the_most_telling_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(Contender, "missing", lambda self: [])
+    assert chosen_loaders("cuda:0", tmp_path) == [
+        *("ours-cutmix", "dali-decode-whole", "ours-float16", "ours", "torchvision-gpu", "dali-decode", "dali")
+    ]
+    assert chosen_loaders("cpu", tmp_path) == ["ours-cutmix", "dali-decode", "ours", "torchvision-io", "dali"]
+    assert {name for each in gpu_steps.LOADERS.values() for name in each} <= {one.name for one in CONTENDERS}
+
+
+def test_a_loader_that_is_not_installed_is_named_and_left_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Contender, "missing", lambda self: ["torchvision"] if "torchvision" in self.name else [])
+    assert "torchvision-gpu" not in chosen_loaders("cuda:0", tmp_path)
+    assert capsys.readouterr().out == "torchvision-gpu is left out; not installed: torchvision\n"
 
 
 MARK = "mark" + ".gpu"
@@ -295,11 +383,45 @@ def test_a_process_that_ends_before_its_tests_has_failed(tmp_path):
     assert ran.stdout.endswith("\n0 passed, 1 failed, 0 skipped\n")
 
 
-def test_of_tests_that_did_not_end_the_rest_is_counted():
+def test_tests_that_were_running_at_the_end_of_the_time_are_named(tmp_path):
+    slow = tmp_path / "test_slow.py"
+    code = f"import time, pytest\n@pytest.{MARK}\ndef test_a(): pass\n@pytest.{MARK}\ndef test_b(): time.sleep(60)\n"
+    slow.write_text(code + f"@pytest.{MARK}\ndef test_c(): pass\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu: needs a GPU\n")
+    command = [sys.executable, "-m", "bench.gpu_tests", "1", "30", str(slow)]
+    with (tmp_path / "log").open("w") as log:
+        running = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log)
+    end = time.monotonic() + 30
+    while "::test_a" not in (tmp_path / "log").read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    running.terminate()
+    assert running.wait(10) == 130
+    said = (tmp_path / "log").read_text()
+    assert said.endswith("[passed] test_slow.py::test_a\n[did not end] test_slow.py::test_b\n")
+    assert gpu_figures.tests(said, Path()) == "1 passed, 0 failed, 0 skipped, 1 did not end, 1 without a result"
+
+
+def test_tests_without_a_result_are_counted():
     log = (
         "[collected: 9] tests\n[passed] tests/test_gpu.py::test_a[x-y z]\n[failed: SIGBUS] tests/test_gpu.py::test_b\n"
     )
-    assert gpu_figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 did not end"
+    assert gpu_figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 without a result"
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_figure_of_a_part_says_so(data, tmp_path, monkeypatch, capsys, complete):
+    write = f"import json, sys; json.dump({{'complete': {complete}}}, open(sys.argv[1], 'w'))"
+    monkeypatch.setenv("COLUMNS", "140")
+    steps = (step("kernel", write, figure=lambda log, path: "5 ms"),)
+    assert run_steps(monkeypatch, tmp_path, data, steps) == 0
+    assert rows(capsys.readouterr().out)[0][2] == "5 ms" + ("" if complete else " (incomplete)")
+
+
+def test_what_a_killed_step_had_half_written_is_removed(data, tmp_path, monkeypatch):
+    half = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.with_name(f'.{p.name}.tmp').write_text('{')"
+    assert run_steps(monkeypatch, tmp_path, data, (step("kernel", half),)) == 0
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["gpu.json", "gpu.log"]
 
 
 def test_figures_are_read_from_results(tmp_path):
@@ -335,20 +457,35 @@ def test_the_value_found_is_told(data, tmp_path, monkeypatch, rate, figure):
     assert gpu_figures.tune("", out) == figure
 
 
-def test_the_environment_of_this_machine_is_printed(data, tmp_path, monkeypatch, capfd):
-    monkeypatch.setenv("LD_LIBRARY_PATH", "/an/older/toolkit")
+def test_the_environment_of_this_machine_is_printed(data, tmp_path, capfd):
+    """It has no file of its own: gpu.json tells machine and versions."""
     options = ["--device", "cpu", "--data", str(data), "--out", str(tmp_path), "--steps", "environment"]
     assert main(["gpu", *options]) == 0
-    result = json.loads((tmp_path / "environment-cpu.json").read_text())
+    result = json.loads((tmp_path / "gpu.json").read_text())
     assert rows(capfd.readouterr().out)[0][:3] == ["environment", "ok", result["machine"]["cpu"]]
+    assert result["versions"]["torch"]
     assert "DALI " in (tmp_path / "gpu.log").read_text()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["gpu.json", "gpu.log"]
 
 
-def test_steps_run_without_another_toolkits_libraries(data, tmp_path, monkeypatch):
-    monkeypatch.setenv("LD_LIBRARY_PATH", "/an/older/toolkit")
+def test_all_results_are_at_most_seven_files(tmp_path):
+    task = Task("cuda:0", None, tmp_path, 2)
+    commands = [each.command(task, 60) for each in STEPS]
+    files = {command[command.index("--json") + 1] for command in commands if "--json" in command}
+    assert len(files | {"gpu.json", "gpu.log"}) == 7
+
+
+def test_steps_run_without_another_toolkits_nvjpeg(data, tmp_path, monkeypatch):
+    """The driver may be found through the other folders."""
+    older, driver = tmp_path / "older", tmp_path / "driver"
+    for folder, name in ((older, "libnvjpeg.so.12"), (driver, "libcuda.so.1")):
+        folder.mkdir()
+        (folder / name).touch()
     code = "import os; print(os.environ.get('LD_LIBRARY_PATH'), os.environ['DALI_NVIMGCODEC_LOG_LEVEL'])"
-    assert run_steps(monkeypatch, tmp_path, data, (step("kernel", code),)) == 0
-    assert (tmp_path / "out" / "gpu.log").read_text().splitlines()[1] == "None 1"
+    for given, left in ((f"{older}:{driver}:/nowhere", f"{driver}:/nowhere"), (f"{older}", "None")):
+        monkeypatch.setenv("LD_LIBRARY_PATH", given)
+        assert run_steps(monkeypatch, tmp_path, data, (step("kernel", code),)) == 0
+        assert (tmp_path / "out" / "gpu.log").read_text().splitlines()[1] == f"{left} 1"
 
 
 def test_results_lie_where_they_are_wanted(tmp_path, monkeypatch):
@@ -366,6 +503,53 @@ def test_make_passes_its_options_on():
     said = " ".join(said.replace("\\\n", " ").split())
     expected = "-m bench gpu --minutes 4 --device cpu --steps tests kernel --data /some/photos"
     assert said.endswith(f"{sys.executable} {expected}")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The Makefile alone, and Pythons that write down how they are called."""
+    for name in ("pyproject.toml", "setup.py"):
+        (tmp_path / name).touch()
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    for name, fails_at in (("without_dali", "import nvidia"), ("without_compiler", "setup.py")):
+        path = tmp_path / name
+        said = f"case \"$*\" in *'{fails_at}'*) echo '{fails_at} failed' >&2; exit 1;; esac"
+        path.write_text(f'#!/bin/sh\necho "$*" >> calls\n{said}\n')
+        path.chmod(0o755)
+    return tmp_path
+
+
+def make(checkout, *given):
+    ran = subprocess.run(["make", *given], cwd=checkout, capture_output=True, text=True, check=False)
+    return ran, (checkout / "calls").read_text()
+
+
+def test_a_python_that_was_given_has_to_have_dali(checkout):
+    ran, calls = make(checkout, "gpu", "PYTHON=./without_dali")
+    assert ran.returncode == 2
+    assert "import nvidia failed" in ran.stderr
+    assert "venv" not in calls
+    assert "bench gpu" not in calls
+
+
+def test_without_a_compiler_make_gpu_goes_on(checkout):
+    ran, calls = make(checkout, "gpu", "PYTHON=./without_compiler")
+    assert ran.returncode == 0, ran.stderr
+    assert "setup.py failed" in ran.stderr
+    assert calls.splitlines()[-1] == "-m bench gpu --minutes 8 --device cuda:0"
+
+
+def test_where_no_python_was_given_make_gpu_sets_up_its_own(checkout):
+    ran = subprocess.run(
+        ["make", "-n", "gpu"],
+        cwd=checkout,
+        env=os.environ | {"PYTHON": "./without_dali"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "./without_dali -m venv .venv" in ran.stdout
+    assert ".venv/bin/python -m bench gpu" in ran.stdout
 
 
 @pytest.mark.parametrize(

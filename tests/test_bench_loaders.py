@@ -172,6 +172,8 @@ def test_a_failing_loader_is_named_and_the_status_says_so(data, tmp_path, monkey
         (["--size", "0"], "--size 0 given"),
         (["--threads", "-1"], "--threads -1 given"),
         (["--rounds", "0"], "--rounds 0 given"),
+        (["--silence", "0"], "--silence 0 given; it is how long a loader may give no batch, in seconds above 0"),
+        (["--minutes", "-1"], "--minutes -1 given; it is how long to measure at most, 0 for no limit"),
         (["--short-side", "-1"], "--short-side -1 given"),
         (
             ["--only", "ours-packed", "--batch-size", "4"],

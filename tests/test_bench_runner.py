@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench import cpu
 from bench.contenders import CONTENDERS, PREFETCH, Contender, Settings
 from bench.cpu import group_seconds, machine_seconds, wait_until_quiet
 from bench.loaders import loaders
@@ -86,6 +87,16 @@ def test_describe_refuses_another_type_than_the_contender_is_to_give():
         describe([(half, torch.eye(2))], 2)
     with pytest.raises(RuntimeError, match="float32; wanted 2×3×H×W float16"):
         describe([(half.float(), torch.eye(2))], 2, "float16")
+
+
+def test_one_tick_of_cpu_time_is_quiet(monkeypatch):
+    """CPU time is counted in ticks: one of them is more than the share of a short wait."""
+    ticks = itertools.count()
+    monkeypatch.setattr(cpu, "group_seconds", lambda *_: 3.07 + next(ticks) / 100)
+    assert cpu.wait_until_quiet([1], limit=0.3)
+    twice = itertools.count()
+    monkeypatch.setattr(cpu, "group_seconds", lambda *_: 3.07 + 2 * next(twice) / 100)
+    assert not cpu.wait_until_quiet([1], limit=0.3)
 
 
 def test_quiet_means_that_a_group_uses_no_cpu():

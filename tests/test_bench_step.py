@@ -11,6 +11,7 @@ from rich.console import Console
 import dali_cutmix as dc
 from bench import step, step_rounds, training, waiting
 from bench.__main__ import main
+from bench.photos import Photos
 from bench.step_report import print_table, summary
 from bench.training import Trainer, Training, synthetic_batch
 from bench.waiting import Steps, measure_steps, settle
@@ -44,6 +45,24 @@ def test_trains_on_both_and_reports(run):
     assert result["settings"]["num_classes"] == 1000
     assert result["settings"]["dtype"] == "float32"
     assert {"machine", "versions", "date"} <= set(result)
+    assert result["complete"] is True
+
+
+def test_what_was_measured_before_an_interrupt_is_kept(data, tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        measured.append(arguments)
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        return measure_steps(*arguments)
+
+    measured = []
+    monkeypatch.setattr(step_rounds, "measure_steps", interrupted)
+    out = tmp_path / "step.json"
+    options = ["--steps", "2", "--rounds", "2", "--json", str(out)]
+    assert main(["step", "--data", str(data), *QUICK, *options]) == 130
+    result = json.loads(out.read_text())
+    assert result["complete"] is False
+    assert [len(entry["rounds"]) for entry in result["sources"]] == [1, 1]
 
 
 def test_steps_are_as_many_as_the_seconds_allow(data, tmp_path):
@@ -161,7 +180,7 @@ def test_rounds_on_a_gpu_up_to_cuda_itself(monkeypatch):
         return train(images, targets)
 
     monkeypatch.setattr(on_cpu, "step", timed)
-    measured = step_rounds.measure(changed(device="cuda:0"), [batch] * 3, 4, 1.0, 2)
+    *_, measured = step_rounds.measure(changed(device="cuda:0"), [batch] * 3, 4, 1.0, 2)
     assert {name: [one.steps for one in each] for name, each in measured.items()} == {
         "synthetic": [4, 4],
         "loader": [4, 4],
@@ -173,13 +192,15 @@ def test_rounds_on_a_gpu_up_to_cuda_itself(monkeypatch):
 def test_defaults_of_a_gpu(data, monkeypatch):
     asked = []
 
+    monkeypatch.setattr(step, "new_result", lambda *_: {})
+
     def measure(wanted, *others):
         asked.append(wanted)
         raise ValueError("as far as without a GPU")
 
     FakeGPU(monkeypatch)
     monkeypatch.setattr(step, "choose_device", lambda device: "cuda:0")
-    monkeypatch.setattr(step, "open_for", lambda batch_size, folder, device: None)
+    monkeypatch.setattr(step, "open_for", lambda batch_size, folder, device: Photos(data, 24, (), 24))
     monkeypatch.setattr(step, "long_epoch", lambda photos: (data, 24))
     monkeypatch.setattr(step, "_loader", lambda *arguments: None)
     monkeypatch.setattr(step, "measure", measure)
@@ -253,7 +274,7 @@ def test_a_model_that_cannot_be_trained_says_how_to_mend_it(monkeypatch, error, 
     monkeypatch.setattr(torch, "compile", lambda model: model)
     monkeypatch.setattr(training.Trainer, "step", fail)
     with pytest.raises(ValueError, match=says):
-        step_rounds.measure(changed(compile=compile), [synthetic_batch(SMALL)], 2, 1.0, 1)
+        next(step_rounds.measure(changed(compile=compile), [synthetic_batch(SMALL)], 2, 1.0, 1))
 
 
 def test_a_file_that_cannot_be_decoded_is_named(data, monkeypatch, capsys):

@@ -33,10 +33,14 @@ def machine(speed, drift=STEADY, asked=None):
     return measure
 
 
+def search_all(settings, measure):
+    return list(search(settings, measure))
+
+
 def test_the_best_value_is_found_and_kept_while_the_next_setting_is_searched():
     asked = []
     speed = {1: 60.0, 2: 100.0, 3: 120.0, 4: 110.0}
-    found = search(
+    found = search_all(
         [THREADS, PREFETCH],
         machine(lambda num_threads, prefetch: speed[num_threads] * (1.05 if prefetch == 4 else 1), asked=asked),
     )
@@ -56,31 +60,31 @@ def test_a_difference_below_the_spread_keeps_the_default():
     def measure(tried):
         return [[100 * next(noise) for _ in range(5)] for _ in tried]
 
-    assert [entry.chosen for entry in search([THREADS, PREFETCH], measure)] == [2, 2]
+    assert [entry.chosen for entry in search_all([THREADS, PREFETCH], measure)] == [2, 2]
 
 
 def test_a_drift_of_the_machine_hides_no_difference():
     speed = {1: 60.0, 2: 100.0, 3: 104.0, 4: 90.0}
-    [decision] = search([THREADS], machine(lambda num_threads: speed[num_threads], drift=(1.0, 0.7, 0.5)))
+    [decision] = search_all([THREADS], machine(lambda num_threads: speed[num_threads], drift=(1.0, 0.7, 0.5)))
     assert decision.chosen == 3
     assert decision.measured[2].gain == pytest.approx(0.04)
 
 
 def test_less_than_one_percent_is_not_worth_another_value():
     speed = {1: 60.0, 2: 100.0, 3: 100.8, 4: 100.9}
-    assert search([THREADS], machine(lambda num_threads: speed[num_threads]))[0].chosen == 2
+    assert search_all([THREADS], machine(lambda num_threads: speed[num_threads]))[0].chosen == 2
 
 
 def test_a_value_that_fails_is_left_out():
     speed = {1: None, 2: 100.0, 3: None, 4: 120.0}
-    [decision] = search([THREADS], machine(lambda num_threads: speed[num_threads]))
+    [decision] = search_all([THREADS], machine(lambda num_threads: speed[num_threads]))
     assert decision.chosen == 4
     assert [entry.rates is None for entry in decision.measured] == [False, True, True, False]
 
 
 def test_without_the_defaults_there_is_nothing_to_compare_with():
     with pytest.raises(RuntimeError, match="the defaults could not be measured"):
-        search([THREADS], machine(lambda num_threads: None))
+        search_all([THREADS], machine(lambda num_threads: None))
 
 
 @pytest.mark.parametrize(
@@ -183,6 +187,21 @@ def test_command_prints_the_arguments_to_use(data, tmp_path, monkeypatch, capsys
     assert len(result["measured"][0]["values"][0]["rounds"]) == result["settings"]["rounds"] == 5
 
 
+def test_what_was_measured_before_an_interrupt_is_kept(data, tmp_path, monkeypatch):
+    def speed(given):
+        if given.get("prefetch") == 4:
+            raise KeyboardInterrupt
+        return 1000.0
+
+    stub(monkeypatch, speed)
+    out = tmp_path / "tune.json"
+    assert main(["tune", "--data", str(data), *SMALL, "--json", str(out)]) == 130
+    result = json.loads(out.read_text())
+    assert result["complete"] is False
+    assert [entry["setting"] for entry in result["measured"]] == ["num_threads"]
+    assert result["arguments"] == {}
+
+
 def test_what_is_not_confirmed_is_given_up(data, tmp_path, monkeypatch, capsys):
     """Faster while it is searched for, not when it is measured once more beside the defaults."""
     stub(monkeypatch, lambda given: 1200.0 if len(given) == 2 and given["num_threads"] == 3 else 1000.0)
@@ -227,7 +246,7 @@ def slow_gpu(data, tmp_path, monkeypatch):
     class Runner:
         group = 0
 
-        def __init__(self, contender, settings):
+        def __init__(self, contender, settings, silence):
             self.contender, self.delivers = contender, {}
             clock.started.append(contender.label)
             clock.now += 10
@@ -240,7 +259,7 @@ def slow_gpu(data, tmp_path, monkeypatch):
         def close(self):
             pass
 
-    def quiet(groups):
+    def quiet(groups, limit=30.0):
         clock.now += 0.5
 
     monkeypatch.setattr(rounds, "Runner", Runner)

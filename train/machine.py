@@ -39,7 +39,11 @@ def versions() -> dict[str, str]:
     }
     here = str(Path(__file__).parent)
     commit = _output("git", "-C", here, "describe", "--always", "--dirty")
-    return {"python": platform.python_version(), "commit": commit or "unknown", **dict(sorted(found.items()))}
+    return {
+        "python": platform.python_version(),
+        "commit": commit or os.environ.get("COMMIT", "unknown"),
+        **dict(sorted(found.items())),
+    }
 
 
 def _driver() -> str:

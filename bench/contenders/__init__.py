@@ -1,4 +1,4 @@
-"""Who is measured. A contender is a function that gives batches without end; each module says how it is set up.
+"""What is measured. A contender is a function that gives batches without end; each module says how it is set up.
 
 To add one: write ``batches(settings)`` in a module of this package and enter it in ``CONTENDERS``.
 """
@@ -37,7 +37,8 @@ CONTENDERS = (
         "dali:plain",
         ("nvidia.dali",),
         mixes=False,
-        note="on a GPU with DALI's default upsampling of chroma: nvJPEG below 13.2 decodes no regions with the other",
+        note="on a GPU with DALI's default upsampling of chroma: nvJPEG below 13.2 decodes no regions with fancy "
+        "upsampling",
     ),
     Contender(
         "dali-decode",
@@ -45,7 +46,8 @@ CONTENDERS = (
         "dali:decode",
         ("nvidia.dali",),
         mixes=False,
-        note="the ceiling of this road: no resampling, no normalization, no tensors; chroma as plain DALI",
+        note="no resampling, no normalization, no tensors: no loader that decodes so can be faster; on a GPU without "
+        "fancy upsampling, as plain DALI",
     ),
     Contender(
         "dali-decode-whole",
@@ -53,7 +55,7 @@ CONTENDERS = (
         "dali:decode",
         ("nvidia.dali",),
         mixes=False,
-        note="no cropping either",
+        note="whole images, with the fancy upsampling of this library's loader; no cropping",
         arguments=(("whole", True),),
     ),
     Contender(
@@ -88,7 +90,8 @@ CONTENDERS = (
         "vision_gpu:batches",
         ("torchvision",),
         mixes=True,
-        note="decode_jpeg of whole batches by nvJPEG, v2 kernels and v2.CutMix on the device, made ahead by threads",
+        note="decode_jpeg of whole batches by nvJPEG, v2 kernels and v2.CutMix on the device, made ahead by threads; "
+        "nvJPEG's default upsampling of chroma (torchvision has no option for it)",
         needs_gpu=True,
     ),
     Contender(

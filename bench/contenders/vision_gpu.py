@@ -1,6 +1,6 @@
 """torchvision on a GPU: nvJPEG decodes whole batches, the v2 kernels and v2.CutMix do the rest there.
 
-What somebody with a GPU would write who stays with PyTorch: files are read by threads, and batches are made ahead in
+What one would write for a GPU with PyTorch alone: files are read by threads, and batches are made ahead in
 two threads, so that nvJPEG decodes one (without the GIL) while Python crops the other. A file that nvJPEG refuses ends
 it: nothing is decoded on the CPU in silence.
 """
