@@ -175,9 +175,9 @@ def _tune(task: Task, budget: float) -> list[str]:
 
 
 STEPS = (
-    Step("environment", 10, _environment, figures.environment, from_log=True),
+    Step("environment", 20, _environment, figures.environment, from_log=True),
     Step("decode", 90, _decode, figures.decode, tail=40),
-    Step("tests", 110, _tests, figures.tests, tail=40, from_log=True),
+    Step("tests", 100, _tests, figures.tests, tail=40, from_log=True),
     Step("loaders", 130, _loaders, figures.loaders, tail=20),
     Step("kernel", 30, _kernel, figures.kernel, tail=30),
     Step("step", 60, _step, figures.step),

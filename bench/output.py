@@ -47,7 +47,9 @@ class Output:
 
     def last_words(self) -> str:
         """The line that most likely says what went wrong: the last error's, or the last one; empty without any."""
-        lines = [line for line in self.tail().splitlines() if line.strip()]
+        text = self.tail()
+        finished = text.rpartition("\n")[0]  # the last line may be half of one
+        lines = [line for line in (finished or text).splitlines() if line.strip()]
         errors = [line for line in lines if _ERROR.match(line)]
         whole = [line for line in lines if not line[0].isspace()]  # the others are parts of a traceback
         return (errors or whole or lines or [""])[-1].strip()
