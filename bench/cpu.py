@@ -4,24 +4,14 @@ import os
 import time
 from pathlib import Path
 
+from bench.processes import processes
+
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
 def group_seconds(*groups: int) -> float:
     """CPU seconds that the living processes of these groups, and their ended children, have used so far."""
-    ticks = 0
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            stat = (entry / "stat").read_text()
-        except OSError:  # ended meanwhile
-            continue
-        # The second field, a name in parentheses, may hold spaces.
-        fields = stat.rpartition(")")[2].split()
-        if int(fields[2]) in groups:
-            ticks += sum(int(field) for field in fields[11:15])
-    return ticks / _TICK
+    return sum(process.ticks for process in processes() if process.group in groups) / _TICK
 
 
 def machine_seconds() -> float:

@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from bench.processes import processes
 
 GRACE = 3.0
 """Seconds that a command has to clean up before it is killed; less where its limit is short."""
@@ -74,15 +76,8 @@ def _send(session: int, sent: signal.Signals) -> bool:
     return found
 
 
-def _members(session: int) -> Iterator[int]:
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError):  # ended meanwhile
-            # The second field, a name in parentheses, may hold spaces.
-            state, _parent, _group, found, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(found) == session and state not in "ZX":
-                yield int(entry.name)
+def _members(session: int) -> list[int]:
+    return [process.pid for process in processes() if process.session == session and process.state not in "ZX"]
 
 
 def ended(status: int) -> str:
