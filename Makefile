@@ -44,11 +44,11 @@ gpu-ready:
 	@$(GPU_PYTHON) -c '$(NEEDED)'
 	-$(GPU_PYTHON) setup.py --quiet build_ext --inplace
 
-.venv/ready: pyproject.toml setup.py $(wildcard dali_cutmix/resample*.cpp dali_cutmix/resample*.h)
+.venv/ready: pyproject.toml setup.py $(wildcard dali_cutmix/fused/resample*.cpp dali_cutmix/fused/resample*.h)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),dev]'
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info dali_cutmix/*.so
+	rm -rf .venv build dist *.egg-info dali_cutmix/fused/*.so

@@ -24,10 +24,10 @@ class AnyPython(bdist_wheel):
 setup(
     ext_modules=[
         Extension(
-            "dali_cutmix.libresample",
-            ["dali_cutmix/resample.cpp"],
+            "dali_cutmix.fused.libresample",
+            ["dali_cutmix/fused/resample.cpp"],
             language="c++",
-            depends=["dali_cutmix/resample_any.h", "dali_cutmix/resample_avx512.h"],
+            depends=["dali_cutmix/fused/resample_any.h", "dali_cutmix/fused/resample_avx512.h"],
             # No warnings of vectors that are passed to inlined functions only, nor of GCC's own headers.
             extra_compile_args=["-O3", "-std=c++17", "-Wno-psabi", "-Wno-uninitialized", "-Wno-maybe-uninitialized"],
             optional=True,  # without a compiler the library works all the same, through DALI's own operators

@@ -6,16 +6,16 @@ from collections.abc import Callable
 import tyro
 
 import dali_cutmix as dc
-from bench.decode import decode
+from bench.common.interrupt import STATUS, interruptible
+from bench.decode.command import decode
 from bench.gallery import gallery
-from bench.gpu import gpu
-from bench.interrupt import STATUS, interruptible
+from bench.gpu.command import gpu
 from bench.kernel import kernel
-from bench.loaders import loaders
-from bench.soak import soak
+from bench.loaders.command import loaders
+from bench.soak.command import soak
 from bench.startup import startup
-from bench.step import step
-from bench.tune import tune
+from bench.step.command import step
+from bench.tune.command import tune
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "loaders": loaders,

@@ -8,12 +8,12 @@ import numpy as np
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from bench.photos import open_photos
-from dali_cutmix.mixing import FILL
-from dali_cutmix.paste import paste_numpy
-from dali_cutmix.plan import BOX, make_plan
-from dali_cutmix.plan import draw as draw_numbers
-from dali_cutmix.targets import dense
+from bench.common.photos import open_photos
+from dali_cutmix.mixing.paste_operator import paste_numpy
+from dali_cutmix.mixing.plan import BOX, make_plan
+from dali_cutmix.mixing.plan import draw as draw_numbers
+from dali_cutmix.mixing.targets import dense
+from dali_cutmix.ops.mixing import FILL
 
 POLICIES: dict[str, dc.Policy | None] = {
     "cutmix": dc.CutMix(),

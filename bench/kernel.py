@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 import dali_cutmix as dc
-from bench.arguments import check_least, choose_device, cores, open_for
-from bench.result import new_result, write_json
-from bench.timing import time_calls
-from dali_cutmix import fused, resample, resample_gpu
-from dali_cutmix.batch import table
-from dali_cutmix.plan import BOX, ONE, PARTNER, WEIGHT, draw, make_plan
+from bench.common.arguments import check_least, choose_device, cores, open_for
+from bench.common.result import new_result, write_json
+from bench.common.timing import time_calls
+from dali_cutmix.fused import cuda, fused_mix, resample
+from dali_cutmix.fused.batch_layout import table
+from dali_cutmix.mixing.plan import BOX, ONE, PARTNER, WEIGHT, draw, make_plan
 
 POLICIES: dict[str, dc.Policy | None] = {"no mixing": None, "CutMix": dc.CutMix(), "Mixup": dc.Mixup()}
 FORMATS = [(dtype, last) for dtype in (torch.float32, torch.float16, torch.bfloat16) for last in (False, True)]
@@ -147,7 +147,7 @@ def _work(finish: dc.Resample, batches: list[Batch], device: str) -> Callable[[]
         return lambda: finish(batches[0].crops, batches[0].plan)
     gpu = torch.device(device).index
     tables = [table(batch.crops, batch.plan, batch.windows).view(np.uint8) for batch in batches]
-    turns = cycle([resample_gpu.upload(rows, gpu) for rows in tables])
+    turns = cycle([cuda.upload(rows, gpu) for rows in tables])
     held: deque[Any] = deque(maxlen=1)  # so the next images take other memory
     return lambda: held.append(finish._on_gpu.launch(next(turns), len(batches[0].plan), gpu))
 
@@ -177,12 +177,12 @@ def _host(root: Path, size: int, batch_size: int, threads: int, repeats: int) ->
             return True
 
     with (
-        patch.object(resample_gpu, "_launch", lambda *_: None),
-        patch.object(resample_gpu, "record", lambda _: Done()),
-        patch.object(resample_gpu, "_empty", lambda *_: memory),
-        patch.object(resample_gpu, "upload", lambda array, _: torch.from_numpy(array)),
-        patch.object(fused, "upload", lambda array, _: torch.from_numpy(array)),
-        patch.object(fused, "gpu_of", lambda _: 0),
+        patch.object(cuda, "_launch", lambda *_: None),
+        patch.object(cuda, "record", lambda _: Done()),
+        patch.object(cuda, "_empty", lambda *_: memory),
+        patch.object(cuda, "upload", lambda array, _: torch.from_numpy(array)),
+        patch.object(fused_mix, "upload", lambda array, _: torch.from_numpy(array)),
+        patch.object(fused_mix, "gpu_of", lambda _: 0),
         patch.object(resample, "gpu_of", lambda _: 0),
     ):
         return median(time_calls(lambda: finish(*outputs), "cpu", 3 * repeats).each)

@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.arguments import check_least
-from bench.result import new_result, write_json
+from bench.common.arguments import check_least
+from bench.common.result import new_result, write_json
 
 IMAGENET = 1_281_167
 _CLASSES = 1000
@@ -75,7 +75,7 @@ def _make(root: Path, samples: int) -> None:
 
 
 def _start(root: Path, samples: int, cache: Path) -> dict[str, Any]:
-    here = Path(__file__).parent.parent
+    here = Path(__file__).resolve().parents[1]
     environment = os.environ | {"PYTHONPATH": str(here), "XDG_CACHE_HOME": str(cache)}
     command = [sys.executable, "-c", _START, str(root), str(samples)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)

@@ -19,17 +19,17 @@ from typing import TextIO
 
 import numpy as np
 
-from dali_cutmix.decode import MAX_PIXELS
-from dali_cutmix.fault import CHUNK_IMAGES, chunks, find_faults
-from dali_cutmix.files import write_atomically
-from dali_cutmix.folder import list_folders
-from dali_cutmix.manifest import is_packed
-from dali_cutmix.pool import in_order
-from dali_cutmix.recordio import RecordIO
-from dali_cutmix.shards import Shards
-from dali_cutmix.source import Source
-from dali_cutmix.tfrecord import TFRecords
-from dali_cutmix.webdataset import Tars
+from dali_cutmix.bad_samples.decode_check import CHUNK_IMAGES, chunks, find_faults
+from dali_cutmix.ops.decode import MAX_PIXELS
+from dali_cutmix.sources.image_folder import list_folders
+from dali_cutmix.sources.manifest import is_packed
+from dali_cutmix.sources.packed_folder import Shards
+from dali_cutmix.sources.recordio import RecordIO
+from dali_cutmix.sources.source import Source
+from dali_cutmix.sources.tfrecord import TFRecords
+from dali_cutmix.sources.webdataset import Tars
+from dali_cutmix.utils.atomic_files import write_atomically
+from dali_cutmix.utils.ordered_pool import in_order
 
 KINDS = ("folder", "webdataset", "tfrecord", "recordio")
 

@@ -12,9 +12,9 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix.cache import cache_folder
-from dali_cutmix.files import make_atomically
-from dali_cutmix.recordio import write_recordio
+from dali_cutmix.sources.recordio import write_recordio
+from dali_cutmix.utils.atomic_files import make_atomically
+from dali_cutmix.utils.cache import cache_folder
 from pipelines.cifar_archive import Cifar, is_cifar
 from pipelines.split import Split, check_split
 
@@ -59,7 +59,7 @@ def record(path: PathLike) -> Path:
     It lies in the cache (``$XDG_CACHE_HOME/dali_cutmix``, 190 MB) under a name that the archive's path, size and time
     of change give, and appears there whole or not at all: neither after a killed process nor while several convert at
     once (``torchrun``) does anybody read half of it. What a killed one wrote lies beside it, see
-    ``dali_cutmix.files.make_atomically``. A pickle in the archive is taken apart without running any code.
+    ``dali_cutmix.utils.atomic_files.make_atomically``. A pickle in the archive is taken apart without running any code.
 
     Raises:
         FileNotFoundError, ValueError, OSError: see :func:`read`.

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, types
 
-from dali_cutmix.decode import decoder_options, noted
-from dali_cutmix.graph import notes
-from dali_cutmix.mixing import check_chance
-from dali_cutmix.read import check_shard, digest_of, listed, nodes_of
-from dali_cutmix.source import Source
+from dali_cutmix.ops.decode import decoder_options, noted
+from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix.ops.mixing import check_chance
+from dali_cutmix.ops.read import check_shard, digest_of, listed, nodes_of
+from dali_cutmix.sources.source import Source
 from pipelines.annotations import Annotated
 
 
@@ -104,7 +104,7 @@ def pad_objects(boxes: Any, labels: Any) -> tuple[Any, Any]:
 
 
 def check_chances(**chances: float) -> dict[str, float]:
-    """Chances by name, as floats, see ``dali_cutmix.mixing.check_chance``.
+    """Chances by name, as floats, see ``dali_cutmix.ops.mixing.check_chance``.
 
     Raises:
         ValueError: one of them is none.

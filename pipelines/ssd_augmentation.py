@@ -8,7 +8,7 @@ from typing import Any
 
 from nvidia.dali import fn, math, types
 
-from pipelines.objects import resize
+from pipelines.detection_ops import resize
 
 THRESHOLDS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 """Overlaps (IoU) of which a crop must reach one, drawn at random, with some object; 0 asks for nothing."""
@@ -21,7 +21,7 @@ def zoom_and_crop(boxes: Any, labels: Any, sides: Any, chance: float) -> tuple[A
     """Draw a window of each image: a part of it, or more than it; and see which objects are in it.
 
     Args:
-        boxes, labels, sides: of whole images, see ``pipelines.objects``.
+        boxes, labels, sides: of whole images, see ``pipelines.detection_ops``.
         chance: of zooming out.
 
     Returns:

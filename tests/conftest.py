@@ -1,16 +1,13 @@
 """Fixtures that all tests share: small folders of images, made once for each run."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-import tally
 import torch
 from hypothesis import settings
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # pipelines, train and bench run from a checkout
+from tests.helpers import tally
+from tests.helpers.images import save
 
 settings.register_profile("here", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("here")
@@ -36,12 +33,6 @@ def pytest_testnodedown(node):
 
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(tally.summary())
-
-
-def save(image, path, **options):
-    """Write an image below a folder that is made for it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **{"quality": 95} | options)
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from typing import NoReturn
 
 import dali_cutmix as dc
-from train.command_line import parse
-from train.distributed import join
-from train.loop import fit
-from train.preemption import STATUS, Preemption
-from train.run import Run, start
+from train.cli import parse
+from train.engine.distributed import join
+from train.engine.loop import fit
+from train.engine.preemption import STATUS, Preemption
+from train.engine.run import Run, start
 
 INTERRUPTED = 128 + signal.SIGINT
 

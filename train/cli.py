@@ -9,9 +9,9 @@ from pathlib import Path
 
 import tyro
 
-from train.checkpoint import Checkpoint, find
+from train.config.run import RunConfig
+from train.engine.checkpoint import Checkpoint, find
 from train.recipes import EMBEDDED, RECIPES, config_of
-from train.run_config import RunConfig
 
 DESCRIPTION = """Train a classifier on JPEGs, decoded and mixed by DALI; or a detector or a captioner on top of one.
 

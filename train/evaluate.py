@@ -6,13 +6,13 @@ import importlib
 import sys
 
 MODULES = {
-    "eval": "train.accuracy",
-    "robustness": "train.robustness",
-    "uncertainty": "train.uncertainty",
-    "localization": "train.localization",
-    "all": "train.evaluate_all",
-    "detection": "train.detection.evaluation",
-    "captioning": "train.captioning.evaluation",
+    "eval": "train.evaluation.accuracy",
+    "robustness": "train.evaluation.robustness",
+    "uncertainty": "train.evaluation.uncertainty",
+    "localization": "train.evaluation.localization",
+    "all": "train.evaluation.all",
+    "detection": "train.evaluation.detection",
+    "captioning": "train.evaluation.captioning",
 }
 """Each is imported only when it is asked for, since each brings libraries of its own."""
 

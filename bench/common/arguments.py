@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from bench.contenders import Settings
-from bench.photos import Photos, long_epoch, open_photos
-from dali_cutmix.cache import cache_folder
+from bench.common.photos import Photos, long_epoch, open_photos
+from bench.loaders.contenders import Settings
+from dali_cutmix.utils.cache import cache_folder
 
 
 def check_least(least: int, **given: int) -> None:

@@ -52,7 +52,7 @@ class Settings:
 class Contender:
     """One loader with its settings.
 
-    ``source`` is ``module:function`` below ``bench.contenders``, imported only in the process that measures it;
+    ``source`` is ``module:function`` below ``bench.loaders.contenders``, imported only in the process that measures it;
     ``arguments`` are keyword arguments for it beyond the settings. ``note`` says what is not the same as in the others.
     With ``processes`` batches arrive in bursts of one for each worker. A contender with ``copies_data`` gets an hour
     for its first batch. One with ``packed`` reads the smaller images. ``dtype`` is that of its images.
@@ -75,7 +75,9 @@ class Contender:
     def load(self) -> Callable[..., Iterator[Batch]]:
         """Import it."""
         module, function = self.source.split(":")
-        make: Callable[..., Iterator[Batch]] = getattr(importlib.import_module(f"bench.contenders.{module}"), function)
+        make: Callable[..., Iterator[Batch]] = getattr(
+            importlib.import_module(f"bench.loaders.contenders.{module}"), function
+        )
         return make
 
     def batches(self, settings: Settings) -> Iterator[Batch]:

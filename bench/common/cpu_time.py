@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from bench.processes import processes
+from bench.common.processes import processes
 
 _TICK = os.sysconf("SC_CLK_TCK")
 

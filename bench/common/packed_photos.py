@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from bench.photos import Photos, digest, long_epoch, repeats
-from dali_cutmix import pack
-from dali_cutmix.cache import cache_folder
-from dali_cutmix.files import make_atomically
-from dali_cutmix.folder import scan_folder
-from dali_cutmix.shards import Shards
+from bench.common.photos import Photos, digest, long_epoch, repeats
+from dali_cutmix.pack import cli
+from dali_cutmix.sources.image_folder import scan_folder
+from dali_cutmix.sources.packed_folder import Shards
+from dali_cutmix.utils.atomic_files import make_atomically
+from dali_cutmix.utils.cache import cache_folder
 
 QUALITY = 90
 EPOCH = 8_000
@@ -29,7 +29,7 @@ def pack_photos(photos: Photos, short_side: int, workers: int) -> Path:
     source, _ = long_epoch(photos, EPOCH)
     options = [f"--short-side={short_side}", f"--quality={QUALITY}", f"--workers={workers}"]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if pack.main([str(source), str(folder), *options]) != 0:
+    if cli.main([str(source), str(folder), *options]) != 0:
         raise ValueError(f"--short-side {short_side} given, but {photos.root} cannot be packed; see above.")
     return folder
 

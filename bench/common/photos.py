@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from dali_cutmix.cache import cache_folder
-from dali_cutmix.files import make_atomically
-from dali_cutmix.folder import scan_folder
+from dali_cutmix.sources.image_folder import scan_folder
+from dali_cutmix.utils.atomic_files import make_atomically
+from dali_cutmix.utils.cache import cache_folder
 
 SIZES = ((500, 375), (500, 333), (375, 500), (333, 500), (500, 400))  # the commonest of ImageNet
 IMAGES = 400

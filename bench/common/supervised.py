@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench.processes import processes
+from bench.common.processes import processes
 
 GRACE = 3.0
 """Seconds that a command has to clean up before it is killed; less where its limit is short."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bench.serving import synchronize
+from bench.loaders.serving import synchronize
 
 DELAY = 200_000_000
 """Cycles that the GPU is kept busy while the host queues what is timed; about a tenth of a second."""

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from nvidia.dali import Pipeline, fn, pipeline_def, types
 
-from bench.decode_timing import AHEAD, time_decoding
-from bench.decode_ways import Way
-from bench.decoder_log import count, engines, logged
-from dali_cutmix.libnvjpeg import library
+from bench.decode.decoder_log import count, engines, logged
+from bench.decode.timing import AHEAD, time_decoding
+from bench.decode.ways import Way
+from dali_cutmix._dali.libnvjpeg import library
 
 LOGGED = 3
 """Batches whose decoders are looked up in the log, beside those prepared ahead."""

@@ -13,14 +13,14 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.arguments import check_least, check_minutes, check_seconds, choose_device, cores, open_for
-from bench.decode_process import WayProcess
-from bench.decode_report import print_table
-from bench.decode_ways import LOADS, Way, ways
-from bench.photos import Photos
-from bench.result import new_result, write_json
-from bench.rewritten import rewrite
-from dali_cutmix.folder import scan_folder
+from bench.common.arguments import check_least, check_minutes, check_seconds, choose_device, cores, open_for
+from bench.common.photos import Photos
+from bench.common.result import new_result, write_json
+from bench.decode.process import WayProcess
+from bench.decode.report import print_table
+from bench.decode.rewritten import rewrite
+from bench.decode.ways import LOADS, Way, ways
+from dali_cutmix.sources.image_folder import scan_folder
 
 MOST_FILES = 2000
 """Files that are decoded over and over; of more, every few are taken."""

@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from bench.supervised import ended
+from bench.common.supervised import ended
 
-COMMAND = (sys.executable, "-m", "bench.decode_child")
+COMMAND = (sys.executable, "-m", "bench.decode.child")
 KILLED = 2.0
 """Seconds in which a killed process ends; one that waits in a driver may not, and is left."""
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class WayProcess:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, JpegImagePlugin
 
-from bench.decode_ways import Files
+from bench.decode.ways import Files
 
 MARKERS = 2
 """MCUs from one restart marker to the next: tiles of 32 pixels where chroma is halved."""

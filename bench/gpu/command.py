@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.arguments import check_least, choose_device, cores
-from bench.decoder_log import LEVEL
-from bench.gpu_figures import outcomes
-from bench.gpu_steps import ROOT, STEPS, Step, Task, budgets
-from bench.interrupt import STATUS
-from bench.photos import open_photos
-from bench.result import new_result, write_json
-from bench.supervised import Ended, ended, run
+from bench.common.arguments import check_least, choose_device, cores
+from bench.common.interrupt import STATUS
+from bench.common.photos import open_photos
+from bench.common.result import new_result, write_json
+from bench.common.supervised import Ended, ended, run
+from bench.decode.decoder_log import LEVEL
+from bench.gpu.figures import outcomes
+from bench.gpu.steps import ROOT, STEPS, Step, Task, budgets
 
 Name = Literal["environment", "decode", "tests", "loaders", "kernel", "step", "tune"]
 MOST_THREADS = 16

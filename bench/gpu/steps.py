@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import gpu_figures as figures
-from bench.arguments import cores
-from bench.contenders import CONTENDERS
-from bench.decode_ways import LOADS, ways
+from bench.common.arguments import cores
+from bench.decode.ways import LOADS, ways
+from bench.gpu import figures
+from bench.loaders.contenders import CONTENDERS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LOADERS = {
     "cpu": ("ours-cutmix", "dali-decode", "ours", "torchvision-io", "dali"),
     "gpu": ("ours-cutmix", "dali-decode-whole", "ours-float16", "ours", "torchvision-gpu", "dali-decode", "dali"),
@@ -73,7 +73,7 @@ def _bench(task: Task, name: str, *options: object) -> list[str]:
 
 
 def _environment(task: Task, budget: float) -> list[str]:
-    return [sys.executable, "-m", "bench.gpu_environment", task.device]
+    return [sys.executable, "-m", "bench.gpu.environment", task.device]
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,9 @@ def _minutes(budget: float) -> str:
 
 def _tests(task: Task, budget: float) -> list[str]:
     """Files without such tests are left out: they import what a GPU machine need not have."""
-    files = sorted(file for file in (ROOT / "tests").glob("test_*.py") if re.search(r"mark\.gpu\b", file.read_text()))
+    files = sorted(file for file in (ROOT / "tests").rglob("test_*.py") if re.search(r"mark\.gpu\b", file.read_text()))
     processes = TEST_PROCESSES if task.on_gpu else 2
-    return [sys.executable, "-m", "bench.gpu_tests", str(processes), f"{budget / 3:.0f}", *map(str, files)]
+    return [sys.executable, "-m", "bench.gpu.tests", str(processes), f"{budget / 3:.0f}", *map(str, files)]
 
 
 def _loaders(task: Task, budget: float) -> list[str]:

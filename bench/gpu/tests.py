@@ -1,6 +1,6 @@
 """Tests in several processes: one that crashes or hangs has failed, and all others go on.
 
-``python -m bench.gpu_tests PROCESSES PATIENCE FILE ...``: tests with the marker ``gpu``, each for ``PATIENCE`` seconds
+``python -m bench.gpu.tests PROCESSES PATIENCE FILE ...``: tests with the marker ``gpu``, each for ``PATIENCE`` seconds
 at most. A line for each as it ends, so that also a run that is cut off tells what it found.
 """
 
@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.interrupt import STATUS, interruptible
-from bench.supervised import ended
+from bench.common.interrupt import STATUS, interruptible
+from bench.common.supervised import ended
 
 _OPTIONS = ("-q", "--tb=short", "-m", "gpu", "-p", "no:cacheprovider", "--continue-on-collection-errors")
 KILLED = 2.0
@@ -69,7 +69,7 @@ class _Worker:
         job = json.dumps(self._job | {"done": self._done, "ledger": str(self._ledger)})
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bench.gpu_tests", "worker", job],
+                [sys.executable, "-m", "bench.gpu.tests", "worker", job],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -8,8 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import report
-from bench.arguments import (
+from bench.common.arguments import (
     check_least,
     check_minutes,
     check_seconds,
@@ -18,14 +17,15 @@ from bench.arguments import (
     open_for,
     settings_for,
 )
-from bench.budget import Budget
-from bench.contenders import CONTENDERS, Contender, Settings
-from bench.packed import pack_photos
-from bench.photos import Photos
-from bench.result import new_result, shared_settings, write_json
-from bench.rounds import each_round
-from bench.runner import SILENCE
-from bench.stages import stages
+from bench.common.budget import Budget
+from bench.common.packed_photos import pack_photos
+from bench.common.photos import Photos
+from bench.common.result import new_result, shared_settings, write_json
+from bench.loaders import report
+from bench.loaders.contenders import CONTENDERS, Contender, Settings
+from bench.loaders.rounds import each_round
+from bench.loaders.runner import SILENCE
+from bench.loaders.stages import stages
 
 MOST_COPIED = 20 * 2**30
 NO_TIME = "not started for lack of time"

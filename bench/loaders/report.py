@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.contenders import BASELINE, OURS, READING, Contender
-from bench.serving import Rate
-from bench.stages import print_stages
+from bench.loaders.contenders import BASELINE, OURS, READING, Contender
+from bench.loaders.serving import Rate
+from bench.loaders.stages import print_stages
 
 FAILED = "failed: "
 """What the reason of a loader that could have been measured begins with."""

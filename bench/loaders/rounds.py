@@ -8,12 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import report
-from bench.budget import Budget
-from bench.contenders import Contender, Settings
-from bench.cpu import wait_until_quiet
-from bench.runner import SILENCE, ContenderError, Runner
-from bench.serving import Rate
+from bench.common.budget import Budget
+from bench.common.cpu_time import wait_until_quiet
+from bench.loaders import report
+from bench.loaders.contenders import Contender, Settings
+from bench.loaders.runner import SILENCE, ContenderError, Runner
+from bench.loaders.serving import Rate
 
 QUIET = 3.0
 """Seconds that the others may take to go quiet where time is limited."""

@@ -12,10 +12,10 @@ from contextlib import suppress
 from textwrap import shorten
 from typing import Any
 
-from bench.contenders import Contender, Settings
-from bench.output import Output
-from bench.serving import Raised, Rate, serve
-from bench.supervised import ended
+from bench.common.supervised import ended
+from bench.loaders.contenders import Contender, Settings
+from bench.loaders.output import Output
+from bench.loaders.serving import Raised, Rate, serve
 
 SILENCE = 60.0
 """Seconds without a batch after which a contender counts as broken. One that works gives many in a second."""

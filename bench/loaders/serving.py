@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from bench.contenders import Batch, Contender, Settings
-from bench.cpu import group_seconds, machine_seconds
-from bench.output import redirect
+from bench.common.cpu_time import group_seconds, machine_seconds
+from bench.loaders.contenders import Batch, Contender, Settings
+from bench.loaders.output import redirect
 
 LOOKED_AT = 4
 """Batches of the warm-up that are checked; more than one, because a batch's box may be empty."""

@@ -8,13 +8,13 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.arguments import check_least, choose_device
-from bench.photos import open_photos
-from bench.result import new_result, write_json
-from bench.soak_data import Copies
-from bench.soak_kinds import BATCH_SIZE, SIZE, kinds
-from bench.soak_turns import EPOCHS, Counts, Soak, SoakError
-from bench.soak_watch import LEAST, Point, Trend, growth, quiet_point, trends
+from bench.common.arguments import check_least, choose_device
+from bench.common.photos import open_photos
+from bench.common.result import new_result, write_json
+from bench.soak.damaged_copies import Copies
+from bench.soak.loader_kinds import BATCH_SIZE, SIZE, kinds
+from bench.soak.resource_trend import LEAST, Point, Trend, growth, quiet_point, trends
+from bench.soak.turns import EPOCHS, Counts, Soak, SoakError
 
 IMAGES = 8 * BATCH_SIZE
 WARM_UP = 0.2

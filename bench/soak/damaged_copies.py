@@ -6,10 +6,10 @@ import random
 import shutil
 from pathlib import Path
 
-from bench.photos import Photos
-from dali_cutmix import pack
-from dali_cutmix.folder import scan_folder
-from dali_cutmix.manifest import Manifest, finished_manifest, read_index
+from bench.common.photos import Photos
+from dali_cutmix.pack import cli
+from dali_cutmix.sources.image_folder import scan_folder
+from dali_cutmix.sources.manifest import Manifest, finished_manifest, read_index
 
 SPOILED = b"this is no picture"
 
@@ -37,7 +37,7 @@ class Copies:
         options = ["--quality=100", "--workers=1", f"--samples-per-shard={-(-images // 4)}"]
         told = io.StringIO()
         with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
-            status = pack.main([str(self.files), str(self.shards), *options])
+            status = cli.main([str(self.files), str(self.shards), *options])
         if status != 0:
             raise ValueError(f"{photos.root} cannot be packed: {told.getvalue().strip()}")
         self._paths = [path for path in sorted(self.files.glob("*/*")) if path.is_file()]

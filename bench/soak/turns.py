@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 import dali_cutmix as dc
-from bench.soak_data import Copies
-from bench.soak_kinds import Kind
+from bench.soak.damaged_copies import Copies
+from bench.soak.loader_kinds import Kind
 
 EPOCHS = 2
 CHANCE = 0.12

@@ -8,12 +8,12 @@ import torch
 from rich.console import Console
 
 import dali_cutmix as dc
-from bench.arguments import check_least, check_seconds, choose_device, cores, open_for
-from bench.photos import long_epoch
-from bench.result import new_result, write_json
-from bench.step_report import print_table, summary
-from bench.step_rounds import measure
-from bench.training import Training
+from bench.common.arguments import check_least, check_seconds, choose_device, cores, open_for
+from bench.common.photos import long_epoch
+from bench.common.result import new_result, write_json
+from bench.step.report import print_table, summary
+from bench.step.rounds import measure
+from bench.step.training import Training
 from pipelines import imagenet
 
 GPU = torch.cuda.is_available()

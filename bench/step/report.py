@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.report import warn_of_disturbance
-from bench.step_rounds import SOURCES
-from bench.waiting import Steps
+from bench.loaders.report import warn_of_disturbance
+from bench.step.rounds import SOURCES
+from bench.step.timing import Steps
 
 ON_A_GPU = (
     "Gap on the device: share of the time between the end of one step and the start of the next on the training "

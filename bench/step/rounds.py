@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 import dali_cutmix as dc
-from bench.training import Batch, Trainer, Training, synthetic_batch
-from bench.waiting import Steps, measure_steps, settle
+from bench.step.timing import Steps, measure_steps, settle
+from bench.step.training import Batch, Trainer, Training, synthetic_batch
 
 SOURCES = {"synthetic": "synthetic data on the device", "loader": "dali_cutmix, CutMix"}
 PREPARED = 8

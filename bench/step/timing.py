@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.cpu import machine_seconds
-from bench.serving import synchronize
-from bench.training import Batch
+from bench.common.cpu_time import machine_seconds
+from bench.loaders.serving import synchronize
+from bench.step.training import Batch
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
-from train import models
+from train.models import classifiers
 
 Batch = tuple[Tensor, Tensor]
 
@@ -46,7 +46,7 @@ class Trainer:
         self._training = training
         if training.device != "cpu":
             torch.backends.cudnn.benchmark = True
-        model = models.build(training.model, training.num_classes)
+        model = classifiers.build(training.model, training.num_classes)
         model = model.to(training.device, memory_format=training.memory_format).train()  # type: ignore[call-overload]
         self._forward: nn.Module = torch.compile(model) if training.compile else model  # type: ignore[assignment]
         self._optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)

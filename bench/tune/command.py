@@ -9,14 +9,22 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from bench.arguments import check_least, check_minutes, check_seconds, choose_device, cores, open_for, settings_for
-from bench.budget import Budget
-from bench.candidates import candidates
-from bench.contenders import Contender, Settings
-from bench.report import headline, warn_of_disturbance
-from bench.result import new_result, shared_settings, write_json
-from bench.rounds import measure_in_rounds
-from bench.search import Arguments, Decision, Measured, compare, search
+from bench.common.arguments import (
+    check_least,
+    check_minutes,
+    check_seconds,
+    choose_device,
+    cores,
+    open_for,
+    settings_for,
+)
+from bench.common.budget import Budget
+from bench.common.result import new_result, shared_settings, write_json
+from bench.loaders.contenders import Contender, Settings
+from bench.loaders.report import headline, warn_of_disturbance
+from bench.loaders.rounds import measure_in_rounds
+from bench.tune.candidates import candidates
+from bench.tune.search import Arguments, Decision, Measured, compare, search
 
 NO_TIME = "not tried for lack of time"
 CONFIRMED = 2

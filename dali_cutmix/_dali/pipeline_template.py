@@ -9,7 +9,7 @@ import weakref
 
 from nvidia.dali import Pipeline
 
-from dali_cutmix.checkpoint import entries
+from dali_cutmix._dali.pipeline_checkpoint import entries
 
 
 def as_template(pipeline: Pipeline) -> Pipeline:

@@ -9,7 +9,7 @@ except ImportError as error:
         "without a GPU) or pip install 'dali_cutmix[cuda13]' (driver for CUDA 13)."
     ) from error
 
-from dali_cutmix import libnvjpeg
+from dali_cutmix._dali import libnvjpeg
 
 # Before torchvision is imported, whose own, older copy DALI would decode with.
 libnvjpeg.load()

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from nvidia.dali import Pipeline
 
-from dali_cutmix import rebuild
-from dali_cutmix.source import READER, Source
+from dali_cutmix._dali import pipeline_template
+from dali_cutmix.sources.source import READER, Source
 
 
 def culprits(source: Source, template: Pipeline, checkpoint: bytes, substitutes: Mapping[int, int]) -> dict[int, str]:
@@ -15,14 +15,14 @@ def culprits(source: Source, template: Pipeline, checkpoint: bytes, substitutes:
     A damaged file may decode as a whole and not in part, and a decoder may refuse what another takes. So the batch
     itself is run, again and again, with half of its samples replaced by one that is good.
     """
-    reader = rebuild.build_reader(source.numbers(template.max_batch_size), checkpoint, READER)
+    reader = pipeline_template.build_reader(source.numbers(template.max_batch_size), checkpoint, READER)
     places = sorted({np.asarray(number).item() for number in reader.run()[0]})
     reasons: dict[int, str] = {}
 
     def fails(suspects: list[int], good: int) -> str | None:
         source.substitute({**substitutes, **dict.fromkeys(set(places) - set(suspects), good)})
         try:
-            rebuild.build(template, checkpoint).run()
+            pipeline_template.build(template, checkpoint).run()
         except RuntimeError as error:
             return short(error)
         return None

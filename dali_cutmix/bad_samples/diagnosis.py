@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from dali_cutmix import rebuild
-from dali_cutmix.culprits import short
-from dali_cutmix.fault import find_faults
-from dali_cutmix.source import READER, Source
+from dali_cutmix._dali import pipeline_template
+from dali_cutmix.bad_samples.batch_bisect import short
+from dali_cutmix.bad_samples.decode_check import find_faults
+from dali_cutmix.sources.source import READER, Source
 
 _OPERATORS = ("decoders", "peek_image_shape", "reshape", "readers")
 _AHEAD = 6  # batches
@@ -36,7 +36,7 @@ def bad_samples(
         substitutes: samples that are read in the place of others.
         pipeline: the graph, for its batch size and threads.
     """
-    reader = rebuild.build_reader(source.numbers(pipeline.max_batch_size), checkpoint, READER)
+    reader = pipeline_template.build_reader(source.numbers(pipeline.max_batch_size), checkpoint, READER)
     for _ in range(_AHEAD):  # an error may come from what is read ahead
         numbers = {np.asarray(number).item() for number in reader.run()[0]}
         found = _faults(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)

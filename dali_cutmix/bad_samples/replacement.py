@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from dali_cutmix.diagnose import DecodeError
-from dali_cutmix.source import Source
+from dali_cutmix.bad_samples.diagnosis import DecodeError
+from dali_cutmix.sources.source import Source
 
 
 class Replacement:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dali_cutmix.batch import DTYPES, Format
+from dali_cutmix.fused.batch_layout import DTYPES, Format
 
 
 class _Output(ctypes.Structure):
@@ -27,7 +27,7 @@ class _Output(ctypes.Structure):
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    path = files("dali_cutmix").joinpath("libresample.so")
+    path = files("dali_cutmix.fused").joinpath("libresample.so")
     return ctypes.CDLL(str(path)) if path.is_file() else None
 
 

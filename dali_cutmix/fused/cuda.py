@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dali_cutmix.batch import DTYPES, Format
-from dali_cutmix.device import on_device
-from dali_cutmix.keep_alive import KeepAlive, record
+from dali_cutmix.fused.batch_layout import DTYPES, Format
+from dali_cutmix.gpu.device import on_device
+from dali_cutmix.gpu.keep_alive import KeepAlive, record
 
 ROWS = 12  # of a block, as in resample.cu
 MOST_THREADS = 224  # of a block; five such blocks have room on a multiprocessor of an H100
@@ -21,7 +21,7 @@ def _kernel(threads: int) -> Any:
     """Compiled for blocks of that many threads, so that it takes no more shared memory than they need."""
     import cupy
 
-    source = files("dali_cutmix").joinpath("resample.cu").read_text()
+    source = files("dali_cutmix.fused").joinpath("resample.cu").read_text()
     return cupy.RawKernel(f"#define COLUMNS {threads}\n{source}", "resample_and_mix")
 
 

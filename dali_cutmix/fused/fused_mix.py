@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dali_cutmix.batch import gpu_of
-from dali_cutmix.graph import notes
-from dali_cutmix.mixing import Mixing, mixing
-from dali_cutmix.plan import draw
-from dali_cutmix.policies import Policy
-from dali_cutmix.resample import Resample
-from dali_cutmix.resample_cpu import is_compiled
-from dali_cutmix.resample_gpu import upload
-from dali_cutmix.targets import Targets
+from dali_cutmix.fused.batch_layout import gpu_of
+from dali_cutmix.fused.cpu import is_compiled
+from dali_cutmix.fused.cuda import upload
+from dali_cutmix.fused.resample import Resample
+from dali_cutmix.mixing.plan import draw
+from dali_cutmix.mixing.policies import Policy
+from dali_cutmix.mixing.targets import Targets
+from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix.ops.mixing import Mixing, mixing
 
 
 def can_fuse(device_id: int | None, fused: bool | None) -> bool:

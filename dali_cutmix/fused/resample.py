@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dali_cutmix.batch import Crops, Format, gpu_of, table
-from dali_cutmix.decode import check_size
-from dali_cutmix.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype
-from dali_cutmix.resample_cpu import OnCpu
-from dali_cutmix.resample_gpu import OnGpu
+from dali_cutmix.fused.batch_layout import Crops, Format, gpu_of, table
+from dali_cutmix.fused.cpu import OnCpu
+from dali_cutmix.fused.cuda import OnGpu
+from dali_cutmix.ops.decode import check_size
+from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype
 
 
 class Resample:
@@ -54,7 +54,7 @@ class Resample:
         Args:
             crops: N arrays H×W×3, uint8, contiguous, each of its own size: an output of a DALI pipeline, or NumPy
                 arrays.
-            plan: N×7, int32, on the host (see :mod:`dali_cutmix.plan`), boxes in pixels of the output.
+            plan: N×7, int32, on the host (see :mod:`dali_cutmix.mixing.plan`), boxes in pixels of the output.
             windows: N×4, whole numbers: y, x, height and width in pixels of what is taken of each crop; all of it by
                 default. So whole images need no copy of what is taken of them.
 

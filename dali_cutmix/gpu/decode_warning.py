@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from dali_cutmix import nvjpeg
-from dali_cutmix.source import Source
+from dali_cutmix.gpu import nvjpeg_limits
+from dali_cutmix.sources.source import Source
 
 LOOKED_AT = 16
 """Images whose headers are read, spread evenly over the data set."""
@@ -19,7 +19,9 @@ def warn_of_cpu_decoding(source: Source, *, regions: bool) -> None:
         source: what is read.
         regions: the graph decodes regions, not whole images.
     """
-    line = nvjpeg.not_on_gpu(_some(source), regions=regions, fancy_upsampling=True, nvjpeg=nvjpeg.library())
+    line = nvjpeg_limits.not_on_gpu(
+        _some(source), regions=regions, fancy_upsampling=True, nvjpeg=nvjpeg_limits.library()
+    )
     if line:
         _warn(line)
 

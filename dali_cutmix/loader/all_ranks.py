@@ -5,7 +5,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from dali_cutmix.loader import Batch, Loader
+from dali_cutmix.loader.loader import Batch, Loader
 
 
 class AllRanks:

@@ -10,16 +10,18 @@ import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
 
-from dali_cutmix import nvjpeg, rebuild, state
-from dali_cutmix.device import on_device
-from dali_cutmix.diagnose import DecodeError
-from dali_cutmix.epoch import read_epoch
-from dali_cutmix.gpu_decoding import warn_of_cpu_decoding
-from dali_cutmix.graph import notes
-from dali_cutmix.handoff import hand_off
-from dali_cutmix.keep_alive import KeepAlive, record
-from dali_cutmix.replacement import Replacement
-from dali_cutmix.running import Running
+from dali_cutmix._dali import pipeline_template
+from dali_cutmix.bad_samples.diagnosis import DecodeError
+from dali_cutmix.bad_samples.replacement import Replacement
+from dali_cutmix.gpu import nvjpeg_limits
+from dali_cutmix.gpu.decode_warning import warn_of_cpu_decoding
+from dali_cutmix.gpu.device import on_device
+from dali_cutmix.gpu.keep_alive import KeepAlive, record
+from dali_cutmix.loader import state
+from dali_cutmix.loader.epoch import read_epoch
+from dali_cutmix.loader.pipeline_runner import Running
+from dali_cutmix.loader.to_torch import hand_off
+from dali_cutmix.ops.graph_notes import notes
 
 Batch = tuple[Tensor, ...]
 
@@ -92,7 +94,7 @@ class Loader:
             warn_of_cpu_decoding(source, regions=self._notes.decodes_regions)
         self._replaces = on_error == "replace"
         self._replacement = Replacement(source, max_bad, bad_log, check=self._replaces) if source else None
-        self._template = rebuild.as_template(pipeline)
+        self._template = pipeline_template.as_template(pipeline)
         self._finish = finish
         self._keep_alive = KeepAlive()
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
@@ -210,7 +212,7 @@ class Loader:
         device = self._template.device_id
         if device is None:
             return {"gpu": None, "nvjpeg": None, **self._notes.decoder}
-        library = nvjpeg.library()
+        library = nvjpeg_limits.library()
         version = ".".join(map(str, library.version)) if library else None
         return {"gpu": torch.cuda.get_device_name(device), "nvjpeg": version, **self._notes.decoder}
 

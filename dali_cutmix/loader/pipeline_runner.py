@@ -5,19 +5,19 @@ from typing import Any
 import torch
 from nvidia.dali import Pipeline
 
-from dali_cutmix import rebuild
-from dali_cutmix.culprits import culprits
-from dali_cutmix.decode import MAX_PIXELS
-from dali_cutmix.diagnose import bad_samples, decode_error, is_about_samples, unreadable
-from dali_cutmix.graph import notes
-from dali_cutmix.replacement import Replacement
+from dali_cutmix._dali import pipeline_template
+from dali_cutmix.bad_samples.batch_bisect import culprits
+from dali_cutmix.bad_samples.diagnosis import bad_samples, decode_error, is_about_samples, unreadable
+from dali_cutmix.bad_samples.replacement import Replacement
+from dali_cutmix.ops.decode import MAX_PIXELS
+from dali_cutmix.ops.graph_notes import notes
 
 
 class Running:
     """A live pipeline, made from a template.
 
     Args:
-        template: see :func:`dali_cutmix.rebuild.as_template`.
+        template: see :func:`dali_cutmix._dali.pipeline_template.as_template`.
         replacement: of its bad samples; None where the graph has a reader of its own.
         replaces: replace what makes a batch fail, or raise.
         checkpoint: where to begin; None: at the start.
@@ -57,7 +57,7 @@ class Running:
     def _build(self, checkpoint: bytes | None) -> Pipeline:
         while True:
             try:
-                return rebuild.build(self._template, checkpoint)
+                return pipeline_template.build(self._template, checkpoint)
             except RuntimeError as error:
                 source, replacement = notes(self._template).source, self._replacement
                 if source is None or replacement is None:

@@ -7,8 +7,8 @@ import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
 
-from dali_cutmix.batch import gpu_of
-from dali_cutmix.resample_gpu import upload
+from dali_cutmix.fused.batch_layout import gpu_of
+from dali_cutmix.fused.cuda import upload
 
 
 def hand_off(outputs: tuple[Any, ...], pipeline: Pipeline, dtype: torch.dtype | None) -> tuple[Tensor, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn
 
-from dali_cutmix.plan import ONE
+from dali_cutmix.mixing.plan import ONE
 
 Fill = tuple[int, ...]
 THREADS = 256
@@ -39,7 +39,7 @@ def paste_numpy(images: Sequence[np.ndarray], plan: Sequence[np.ndarray], fill: 
 
     Args:
         images: N arrays H×W×C, uint8.
-        plan: N plan rows, int32 (see :mod:`dali_cutmix.plan`).
+        plan: N plan rows, int32 (see :mod:`dali_cutmix.mixing.plan`).
         fill: value of a hole for each channel.
 
     Returns:
@@ -69,7 +69,7 @@ def paste_numpy(images: Sequence[np.ndarray], plan: Sequence[np.ndarray], fill: 
 def _kernel() -> Any:
     import cupy
 
-    return cupy.RawKernel(files("dali_cutmix").joinpath("paste.cu").read_text(), "paste")
+    return cupy.RawKernel(files("dali_cutmix.mixing").joinpath("paste.cu").read_text(), "paste")
 
 
 def paste_cupy(images: Sequence[Any], plan: Sequence[Any], fill: Fill) -> list[Any]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from nvidia.dali import fn
 
-from dali_cutmix.policies import CutMix, Cutout, Mixup, OneOf, Policy
+from dali_cutmix.mixing.policies import CutMix, Cutout, Mixup, OneOf, Policy
 
 COLUMNS = ("partner", "x1", "y1", "x2", "y2", "flip", "weight")
 PARTNER, BOX, FLIP, WEIGHT = 0, slice(1, 5), 5, 6

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from dali_cutmix.plan import Plan
+from dali_cutmix.mixing.plan import Plan
 
 Targets = Literal["dense", "pairs"]
 

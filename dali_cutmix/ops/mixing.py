@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, types
 
-from dali_cutmix.graph import notes
-from dali_cutmix.normalization import IMAGENET_MEAN
-from dali_cutmix.paste import paste
-from dali_cutmix.plan import BOX, HOLE, PARTNER, Plan, draw, leaves, make_plan
-from dali_cutmix.policies import CutMix, Cutout, Policy, check_policy
-from dali_cutmix.read import check_classes
-from dali_cutmix.targets import Targets, check_targets, share
+from dali_cutmix.mixing.paste_operator import paste
+from dali_cutmix.mixing.plan import BOX, HOLE, PARTNER, Plan, draw, leaves, make_plan
+from dali_cutmix.mixing.policies import CutMix, Cutout, Policy, check_policy
+from dali_cutmix.mixing.targets import Targets, check_targets, share
+from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix.ops.normalization import IMAGENET_MEAN
+from dali_cutmix.ops.read import check_classes
 
 FILL = tuple(int(value + 0.5) for value in IMAGENET_MEAN)
 """What a hole holds until ``normalize`` makes it exactly 0."""

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from nvidia.dali import fn, types
 
-from dali_cutmix.graph import notes
+from dali_cutmix.ops.graph_notes import notes
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 """Mean of ImageNet's pixels for each RGB channel, in levels of 0 to 255."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dali_cutmix.folder import list_folders
-from dali_cutmix.graph import notes
-from dali_cutmix.listing import Listing
-from dali_cutmix.manifest import is_packed
-from dali_cutmix.shards import Shards
-from dali_cutmix.source import Source, names_below
+from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix.sources.image_folder import list_folders
+from dali_cutmix.sources.manifest import is_packed
+from dali_cutmix.sources.packed_folder import Shards
+from dali_cutmix.sources.sample_list import Listing
+from dali_cutmix.sources.source import Source, names_below
 
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike]

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from dali_cutmix.graph import notes
-from dali_cutmix.read import Paths, check_shard, digest_of, local_paths, nodes_of
-from dali_cutmix.recordio import RecordIO
-from dali_cutmix.records import InFiles
-from dali_cutmix.source import Source
-from dali_cutmix.tfrecord import TFRecords
-from dali_cutmix.webdataset import Tars
+from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix.ops.read import Paths, check_shard, digest_of, local_paths, nodes_of
+from dali_cutmix.sources.record_files import InFiles
+from dali_cutmix.sources.recordio import RecordIO
+from dali_cutmix.sources.source import Source
+from dali_cutmix.sources.tfrecord import TFRecords
+from dali_cutmix.sources.webdataset import Tars
 
 
 def read_webdataset(

@@ -4,7 +4,7 @@ from typing import Any
 
 from nvidia.dali import fn, types
 
-from dali_cutmix.decode import MAX_PIXELS, check_size, decoder_options, noted, random_place
+from dali_cutmix.ops.decode import MAX_PIXELS, check_size, decoder_options, noted, random_place
 
 
 def stretch_random_crop(

@@ -19,10 +19,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dali_cutmix.files import write_atomically
-from dali_cutmix.folder import scan_folder
-from dali_cutmix.manifest import MANIFEST, UNFINISHED, Manifest
-from dali_cutmix.writer import write_shards
+from dali_cutmix.pack.writer import write_shards
+from dali_cutmix.sources.image_folder import scan_folder
+from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED, Manifest
+from dali_cutmix.utils.atomic_files import write_atomically
 
 
 def plan(source: Path, *, short_side: int, quality: int, samples_per_shard: int) -> Manifest:

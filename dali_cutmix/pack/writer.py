@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dali_cutmix.files import publish, write_atomically
-from dali_cutmix.manifest import MANIFEST, UNFINISHED, Manifest, member, read_index
-from dali_cutmix.pool import in_order
+from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED, Manifest, member, read_index
+from dali_cutmix.utils.atomic_files import publish, write_atomically
+from dali_cutmix.utils.ordered_pool import in_order
 
 
 def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> list[str]:
@@ -68,7 +68,7 @@ def write_shards(source: Path, out: Path, wanted: Manifest, workers: int) -> lis
     """
     from tqdm import tqdm
 
-    from dali_cutmix.shrink import shrink
+    from dali_cutmix.pack.encode import shrink
 
     samples = list(zip(wanted.files, wanted.labels, strict=True))
     firsts = range(0, len(samples), wanted.samples_per_shard)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from dali_cutmix.cache import cache_path, remember, remembered
-from dali_cutmix.listing import Listing
-from dali_cutmix.manifest import is_packed
+from dali_cutmix.sources.manifest import is_packed
+from dali_cutmix.sources.sample_list import Listing
+from dali_cutmix.utils.cache import cache_path, remember, remembered
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 WORTH_REMEMBERING = 50_000

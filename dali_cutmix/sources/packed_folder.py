@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dali_cutmix.manifest import MANIFEST, Manifest, finished_manifest, member, read_index
-from dali_cutmix.records import InFiles
+from dali_cutmix.sources.manifest import MANIFEST, Manifest, finished_manifest, member, read_index
+from dali_cutmix.sources.record_files import InFiles
 
 
 class Shards(InFiles):

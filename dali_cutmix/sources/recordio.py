@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dali_cutmix.records import InFiles, index_lines
+from dali_cutmix.sources.record_files import InFiles, index_lines
 
 _MAGIC = struct.pack("<I", 0xCED7230A)
 _PART = struct.Struct("<4sI")  # magic number; 3 bits: which part of a record, 29 bits: its length

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from nvidia.dali import fn, pipeline_def, types
 
-from dali_cutmix.listing import ListFile, Listing
+from dali_cutmix.sources.sample_list import ListFile, Listing
 
 READER = "reader"
 

@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from dali_cutmix.files import publish
+from dali_cutmix.utils.atomic_files import publish
 
 
 def cache_folder() -> Path:

@@ -12,17 +12,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
-import fake_contenders
 import pytest
-from bench_fixtures import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
-from fake_contenders import SlowImport, fake
 
-from bench import budget, contenders, loaders, rounds, runner
 from bench.__main__ import main
-from bench.contenders import Settings
-from bench.output import MOST_SHOWN
-from bench.runner import ContenderError, Runner
-from bench.serving import Rate
+from bench.common import budget
+from bench.loaders import command, contenders, rounds, runner
+from bench.loaders.contenders import Settings
+from bench.loaders.output import MOST_SHOWN
+from bench.loaders.runner import ContenderError, Runner
+from bench.loaders.serving import Rate
+from tests.helpers import fake_contenders
+from tests.helpers.bench_fixtures import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
+from tests.helpers.fake_contenders import SlowImport, fake
 
 SMALL = ["--size", "8", "--batch-size", "4", "--threads", "1", "--device", "cpu"]
 
@@ -62,8 +63,8 @@ def test_the_others_are_measured_and_the_broken_ones_named(data, tmp_path, monke
     """One never gives a batch, one gives no more in the second round; both are ended at once, not at the end."""
     monkeypatch.setattr(runner, "LOOK", 0.1)
     chosen = (fake("good"), fake("spams"), fake("falls_silent"))
-    monkeypatch.setattr(loaders, "CONTENDERS", chosen)
-    monkeypatch.setattr("bench.arguments.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(command, "CONTENDERS", chosen)
+    monkeypatch.setattr("bench.common.arguments.cache_folder", lambda: tmp_path)
     out = tmp_path / "r.json"
     only = ["--only", *(contender.name for contender in chosen)]
     took = ["--seconds", "0.3", "--rounds", "2", "--silence", "1"]
@@ -84,8 +85,8 @@ def test_the_others_are_measured_and_the_broken_ones_named(data, tmp_path, monke
 
 
 def test_alone_a_broken_loader_still_makes_a_table(data, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(loaders, "CONTENDERS", (fake("raises"),))
-    monkeypatch.setattr("bench.arguments.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(command, "CONTENDERS", (fake("raises"),))
+    monkeypatch.setattr("bench.common.arguments.cache_folder", lambda: tmp_path)
     assert main(["loaders", "--data", str(data), *SMALL, "--only", "raises"]) == 1
     printed = capfd.readouterr().out
     assert "│ Loader raises │" in printed
@@ -162,8 +163,8 @@ def test_a_process_that_cannot_be_ended_is_left(tmp_path, monkeypatch):
 
 
 def run_fakes(monkeypatch, tmp_path, data, names, *options):
-    monkeypatch.setattr(loaders, "CONTENDERS", tuple(fake("good", name) for name in ("a", "b", "c")))
-    monkeypatch.setattr("bench.arguments.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(command, "CONTENDERS", tuple(fake("good", name) for name in ("a", "b", "c")))
+    monkeypatch.setattr("bench.common.arguments.cache_folder", lambda: tmp_path)
     out = tmp_path / "r.json"
     took = ["--seconds", "0.05", "--rounds", "3", "--json", str(out), "--only", *names]
     return main(["loaders", "--data", str(data), *SMALL, *took, *options]), out
@@ -235,7 +236,7 @@ def test_loaders_for_which_there_is_no_time_are_not_started_and_named(data, tmp_
     result = json.loads(out.read_text())
     assert (status, started.now) == (0, 32)
     assert [(row["name"], len(row["rounds"])) for row in result["contenders"]] == [("a", 3), ("b", 3)]
-    assert [(entry["name"], entry["reason"]) for entry in result["skipped"]] == [("c", loaders.NO_TIME)]
+    assert [(entry["name"], entry["reason"]) for entry in result["skipped"]] == [("c", command.NO_TIME)]
     assert "not measured: Loader c: not started for lack of time" in capsys.readouterr().out
 
 
@@ -260,15 +261,15 @@ def test_nothing_goes_on_when_the_benchmark_is_killed(tmp_path):
     """As ``timeout -s KILL`` does it, in the midst of a loader's endless start."""
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "import test_bench_broken as t; from fake_contenders import fake\n"
+        "import tests.bench.test_broken as t; from tests.helpers.fake_contenders import fake\n"
         "if __name__ == '__main__': t.Runner(fake('spams'), t.settings(Path(sys.argv[2])))\n"
     )
     script = tmp_path / "benchmark.py"
     script.write_text(code)
-    here = Path(fake_contenders.__file__).parent
+    here = Path(fake_contenders.__file__).parents[2]
     started = subprocess.Popen(
         [sys.executable, str(script), str(here), str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": f"{here.parent}:{here}"},
+        env=os.environ | {"PYTHONPATH": str(here)},
         stderr=subprocess.DEVNULL,
     )
     end = time.monotonic() + 60

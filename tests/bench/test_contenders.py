@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 from PIL import Image
 
-from bench.contenders import CONTENDERS, Settings, dali, ours, outputs, vision_gpu
-from bench.contenders.vision import MEAN, STD
-from dali_cutmix import keep_alive
+from bench.loaders.contenders import CONTENDERS, Settings, dali, ours, outputs, torchvision_gpu
+from bench.loaders.contenders.torchvision import MEAN, STD
+from dali_cutmix.gpu import keep_alive
+from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
 SIZE, BATCH = 16, 6
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")
@@ -183,12 +183,12 @@ def test_an_error_of_a_thread_reaches_the_consumer(tmp_path, closed):
 
 def test_no_more_batches_are_made_than_fit_the_queue(plain, closed, monkeypatch):
     made = []
-    finish = vision_gpu._Maker._finish
-    monkeypatch.setattr(vision_gpu._Maker, "_finish", lambda *given: made.append(1) or finish(*given))
+    finish = torchvision_gpu._Maker._finish
+    monkeypatch.setattr(torchvision_gpu._Maker, "_finish", lambda *given: made.append(1) or finish(*given))
     batches = closed(plain)
     next(batches)
     threading.Event().wait(1.0)
-    assert len(made) <= 1 + vision_gpu.PREFETCH + vision_gpu.MAKERS
+    assert len(made) <= 1 + torchvision_gpu.PREFETCH + torchvision_gpu.MAKERS
     assert len(made) <= NAMED["torchvision-gpu"].ahead(settings(plain)), "what was made ahead is used up before a turn"
 
 
@@ -244,10 +244,10 @@ def test_on_a_gpu_each_stream_waits_for_what_it_reads_and_memory_for_its_readers
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", on)
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
-    monkeypatch.setattr(vision_gpu, "record", record)
-    monkeypatch.setattr(vision_gpu._Maker, "_decode", decode)
-    monkeypatch.setattr(vision_gpu._Maker, "_finish", finish)
-    maker = vision_gpu._Maker(settings(tmp_path, "cuda:0"))
+    monkeypatch.setattr(torchvision_gpu, "record", record)
+    monkeypatch.setattr(torchvision_gpu._Maker, "_decode", decode)
+    monkeypatch.setattr(torchvision_gpu._Maker, "_finish", finish)
+    maker = torchvision_gpu._Maker(settings(tmp_path, "cuda:0"))
     first = maker([], None)
     assert maker._decoding.work == ["decode"], "its memory is nobody else's"
     assert maker._finishing.work == [("wait for", ["decode"]), "finish"]
@@ -259,7 +259,7 @@ def test_on_a_gpu_each_stream_waits_for_what_it_reads_and_memory_for_its_readers
 
     consumer = Stream("consumer")
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: consumer)
-    vision_gpu._hand_over(first)
+    torchvision_gpu._hand_over(first)
     assert consumer.work == [("wait for", [("wait for", ["decode"]), "finish"])]
     assert Images.used_on == [consumer, consumer], "images and targets outlive their last use on it"
 

@@ -13,17 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bench_fixtures import cache_fixture, data_fixture, is_running  # noqa: F401
 from PIL import Image
 from rich.console import Console
 
-from bench import decode, decode_child, decode_process, decode_timing, gpu_figures
 from bench.__main__ import main
-from bench.decode_report import print_table
-from bench.decode_ways import LOADS, Way, ways
-from bench.decoder_log import Decoded, count, engines
-from bench.rewritten import rewrite
-from dali_cutmix.libnvjpeg import library
+from bench.decode import child, command, process, timing
+from bench.decode.decoder_log import Decoded, count, engines
+from bench.decode.report import print_table
+from bench.decode.rewritten import rewrite
+from bench.decode.ways import LOADS, Way, ways
+from bench.gpu import figures
+from dali_cutmix._dali.libnvjpeg import library
+from tests.helpers.bench_fixtures import cache_fixture, data_fixture, is_running  # noqa: F401
 
 SMALL = ["--batch-size", "8", "--threads", "2", "--device", "cpu"]
 
@@ -33,17 +34,17 @@ def test_ways_are_measured_on_a_cpu(data, tmp_path, monkeypatch, capsys):
     options = ["--seconds", "0.1", "--json", str(out)]
     # A way is a process, which takes seconds to import: whole images, and files that were rewritten.
     chosen = [Way(False, True, None), Way(False, True, None, "half the pixels")]
-    monkeypatch.setattr(decode, "ways", lambda *_: chosen)
+    monkeypatch.setattr(command, "ways", lambda *_: chosen)
     assert main(["decode", "--data", str(data), *SMALL, *options]) == 0
     result = json.loads(out.read_text())
     assert [entry["name"] for entry in result["ways"]] == ["whole, fancy", "whole, fancy, half the pixels"]
     for entry in result["ways"]:
         assert entry["failure"] is None
         assert 0 < entry["min"] <= entry["images_per_second"] <= entry["max"]
-        assert len(entry["windows"]) == decode_timing.WINDOWS
+        assert len(entry["windows"]) == timing.WINDOWS
         assert entry["core_ms_per_image"] > 0
         decoded_by = entry["decoded_by"]
-        assert decoded_by["cpu"] >= 8 * decode_child.LOGGED
+        assert decoded_by["cpu"] >= 8 * child.LOGGED
         assert decoded_by["cpu"] % 8 == decoded_by["cuda"] == decoded_by["hardware"] == 0
         assert entry["levels_from_cpu"] == 0
     nvjpeg = library()
@@ -53,7 +54,7 @@ def test_ways_are_measured_on_a_cpu(data, tmp_path, monkeypatch, capsys):
     assert "whole, fancy, half the pixels" in printed
     assert "nvJPEG: " in printed
     rate = result["ways"][0]["images_per_second"]
-    assert gpu_figures.decode("", out) == f"{rate:,.0f} images/s (whole, fancy)"
+    assert figures.decode("", out) == f"{rate:,.0f} images/s (whole, fancy)"
 
 
 def test_all_ways_of_a_cpu():
@@ -66,8 +67,8 @@ def test_all_ways_of_a_cpu():
 def test_regions_are_decoded_and_compared(data):
     files = sorted(map(str, data.rglob("*.jpg")))
     job = {"files": files, "batch_size": 4, "threads": 2, "seconds": 0.05, "device": "cpu"}
-    found = decode_child.measure(job | {"way": asdict(Way(True, False, None))})
-    assert (found["levels_from_cpu"], found["decoded_by"]["cpu"] >= 4 * decode_child.LOGGED) == (0, True)
+    found = child.measure(job | {"way": asdict(Way(True, False, None))})
+    assert (found["levels_from_cpu"], found["decoded_by"]["cpu"] >= 4 * child.LOGGED) == (0, True)
 
 
 def test_a_window_has_several_batches_however_long_they_take():
@@ -79,9 +80,9 @@ def test_a_window_has_several_batches_however_long_they_take():
         def run(self):
             Pipeline.runs += 1
 
-    rates, _ = decode_timing.time_decoding(Pipeline(), "cpu", 8, 1e-9)
-    assert len(rates) == decode_timing.WINDOWS
-    assert Pipeline.runs == decode_timing.AHEAD + 3 * decode_timing.WINDOWS
+    rates, _ = timing.time_decoding(Pipeline(), "cpu", 8, 1e-9)
+    assert len(rates) == timing.WINDOWS
+    assert Pipeline.runs == timing.AHEAD + 3 * timing.WINDOWS
 
 
 CHILD = """
@@ -103,7 +104,7 @@ print(json.dumps(answer | {"decoded_by": {"hardware": 0, "cuda": 0, "cpu": 8}}))
 
 
 def test_a_crash_or_a_hang_is_that_ways_result(data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", CHILD))
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", CHILD))
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "r.json"
     assert main(["decode", "--data", str(data), *SMALL, "--limit", "1", "--json", str(out)]) == 1
@@ -124,24 +125,24 @@ def test_a_crash_or_a_hang_is_that_ways_result(data, tmp_path, monkeypatch, caps
 
 
 def test_a_process_that_cannot_start_is_told_by_its_last_words(data, monkeypatch, capsys):
-    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", "import no_such_module"))
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", "import no_such_module"))
     assert main(["decode", "--data", str(data), *SMALL, "--only", "whole"]) == 1
     assert "exit status 1: ModuleNotFoundError: No module named 'no_such_module'" in capsys.readouterr().out
 
 
 def test_a_process_that_ends_without_an_answer_has_failed(data, monkeypatch, capsys):
     code = "import sys; print('ready', flush=True); sys.stdin.readline(); print('gave up', file=sys.stderr)"
-    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", code))
     assert main(["decode", "--data", str(data), *SMALL, "--only", "whole"]) == 1
     assert "failed: whole, fancy: ended without an answer: gave up" in capsys.readouterr().out
 
 
 def test_a_process_that_cannot_be_ended_is_left(monkeypatch):
-    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
-    monkeypatch.setattr(decode_process, "KILLED", 0.2)
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr(process, "KILLED", 0.2)
     with monkeypatch.context() as patch:
         patch.setattr(os, "killpg", lambda *_: None)
-        stuck = decode_process.WayProcess()
+        stuck = process.WayProcess()
         start = time.monotonic()
         stuck.close()
         assert time.monotonic() - start < 2
@@ -151,7 +152,7 @@ def test_a_process_that_cannot_be_ended_is_left(monkeypatch):
 
 
 def test_what_does_not_decode_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(decode, "ways", lambda *_: [Way(False, True, None)])
+    monkeypatch.setattr(command, "ways", lambda *_: [Way(False, True, None)])
     (tmp_path / "class").mkdir()
     Image.effect_noise((64, 64), 50).save(tmp_path / "class" / "a.jpg")
     whole = (tmp_path / "class" / "a.jpg").read_bytes()
@@ -205,7 +206,7 @@ def test_the_table_of_a_gpu_tells_who_decoded_and_what_to_doubt():
         Way(True, True, 0.65): answer(None, (0, 100, 900), None),
         Way(False, False, 0.65): answer(None, (1000, 0, 0), 60.0),
     }.items():
-        decode._enter(result, way, given)
+        command._enter(result, way, given)
     console = Console(width=140, file=io.StringIO())
     print_table(result, console)
     printed = console.file.getvalue()
@@ -268,7 +269,7 @@ def test_rewritten_files_hold_markers_or_half_of_the_pixels(tmp_path, mode):
 def first_batch(data, way):
     files = sorted(map(str, data.rglob("*.jpg")))[:2]
     job = {"files": files, "batch_size": 2, "threads": 1}
-    return job, decode_child._images(decode_child._graph(job, way, "cpu").run()[0])
+    return job, child._images(child._graph(job, way, "cpu").run()[0])
 
 
 @pytest.mark.parametrize(
@@ -277,19 +278,19 @@ def first_batch(data, way):
 def test_images_of_wrong_shapes_are_refused(data, shape, region):
     way = Way(region, True, None)
     job, images = first_batch(data, way)
-    assert decode_child._levels(images, job, way) == 0
+    assert child._levels(images, job, way) == 0
     images[1] = np.zeros(shape, np.uint8)
     said = rf"image 1 of 80×96 was decoded to \({shape[0]}, {shape[1]}, {shape[2]}\); the CPU decodes"
     with pytest.raises(RuntimeError, match=said):
-        decode_child._levels(images, job, way)
+        child._levels(images, job, way)
 
 
 def test_pixels_are_compared_where_the_windows_are_the_same(data):
     black, small = np.zeros((80, 96, 3), np.uint8), np.zeros((3, 3, 3), np.uint8)
     way = Way(False, True, None)
     job, images = first_batch(data, way)
-    assert decode_child._levels([images[0], black], job, way) == pytest.approx(images[1].mean(), abs=1e-3)
-    assert decode_child._levels([small, small], job, Way(True, True, None)) is None
+    assert child._levels([images[0], black], job, way) == pytest.approx(images[1].mean(), abs=1e-3)
+    assert child._levels([small, small], job, Way(True, True, None)) is None
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="shows where CUDA is asked for")
@@ -297,7 +298,7 @@ def test_pixels_are_compared_where_the_windows_are_the_same(data):
 def test_graphs_for_a_gpu_are_wired_right(data, way):
     job = {"files": sorted(map(str, data.rglob("*.jpg"))), "batch_size": 2, "threads": 1}
     with pytest.raises(RuntimeError, match="create a GPU DALI pipeline while CUDA is not available"):
-        decode_child._graph(job, way, "cuda:0")
+        child._graph(job, way, "cuda:0")
 
 
 def test_the_consumer_takes_batches_on_its_stream_and_stays_near_the_gpu(monkeypatch):
@@ -322,19 +323,19 @@ def test_the_consumer_takes_batches_on_its_stream_and_stays_near_the_gpu(monkeyp
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
-    take = decode_timing.consumer(Pipeline(), "cuda:0")
+    take = timing.consumer(Pipeline(), "cuda:0")
     for _ in range(10):
         take()
     assert streams == ["stream of cuda:0"] * 20
-    assert most[0] == decode_timing.LAG + 1
+    assert most[0] == timing.LAG + 1
 
 
 def test_of_dalis_messages_the_line_that_tells_is_kept():
     message = (
         "Critical error in pipeline:\nError in MIXED operator `x`,\nencountered:\n\nnvJPEG error\n[/a.cpp:3] more\n"
     )
-    assert decode_child.reason(message) == "nvJPEG error"
-    assert decode_child.reason("CUDA out of memory") == "CUDA out of memory"
+    assert child.reason(message) == "nvJPEG error"
+    assert child.reason("CUDA out of memory") == "CUDA out of memory"
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from bench.__main__ import main
+from bench.common.photos import open_photos, sample_photos
 from bench.gallery import DPI, INCHES, POLICIES, draw, mixed_batches
-from bench.photos import open_photos, sample_photos
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,19 @@ import time
 from pathlib import Path
 
 import pytest
-import test_bench_tune
-from bench_fixtures import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
 
-from bench import gpu, gpu_figures, gpu_steps, supervised
 from bench.__main__ import main
-from bench.contenders import CONTENDERS, Contender
-from bench.decode_ways import ways
-from bench.gpu_steps import STEPS, Step, Task, budgets
+from bench.common import supervised
+from bench.decode.ways import ways
+from bench.gpu import command as gpu
+from bench.gpu import figures
+from bench.gpu import steps as gpu_steps
+from bench.gpu.steps import STEPS, Step, Task, budgets
+from bench.loaders.contenders import CONTENDERS, Contender
+from tests.bench import test_tune as test_bench_tune
+from tests.helpers import ROOT
+from tests.helpers.bench_fixtures import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 
 
@@ -81,7 +84,7 @@ def test_what_a_command_leaves_behind_is_ended_too(tmp_path):
 
 CLEANS = """
 import pathlib, sys, tempfile, time
-from bench.interrupt import interruptible
+from bench.common.interrupt import interruptible
 with interruptible(), tempfile.TemporaryDirectory(dir=sys.argv[1]) as folder:
     try:
         time.sleep(60)
@@ -347,7 +350,7 @@ def tests_of_all_kinds(tmp_path_factory):
 
 
 def test_a_test_that_crashes_or_hangs_ends_no_other(ran):
-    found = {name.partition("::")[2] or name: word for name, word in gpu_figures.outcomes(ran.stdout).items()}
+    found = {name.partition("::")[2] or name: word for name, word in figures.outcomes(ran.stdout).items()}
     assert found == {
         "tests/test_broken.py": "failed",
         "test_good": "passed",
@@ -361,7 +364,7 @@ def test_a_test_that_crashes_or_hangs_ends_no_other(ran):
         "test_also_good": "passed",
     }
     assert ran.returncode == 1
-    assert gpu_figures.tests(ran.stdout, Path()) == "3 passed, 5 failed, 2 skipped"
+    assert figures.tests(ran.stdout, Path()) == "3 passed, 5 failed, 2 skipped"
     assert ran.stdout.rstrip().endswith("\n3 passed, 5 failed, 2 skipped")
 
 
@@ -376,7 +379,7 @@ def test_why_a_test_failed_is_printed(ran):
 def test_a_process_that_ends_before_its_tests_has_failed(tmp_path):
     (tmp_path / "conftest.py").write_text("import os\nos.abort()\n")
     (tmp_path / "test_a.py").write_text("def test_a(): pass\n")
-    command = [sys.executable, "-m", "bench.gpu_tests", "1", "30", str(tmp_path / "test_a.py")]
+    command = [sys.executable, "-m", "bench.gpu.tests", "1", "30", str(tmp_path / "test_a.py")]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1
     assert ran.stdout.startswith("[failed: SIGABRT] process 0\n")
@@ -388,7 +391,7 @@ def test_tests_that_were_running_at_the_end_of_the_time_are_named(tmp_path):
     code = f"import time, pytest\n@pytest.{MARK}\ndef test_a(): pass\n@pytest.{MARK}\ndef test_b(): time.sleep(60)\n"
     slow.write_text(code + f"@pytest.{MARK}\ndef test_c(): pass\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu: needs a GPU\n")
-    command = [sys.executable, "-m", "bench.gpu_tests", "1", "30", str(slow)]
+    command = [sys.executable, "-m", "bench.gpu.tests", "1", "30", str(slow)]
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log)
     end = time.monotonic() + 30
@@ -399,14 +402,14 @@ def test_tests_that_were_running_at_the_end_of_the_time_are_named(tmp_path):
     assert running.wait(10) == 130
     said = (tmp_path / "log").read_text()
     assert said.endswith("[passed] test_slow.py::test_a\n[did not end] test_slow.py::test_b\n")
-    assert gpu_figures.tests(said, Path()) == "1 passed, 0 failed, 0 skipped, 1 did not end, 1 without a result"
+    assert figures.tests(said, Path()) == "1 passed, 0 failed, 0 skipped, 1 did not end, 1 without a result"
 
 
 def test_tests_without_a_result_are_counted():
     log = (
         "[collected: 9] tests\n[passed] tests/test_gpu.py::test_a[x-y z]\n[failed: SIGBUS] tests/test_gpu.py::test_b\n"
     )
-    assert gpu_figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 without a result"
+    assert figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 without a result"
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -430,22 +433,22 @@ def test_figures_are_read_from_results(tmp_path):
     expected = (
         f"{rates['ours-cutmix'] / rates['dali-decode']:.3f} of dali-decode ({rates['ours-cutmix']:,.0f} images/s)"
     )
-    assert gpu_figures.loaders("", RESULTS / "loaders-cpu.json") == expected
+    assert figures.loaders("", RESULTS / "loaders-cpu.json") == expected
     result["machine"]["gpu"] = "Some GPU"
     result["contenders"].append({"name": "dali-decode-whole", "images_per_second": 2 * rates["ours-cutmix"]})
     (tmp_path / "l.json").write_text(json.dumps(result))
-    assert gpu_figures.loaders("", tmp_path / "l.json").startswith("0.500 of dali-decode-whole (")
+    assert figures.loaders("", tmp_path / "l.json").startswith("0.500 of dali-decode-whole (")
     passes = json.loads((RESULTS / "kernel-cpu.json").read_text())["passes"]
     (row,) = (
         row for row in passes if (row["mixing"], row["dtype"], row["channels_last"]) == ("CutMix", "float16", True)
     )
     expected = f"{row['ms']:.3f} ms a batch (CutMix, float16 NHWC), {row['of_copy']:.0%} of a copy's bandwidth"
-    assert gpu_figures.kernel("", RESULTS / "kernel-cpu.json") == expected
+    assert figures.kernel("", RESULTS / "kernel-cpu.json") == expected
     late = row | {"host_bound": True}
     (tmp_path / "k.json").write_text(json.dumps({"passes": [late]}))
-    assert gpu_figures.kernel("", tmp_path / "k.json") == expected + "; the host was too slow to tell"
+    assert figures.kernel("", tmp_path / "k.json") == expected + "; the host was too slow to tell"
     result = json.loads((RESULTS / "step-cpu.json").read_text())
-    assert gpu_figures.step("", RESULTS / "step-cpu.json").startswith(f"{result['ratio']['median']:.3f} of the model's")
+    assert figures.step("", RESULTS / "step-cpu.json").startswith(f"{result['ratio']['median']:.3f} of the model's")
 
 
 @pytest.mark.parametrize(("rate", "figure"), [(1100.0, "prefetch=4"), (1000.0, "prefetch=2 (the default, kept)")])
@@ -454,7 +457,7 @@ def test_the_value_found_is_told(data, tmp_path, monkeypatch, rate, figure):
     out = tmp_path / "tune.json"
     options = ["--data", str(data), *test_bench_tune.SMALL, "--only", "prefetch", "--json", str(out)]
     assert main(["tune", *options]) == 0
-    assert gpu_figures.tune("", out) == figure
+    assert figures.tune("", out) == figure
 
 
 def test_the_environment_of_this_machine_is_printed(data, tmp_path, capfd):

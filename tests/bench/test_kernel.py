@@ -8,12 +8,13 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
-from bench import kernel, timing
+from bench import kernel
 from bench.__main__ import main
-from dali_cutmix import resample, resample_gpu
-from dali_cutmix.resample_cpu import is_compiled
+from bench.common import timing
+from dali_cutmix.fused import cuda, resample
+from dali_cutmix.fused.cpu import is_compiled
+from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
 
 @pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was built without a C++ compiler")
@@ -107,10 +108,10 @@ def on_a_gpu(data, tmp_path, monkeypatch):
         monkeypatch.setattr(torch.cuda, "_sleep", gpu.sleep)
         monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
         monkeypatch.setattr(resample, "gpu_of", lambda crops: 0)
-        monkeypatch.setattr(resample_gpu, "_launch", gpu.launch)
-        monkeypatch.setattr(resample_gpu, "_empty", gpu.empty)
-        monkeypatch.setattr(resample_gpu, "upload", gpu.upload)
-        monkeypatch.setattr(resample_gpu, "record", lambda number: Event(gpu.log, iter([False] * 99)))
+        monkeypatch.setattr(cuda, "_launch", gpu.launch)
+        monkeypatch.setattr(cuda, "_empty", gpu.empty)
+        monkeypatch.setattr(cuda, "upload", gpu.upload)
+        monkeypatch.setattr(cuda, "record", lambda number: Event(gpu.log, iter([False] * 99)))
         out = tmp_path / "r.json"
         options = ["--size", "32", "--batch-size", "4", "--repeats", str(repeats), "--json", str(out)]
         assert main(["kernel", "--data", str(data), *options]) == 0

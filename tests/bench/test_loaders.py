@@ -6,17 +6,17 @@ from importlib.util import find_spec
 from statistics import median
 
 import pytest
-from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 from PIL import Image
 from rich.console import Console
 
-from bench import loaders
 from bench.__main__ import main
-from bench.contenders import CONTENDERS, Contender
-from bench.packed import as_files
-from bench.report import print_table
-from dali_cutmix.cache import cache_folder
-from dali_cutmix.shards import Shards
+from bench.common.packed_photos import as_files
+from bench.loaders import command
+from bench.loaders.contenders import CONTENDERS, Contender
+from bench.loaders.report import print_table
+from dali_cutmix.sources.packed_folder import Shards
+from dali_cutmix.utils.cache import cache_folder
+from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
 SIZE, BATCH = 32, 4
 SMALL = ["--size", str(SIZE), "--batch-size", str(BATCH), "--seconds", "0.2", "--rounds", "1", "--threads", "1"]
@@ -152,13 +152,13 @@ def test_the_packed_images_are_smaller_and_the_same_for_all(run, data):
 def test_a_failing_loader_is_named_and_the_status_says_so(data, tmp_path, monkeypatch, capfd):
     broken = Contender("broken", "Broken", "nowhere:batches", (), mixes=False)
     unmixed = Contender("unmixed", "Unmixed", "ours:plain", (), mixes=True)
-    monkeypatch.setattr(loaders, "CONTENDERS", (broken, unmixed))
+    monkeypatch.setattr(command, "CONTENDERS", (broken, unmixed))
     out = tmp_path / "r.json"
     assert main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", "--json", str(out)]) == 1
     result = json.loads(out.read_text())
     assert result["contenders"] == []
     reasons = {entry["name"]: entry["reason"] for entry in result["skipped"]}
-    assert "No module named 'bench.contenders.nowhere'" in reasons["broken"]
+    assert "No module named 'bench.loaders.contenders.nowhere'" in reasons["broken"]
     assert "without one mixed target" in reasons["unmixed"]
     assert "Traceback" in capfd.readouterr().err
 
@@ -195,7 +195,7 @@ def test_bad_input_is_refused_before_anything_starts(data, capsys, arguments, sa
 
 def test_what_cannot_run_is_left_out_unless_asked_for(data, monkeypatch, capsys):
     absent = Contender("absent", "Absent", "absent:batches", ("no_such_module",), mixes=False)
-    monkeypatch.setattr(loaders, "CONTENDERS", (absent,))
+    monkeypatch.setattr(command, "CONTENDERS", (absent,))
     assert main(["loaders", "--data", str(data), *SMALL]) == 0
     assert main(["loaders", "--data", str(data), *SMALL, "--only", "absent"]) == 2
     assert "--only absent: not installed: no_such_module" in capsys.readouterr().err

@@ -4,8 +4,8 @@ import multiprocessing
 import os
 import time
 
-from bench import output
-from bench.output import LONGEST, MOST_SHOWN, Output
+from bench.loaders import output
+from bench.loaders.output import LONGEST, MOST_SHOWN, Output
 
 
 def shown(printed, capfd):

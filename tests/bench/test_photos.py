@@ -4,9 +4,9 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from bench import photos
-from bench.arguments import settings_for
-from bench.result import shared_settings
+from bench.common import photos
+from bench.common.arguments import settings_for
+from bench.common.result import shared_settings
 
 
 def digest(folder):

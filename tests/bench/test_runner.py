@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import cpu
-from bench.contenders import CONTENDERS, PREFETCH, Contender, Settings
-from bench.cpu import group_seconds, machine_seconds, wait_until_quiet
-from bench.loaders import loaders
-from bench.serving import describe, measure
+from bench.common import cpu_time
+from bench.common.cpu_time import group_seconds, machine_seconds, wait_until_quiet
+from bench.loaders.command import loaders
+from bench.loaders.contenders import CONTENDERS, PREFETCH, Contender, Settings
+from bench.loaders.serving import describe, measure
 
 SETTINGS = Settings(Path(), 100, 3, 8, batch_size=10, threads=2, device="cpu", cache=Path())
 
@@ -92,11 +92,11 @@ def test_describe_refuses_another_type_than_the_contender_is_to_give():
 def test_one_tick_of_cpu_time_is_quiet(monkeypatch):
     """CPU time is counted in ticks: one of them is more than the share of a short wait."""
     ticks = itertools.count()
-    monkeypatch.setattr(cpu, "group_seconds", lambda *_: 3.07 + next(ticks) / 100)
-    assert cpu.wait_until_quiet([1], limit=0.3)
+    monkeypatch.setattr(cpu_time, "group_seconds", lambda *_: 3.07 + next(ticks) / 100)
+    assert cpu_time.wait_until_quiet([1], limit=0.3)
     twice = itertools.count()
-    monkeypatch.setattr(cpu, "group_seconds", lambda *_: 3.07 + 2 * next(twice) / 100)
-    assert not cpu.wait_until_quiet([1], limit=0.3)
+    monkeypatch.setattr(cpu_time, "group_seconds", lambda *_: 3.07 + 2 * next(twice) / 100)
+    assert not cpu_time.wait_until_quiet([1], limit=0.3)
 
 
 def test_quiet_means_that_a_group_uses_no_cpu():

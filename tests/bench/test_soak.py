@@ -4,20 +4,17 @@ import json
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import tally
-from bench_fixtures import write_photos
 
 from bench.__main__ import main
-from bench.photos import open_photos
-from bench.soak import IMAGES
-from bench.soak_data import Copies
-from bench.soak_watch import Point, growth, trends
-from dali_cutmix.shards import Shards
-
-ROOT = Path(__file__).resolve().parent.parent
+from bench.common.photos import open_photos
+from bench.soak.command import IMAGES
+from bench.soak.damaged_copies import Copies
+from bench.soak.resource_trend import Point, growth, trends
+from dali_cutmix.sources.packed_folder import Shards
+from tests.helpers import ROOT, tally
+from tests.helpers.bench_fixtures import write_photos
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +75,7 @@ def test_memory_may_rise_by_3_percent_and_8_mib():
 
 LOOKS = """
 import os
-from bench.soak_watch import quiet_point
+from bench.soak.resource_trend import quiet_point
 before = quiet_point(0.0, None)
 with open(os.devnull):
     during = quiet_point(0.0, None)

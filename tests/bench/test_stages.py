@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.stages import STAGES, print_stages, stages
+from bench.loaders.stages import STAGES, print_stages, stages
 
 NAMES = [name for _, name in STAGES]
 

@@ -5,16 +5,17 @@ import time
 
 import pytest
 import torch
-from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 from rich.console import Console
 
 import dali_cutmix as dc
-from bench import step, step_rounds, training, waiting
 from bench.__main__ import main
-from bench.photos import Photos
-from bench.step_report import print_table, summary
-from bench.training import Trainer, Training, synthetic_batch
-from bench.waiting import Steps, measure_steps, settle
+from bench.common.photos import Photos
+from bench.step import command, timing, training
+from bench.step import rounds as step_rounds
+from bench.step.report import print_table, summary
+from bench.step.timing import Steps, measure_steps, settle
+from bench.step.training import Trainer, Training, synthetic_batch
+from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
 SMALL = Training("resnet10", 3, 32, 4, "cpu", amp=False, channels_last=True, compile=False)
 QUICK = ["--device", "cpu", "--model", "resnet10", "--batch-size", "4", "--size", "32", "--threads", "1"]
@@ -78,7 +79,7 @@ def test_steps_are_as_many_as_the_seconds_allow(data, tmp_path):
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_synthetic_data_are_as_the_loader_gives_them(data, amp, channels_last):
     wanted = changed(amp=amp, channels_last=channels_last)
-    [synthetic, loaded] = [synthetic_batch(wanted), next(iter(step._loader(wanted, data, 1)))]
+    [synthetic, loaded] = [synthetic_batch(wanted), next(iter(command._loader(wanted, data, 1)))]
     for one, other in zip(synthetic, loaded, strict=True):
         assert (one.shape, one.dtype, one.stride()) == (other.shape, other.dtype, other.stride())
     torch.testing.assert_close(synthetic[1].sum(1), torch.ones(4))
@@ -192,20 +193,20 @@ def test_rounds_on_a_gpu_up_to_cuda_itself(monkeypatch):
 def test_defaults_of_a_gpu(data, monkeypatch):
     asked = []
 
-    monkeypatch.setattr(step, "new_result", lambda *_: {})
+    monkeypatch.setattr(command, "new_result", lambda *_: {})
 
     def measure(wanted, *others):
         asked.append(wanted)
         raise ValueError("as far as without a GPU")
 
     FakeGPU(monkeypatch)
-    monkeypatch.setattr(step, "choose_device", lambda device: "cuda:0")
-    monkeypatch.setattr(step, "open_for", lambda batch_size, folder, device: Photos(data, 24, (), 24))
-    monkeypatch.setattr(step, "long_epoch", lambda photos: (data, 24))
-    monkeypatch.setattr(step, "_loader", lambda *arguments: None)
-    monkeypatch.setattr(step, "measure", measure)
+    monkeypatch.setattr(command, "choose_device", lambda device: "cuda:0")
+    monkeypatch.setattr(command, "open_for", lambda batch_size, folder, device: Photos(data, 24, (), 24))
+    monkeypatch.setattr(command, "long_epoch", lambda photos: (data, 24))
+    monkeypatch.setattr(command, "_loader", lambda *arguments: None)
+    monkeypatch.setattr(command, "measure", measure)
     with pytest.raises(ValueError, match="as far as"):
-        step.step(amp=True, compile=True)
+        command.step(amp=True, compile=True)
     assert asked == [Training("resnet50", 1000, 224, 256, "cuda:0", amp=True, channels_last=True, compile=True)]
     assert asked[0].dtype == torch.bfloat16
 
@@ -245,7 +246,7 @@ def test_settles_once_nothing_is_prepared_any_more():
     assert time.monotonic() - start < 5
     ticks = itertools.count()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(waiting.time, "process_time", lambda: float(next(ticks)))
+        patch.setattr(timing.time, "process_time", lambda: float(next(ticks)))
         start = time.monotonic()
         settle(limit=0.3)
     assert 0.3 <= time.monotonic() - start < 2
@@ -281,7 +282,7 @@ def test_a_file_that_cannot_be_decoded_is_named(data, monkeypatch, capsys):
     def broken(*arguments):
         raise dc.DecodeError("folder/a.jpg: cannot be decoded")
 
-    monkeypatch.setattr(step, "measure", broken)
+    monkeypatch.setattr(command, "measure", broken)
     assert main(["step", "--data", str(data), *QUICK]) == 2
     assert "error: folder/a.jpg: cannot be decoded" in capsys.readouterr().err
 

@@ -4,16 +4,18 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 from PIL import Image
 
-from bench import budget, rounds, tune
 from bench.__main__ import main
-from bench.candidates import MOST_CORES, candidates, largest_image, threads
-from bench.contenders import Contender, Settings, ours
-from bench.photos import open_photos
-from bench.search import Setting, compare, search
-from bench.serving import Rate
+from bench.common import budget
+from bench.common.photos import open_photos
+from bench.loaders import rounds
+from bench.loaders.contenders import Contender, Settings, ours
+from bench.loaders.serving import Rate
+from bench.tune import command
+from bench.tune.candidates import MOST_CORES, candidates, largest_image, threads
+from bench.tune.search import Setting, compare, search
+from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
 THREADS = Setting("num_threads", 2, (1, 3, 4))
 PREFETCH = Setting("prefetch", 2, (1, 4))
@@ -161,8 +163,8 @@ def stub(monkeypatch, speed):
             rows.append({"name": contender.name, "rounds": [part] * rounds})
         return rows, failed
 
-    monkeypatch.setattr(tune, "measure_in_rounds", measure)
-    monkeypatch.setattr(tune, "cores", lambda: 2)
+    monkeypatch.setattr(command, "measure_in_rounds", measure)
+    monkeypatch.setattr(command, "cores", lambda: 2)
     return labels
 
 
@@ -219,8 +221,8 @@ def test_on_a_gpu_nvjpeg_is_tuned_too(data, tmp_path, monkeypatch, capsys):
 
     stub(monkeypatch, speed)
     head = {"machine": {"gpu": "Some GPU"}}
-    monkeypatch.setattr(tune, "choose_device", lambda device: "cuda:0")
-    monkeypatch.setattr(tune, "new_result", lambda name, device, settings: head | {"settings": settings})
+    monkeypatch.setattr(command, "choose_device", lambda device: "cuda:0")
+    monkeypatch.setattr(command, "new_result", lambda name, device, settings: head | {"settings": settings})
     out = tmp_path / "tune.json"
     assert main(["tune", "--data", str(data), "--batch-size", "4", "--json", str(out)]) == 0
     printed = capsys.readouterr().out
@@ -266,9 +268,9 @@ def slow_gpu(data, tmp_path, monkeypatch):
     monkeypatch.setattr(rounds, "wait_until_quiet", quiet)
     monkeypatch.setattr(rounds, "time", clock)
     monkeypatch.setattr(budget, "time", clock)
-    monkeypatch.setattr(tune, "choose_device", lambda device: "cuda:0")
+    monkeypatch.setattr(command, "choose_device", lambda device: "cuda:0")
     head = {"machine": {"gpu": "Some GPU"}}
-    monkeypatch.setattr(tune, "new_result", lambda name, device, settings: head | {"settings": settings})
+    monkeypatch.setattr(command, "new_result", lambda name, device, settings: head | {"settings": settings})
 
     def run(*options):
         out = tmp_path / "tune.json"

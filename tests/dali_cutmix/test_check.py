@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tally
-from bad_files import BAD, GOOD, photo
-from conftest import save
-from record_fixtures import write_recordio, write_tfrecord, write_webdataset
-from test_shards import overwrite, packed  # noqa: F401  (a fixture)
 
 import dali_cutmix as dc
 from dali_cutmix import check
 from dali_cutmix.check import main
+from tests.dali_cutmix.sources.test_packed_folder import overwrite, packed  # noqa: F401  (a fixture)
+from tests.helpers import tally
+from tests.helpers.bad_files import BAD, GOOD, photo
+from tests.helpers.images import save
+from tests.helpers.record_fixtures import write_recordio, write_tfrecord, write_webdataset
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers import ROOT
 
 # CuPy needs a GPU only to ask for its architecture: the options, NVRTC and the call are CuPy's own.
 COMPILE = """

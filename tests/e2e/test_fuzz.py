@@ -5,20 +5,18 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-import tally
-from conftest import save
-from damage import damaged, original
 from PIL import Image
 
 import dali_cutmix as dc
+from tests.helpers import ROOT, tally
+from tests.helpers.damage import damaged, original
+from tests.helpers.images import save
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = Path(__file__).with_name("fuzz_run.py")
+SCRIPT = ROOT / "tests" / "helpers" / "fuzz_run.py"
 BATCH = 64
 PATIENCE = 240  # seconds
 MEMORY = 1.5 * 2**30  # without a bomb it is half of that; the smallest bomb takes 1.2 GB

@@ -14,18 +14,18 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from bad_files import BAD
-from cifar_fixtures import make_data, write_folder
-from conftest import save
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
-from dali_cutmix import resample_gpu
-from dali_cutmix.keep_alive import MOST_AHEAD
-from dali_cutmix.paste import paste, paste_numpy
+from dali_cutmix.fused import cuda
+from dali_cutmix.gpu.keep_alive import MOST_AHEAD
+from dali_cutmix.mixing.paste_operator import paste, paste_numpy
 from pipelines import cifar, cub, imagenet
-from train import models
-from train.cam import ClassMaps
+from tests.helpers.bad_files import BAD
+from tests.helpers.cifar_fixtures import make_data, write_folder
+from tests.helpers.images import save
+from train.evaluation.cam import ClassMaps
+from train.models import classifiers
 
 POLICIES = [
     dc.CutMix(),
@@ -156,10 +156,10 @@ def test_the_consumers_stream_is_taken_in_a_way_that_is_not_deprecated(monkeypat
     monkeypatch.setattr(torch.cuda, "current_stream", lambda number: TorchStream())
     monkeypatch.setattr(cupy.cuda, "Device", lambda number: nullcontext())
     monkeypatch.setattr(cupy.cuda, "Stream", Stream)
-    monkeypatch.setattr(resample_gpu, "_kernel", lambda threads: lambda *given: launched.append(given))
+    monkeypatch.setattr(cuda, "_kernel", lambda threads: lambda *given: launched.append(given))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        resample_gpu._launch(0, (1, 2, 3), 32, ("arguments",))
+        cuda._launch(0, (1, 2, 3), 32, ("arguments",))
     assert taken == [0]
     assert launched == [((1, 2, 3), (32,), ("arguments",))]
 
@@ -213,7 +213,7 @@ def random_batch(n, height, width, channels, seed):
 def test_cupy_gives_the_bits_of_numpy(n, height, width, channels):
     import cupy
 
-    from dali_cutmix.paste import paste_cupy
+    from dali_cutmix.mixing.paste_operator import paste_cupy
 
     fill = (1, 2, 3, 4)
     for seed in range(5):
@@ -253,7 +253,7 @@ def test_the_operator_does_not_synchronize():
     """The stream is still busy when the call returns: nobody has waited for it. A host copy would have."""
     import cupy
 
-    from dali_cutmix.paste import paste_cupy
+    from dali_cutmix.mixing.paste_operator import paste_cupy
 
     images, rows = random_batch(8, 64, 64, 3, 0)
     device_images, device_rows = [cupy.asarray(x) for x in images], [cupy.asarray(x) for x in rows]
@@ -583,7 +583,7 @@ def test_cifars_pixels_are_the_same_on_the_gpu(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["resnet10", "vgg16_gap", "resnet50_wsol"])
 def test_class_maps_on_the_gpu_are_near_the_cpu(name):
     torch.manual_seed(0)
-    model, images, labels = models.build(name, 5).eval(), torch.randn(2, 3, 64, 64), torch.tensor([1, 4])
+    model, images, labels = classifiers.build(name, 5).eval(), torch.randn(2, 3, 64, 64), torch.tensor([1, 4])
     _, maps = ClassMaps(model, 64, torch.device("cpu"))(images, labels)
     gpu = torch.device("cuda:0")
     _, found = ClassMaps(copy.deepcopy(model).to(gpu), 64, gpu)(images.to(gpu), labels.to(gpu))

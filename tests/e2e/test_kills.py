@@ -5,15 +5,15 @@ import signal
 from pathlib import Path
 
 import pytest
-import tally
-from kills import Training
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from train_fixtures import ALONE, TIMINGS, assert_same_result, command, make_folder, rows
 
-from train.checkpoint import Checkpoint
-from train.command_line import parse
-from train.loop import fit
-from train.run import start
+from tests.helpers import tally
+from tests.helpers.kills import Training
+from tests.helpers.train_fixtures import ALONE, TIMINGS, assert_same_result, command, make_folder, rows
+from train.cli import parse
+from train.engine.checkpoint import Checkpoint
+from train.engine.loop import fit
+from train.engine.run import start
 
 
 @pytest.fixture(scope="module")

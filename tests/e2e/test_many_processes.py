@@ -9,17 +9,16 @@ from itertools import chain
 from math import ceil
 from pathlib import Path
 
-import many_processes
 import numpy as np
 import pytest
-import tally
 import torch
 from PIL import Image
-from train_fixtures import ALONE, command, quick
 
-from train import models
-from train.accuracy import Options, evaluate
-from train.checkpoint import Checkpoint
+from tests.helpers import many_processes, tally
+from tests.helpers.train_fixtures import ALONE, command, quick
+from train.engine.checkpoint import Checkpoint
+from train.evaluation.accuracy import Options, evaluate
+from train.models import classifiers
 
 SIZES = (17, 23)
 BATCH_SIZES = (1, 2, 3, 4)  # of each process
@@ -56,7 +55,7 @@ def checkpoints(tmp_path_factory):
             (root / str(size) / "val" / name / "a.jpg").write_bytes(encoded(rng))
         torch.manual_seed(size)
         config = quick(root / str(size), root).to_dict()
-        weights = models.build("resnet10", size).state_dict()
+        weights = classifiers.build("resnet10", size).state_dict()
         Checkpoint(config, names, 0, 0, weights, None, {}, [], []).save(root / f"{size}.pt")
     return {str(size): str(root / f"{size}.pt") for size in SIZES}
 

@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import tally
-from bad_files import BAD, GOOD
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers import ROOT, tally
+from tests.helpers.bad_files import BAD, GOOD
 
 SCRIPT = """
 import os, sys

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tally
 import torch
 from accelerate.state import AcceleratorState
-from conftest import save
 from timm.loss import SoftTargetCrossEntropy
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 import dali_cutmix as dc
+from tests.helpers import ROOT, tally
+from tests.helpers.images import save
 
-ROOT = Path(__file__).parents[1]
 TITLES = ["torchvision", "timm", "Lightning", "Accelerate", "A graph of your own"]
 LOSSES = (nn.CrossEntropyLoss, SoftTargetCrossEntropy)
 SAMPLES, BATCH, EPOCHS = 24, 4, 2

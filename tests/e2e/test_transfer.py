@@ -8,31 +8,30 @@ from functools import partial
 
 import numpy as np
 import pytest
-import tally
 import torch
-from layout_fixtures import write_voc
 from PIL import Image
-from train_fixtures import ALONE, assert_same_result, command, make_folder, quick
-from transfer_fixtures import make_scenes, quickly
 
 from pipelines import coco, voc
+from tests.helpers import tally
+from tests.helpers.layout_fixtures import write_voc
+from tests.helpers.train_fixtures import ALONE, assert_same_result, command, make_folder, quick
+from tests.helpers.transfer_fixtures import make_scenes, quickly
 from train import __main__ as training
 from train import evaluate as evaluation
-from train.captioning import evaluation as captioning
-from train.captioning.data import open_captioned
-from train.captioning.metrics import caption_scores
-from train.checkpoint import Checkpoint
-from train.command_line import parse
-from train.detection import evaluation as detection
-from train.detection.boxes import Detections
-from train.detection.data import open_annotated, val_loader
-from train.detection.task import detect, in_voc_pixels, objects_of
-from train.detection.voc_metric import voc2007_ap
-from train.distributed import Ranks
-from train.figures import spread
-from train.loop import fit
+from train.cli import parse
+from train.engine.checkpoint import Checkpoint
+from train.engine.distributed import Ranks
+from train.engine.loop import fit
+from train.engine.run import start
+from train.evaluation import captioning, detection
 from train.recipes import EMBEDDED, RECIPES
-from train.run import start
+from train.reporting.figures import spread
+from train.tasks.captioning.data import open_captioned
+from train.tasks.captioning.metrics import caption_scores
+from train.tasks.detection.data import open_annotated, val_loader
+from train.tasks.detection.detections import Detections
+from train.tasks.detection.task import detect, in_voc_pixels, objects_of
+from train.tasks.detection.voc_metric import voc2007_ap
 
 KINDS = {"voc-ssd300": "voc", "voc-faster-rcnn": "voc", "coco-nic": "coco"}
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from conftest import save
 from nvidia.dali import pipeline_def
 from PIL import ExifTags, Image
 
 import dali_cutmix as dc
 from pipelines.annotations import Annotated, Entry, Object, annotate
-from pipelines.objects import read_images
+from pipelines.detection_ops import read_images
+from tests.helpers.images import save
 
 CLASSES = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu")
 LOW, SPAN = 30, 220  # levels of red (green) in the first column (row), and how many more there are at most

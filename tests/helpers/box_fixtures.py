@@ -4,8 +4,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from conftest import save
 from PIL import Image
+
+from tests.helpers.images import save
 
 SHADES = {"bright": 255, "middle": 170, "pale": 110, "faint": 70}
 

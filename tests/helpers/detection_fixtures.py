@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from train.detection.boxes import Detections, Objects
+from train.tasks.detection.detections import Detections, Objects
 
 CLASSES = ("bird", "cat", "dog", "tv")
 

@@ -57,7 +57,8 @@ def _build(folder, name, launch):
 
 def source(name):
     """The kernel's source."""
-    return files("dali_cutmix").joinpath(f"{name}.cu").read_text()
+    package = {"paste": "dali_cutmix.mixing", "resample": "dali_cutmix.fused"}[name]
+    return files(package).joinpath(f"{name}.cu").read_text()
 
 
 @cache

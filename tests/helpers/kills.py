@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from train_fixtures import environment_with, launcher
-
-from train.checkpoint import Checkpoint
+from tests.helpers.train_fixtures import environment_with, launcher
+from train.engine.checkpoint import Checkpoint
 
 PATIENCE = 120  # seconds
 

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from conftest import save
 from PIL import Image
+
+from tests.helpers.images import save
 
 XML = """<annotation>
 \t<folder>{folder}</folder>

@@ -10,8 +10,8 @@ import torch
 
 import dali_cutmix as dc
 from pipelines import imagenet
-from train.accuracy import Options, evaluate
-from train.distributed import Ranks, join
+from train.engine.distributed import Ranks, join
+from train.evaluation.accuracy import Options, evaluate
 
 Seen = dict[str, Any]
 

@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from train import models
-from train.checkpoint import Checkpoint
-from train.config import Config
-from train.distributed import Ranks
+from tests.helpers import ROOT
+from train.config.classification import Config
+from train.engine.checkpoint import Checkpoint
+from train.engine.distributed import Ranks
+from train.evaluation.trained_model import choose_weights
+from train.models import classifiers
 from train.recipes import digits
-from train.trained import choose_weights
 
-ROOT = Path(__file__).parents[1]
 ALONE = Ranks(rank=0, world_size=1, device=torch.device("cpu"))
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
 TIMINGS = {"images_per_second", "data_wait_share", "seconds"}
@@ -71,7 +71,7 @@ def environment_with(**changes: str) -> dict[str, str]:
 
 def load_model(checkpoint: Checkpoint, path: Path, weights: str) -> tuple[nn.Module, str]:
     """A classifier of a checkpoint, and which of its weights it carries."""
-    model = models.build(checkpoint.config["model"], len(checkpoint.classes))
+    model = classifiers.build(checkpoint.config["model"], len(checkpoint.classes))
     return model, choose_weights(model, checkpoint, path, weights)
 
 

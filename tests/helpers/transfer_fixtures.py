@@ -4,17 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from train_fixtures import ALONE
 
 from pipelines import voc
-from train.captioning.task import write_captions
-from train.detection.task import detect
-from train.loop import fit
+from tests.helpers.train_fixtures import ALONE
+from train.config.run import RunConfig
+from train.data.scene_drawing import Scenes
+from train.data.scenes import scenes_coco, scenes_voc
+from train.engine.loop import fit
+from train.engine.run import start
 from train.recipes import EMBEDDED
-from train.run import start
-from train.run_config import RunConfig
-from train.scene_drawing import Scenes
-from train.scenes import scenes_coco, scenes_voc
+from train.tasks.captioning.task import write_captions
+from train.tasks.detection.task import detect
 
 FEW = Scenes(train=24, val=10, side=(64, 80), digit=(0.3, 0.5))
 

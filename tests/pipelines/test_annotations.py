@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import save
 from PIL import Image, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from pipelines.annotations import Entry, Object, annotate
+from tests.helpers.images import save
 
 
 @pytest.fixture

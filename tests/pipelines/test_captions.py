@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import save
 from PIL import Image
 from torchvision.transforms import v2
 
 from pipelines import captions
 from pipelines.annotations import Captioned
+from tests.helpers.images import save
 
 CPU = {"device": "cpu", "num_threads": 1}
 SMALL = {"size": 16, "resize": 20, "mean": (0, 0, 0), "std": (1, 1, 1)} | CPU

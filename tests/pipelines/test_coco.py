@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from layout_fixtures import caption_content, coco_content, write_coco
 
 from pipelines import captions, coco, ssd
+from tests.helpers.layout_fixtures import caption_content, coco_content, write_coco
 
 NULL = object()
 

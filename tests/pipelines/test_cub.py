@@ -5,11 +5,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from box_fixtures import edit, make_cub
 from PIL import Image
 
 import dali_cutmix as dc
 from pipelines import cub, imagenet
+from tests.helpers.box_fixtures import edit, make_cub
 
 
 @pytest.fixture(scope="module")

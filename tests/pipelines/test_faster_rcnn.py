@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
-from conftest import save
 from hypothesis import given
 from hypothesis import strategies as st
 from nvidia.dali import fn, pipeline_def
@@ -16,6 +14,8 @@ from torchvision.transforms import v2
 from pipelines import faster_rcnn
 from pipelines.annotations import Entry, Object, annotate
 from pipelines.faster_rcnn import fitted
+from tests.helpers.annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
+from tests.helpers.images import save
 
 LEVELS = {"mean": (0, 0, 0), "std": (1, 1, 1)}
 SMALL = {"short_side": 120, "long_side": 200, "device": "cpu", "num_threads": 1}

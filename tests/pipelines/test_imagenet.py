@@ -3,15 +3,15 @@
 from collections import Counter
 
 import numpy as np
-import oracle
 import pytest
 import torch
-from conftest import save
 from PIL import Image
 from scipy import stats
 
 import dali_cutmix as dc
 from pipelines import imagenet
+from tests.helpers import oracle
+from tests.helpers.images import save
 
 SIZE, BATCH = 64, 16
 MEAN, STD = np.array(dc.IMAGENET_MEAN), np.array(dc.IMAGENET_STD)

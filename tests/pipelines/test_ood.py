@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import save
 from PIL import Image
 
 from pipelines.ood import main
+from tests.helpers.images import save
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
-from conftest import save
 from nvidia.dali import fn, pipeline_def, types
 from PIL import Image
 from scipy.stats import binomtest, kstest
@@ -15,6 +13,8 @@ from torchvision.transforms import v2
 from pipelines import ssd
 from pipelines.annotations import Entry, Object, annotate
 from pipelines.ssd_augmentation import crop, cut, distort_colours, zoom
+from tests.helpers.annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
+from tests.helpers.images import save
 
 LEVELS = {"mean": (0, 0, 0), "std": (1, 1, 1)}
 CPU = {"device": "cpu", "num_threads": 1}

@@ -4,12 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
-from box_fixtures import edit
-from conftest import save
-from layout_fixtures import make_voc, write_voc
 from PIL import Image
 
 from pipelines import ssd, voc
+from tests.helpers.box_fixtures import edit
+from tests.helpers.images import save
+from tests.helpers.layout_fixtures import make_voc, write_voc
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import sys
 
 import pytest
-from train_fixtures import make_folder
 
+from tests.helpers.train_fixtures import make_folder
 from train import __main__ as training
 from train import evaluate as evaluation
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from train.run_config import RunConfig, check
+from train.config.run import RunConfig, check
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import dali_cutmix as dc
-from train.run_config import RunConfig, check, choose
+from train.config.run import RunConfig, check, choose
 
 
 @dataclass(frozen=True)

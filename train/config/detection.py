@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from train.run_config import RunConfig, check, choose
+from train.config.run import RunConfig, check, choose
 
 
 @dataclass(frozen=True)

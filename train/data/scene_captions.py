@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from train.scene_drawing import NAMES, Digit
+from train.data.scene_drawing import NAMES, Digit
 
 _LARGE = 1.25  # times the scene's usual size, from which on a digit is called large; and small from its inverse down
 _CLEAR = 1.25  # times the other distance, from which on one tells where a digit lies

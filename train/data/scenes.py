@@ -1,7 +1,7 @@
 """The embedded data for detection and captioning: scenes with several digits, in VOC's and in COCO's own layout.
 
-Scikit-learn's handwritten digits on crops of its two sample photographs, like `train.digits`, laid out as users have
-theirs::
+Scikit-learn's handwritten digits on crops of its two sample photographs, like `train.data.digits`, laid out as users
+have theirs::
 
     ROOT/VOCdevkit/VOC2007/{Annotations,ImageSets/Main,JPEGImages}      trainval and test
     ROOT/COCO/annotations/{instances,captions}_{train,val}2017.json     the same scenes, with sentences about them
@@ -22,11 +22,11 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from dali_cutmix.cache import cache_folder
-from dali_cutmix.files import make_atomically
-from train.digits import Digits, split
-from train.scene_drawing import NAMES, Digit, Glyph, Scenes, draw
-from train.scene_sentences import sentences
+from dali_cutmix.utils.atomic_files import make_atomically
+from dali_cutmix.utils.cache import cache_folder
+from train.data.digits import Digits, split
+from train.data.scene_captions import sentences
+from train.data.scene_drawing import NAMES, Digit, Glyph, Scenes, draw
 
 _PARTS = {"train": ("trainval", "train2017"), "val": ("test", "val2017")}
 """The names that VOC and COCO have for them."""
@@ -45,7 +45,7 @@ class _Record(NamedTuple):
 def scenes_voc(parent: Path | None = None, parameters: Scenes = Scenes()) -> Path:
     """Return the VOCdevkit folder, building the data set on the first call (some ten seconds).
 
-    The build happens in a temporary folder that is renamed when complete, as in `train.digits.digits`. The same
+    The build happens in a temporary folder that is renamed when complete, as in `train.data.digits.digits`. The same
     parameters and the same Pillow give the same bytes. No handwritten digit is in both parts.
 
     Args:

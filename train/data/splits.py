@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dali_cutmix as dc
-from dali_cutmix.graph import notes
+from dali_cutmix.ops.graph_notes import notes
 from pipelines import cifar, cub
-from train.digits import digits
+from train.data.digits import digits
 
 Read = Callable[..., tuple[Any, Any]]
 """A verb of the library with its data: options such as ``shard`` in, (encoded bytes, labels) out."""

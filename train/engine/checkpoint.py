@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from dali_cutmix.files import write_atomically
+from dali_cutmix.utils.atomic_files import write_atomically
 
 VERSION = 1
 
@@ -20,7 +20,7 @@ class Checkpoint:
     """The state of a run after ``step`` steps. Tensors and plain values only: it loads without running code."""
 
     config: dict[str, Any]
-    """`train.run_config.RunConfig.to_dict`, of the task's own configuration."""
+    """`train.config.run.RunConfig.to_dict`, of the task's own configuration."""
     classes: list[str]
     """What the model's outputs mean, in their order: names of classes, or a captioner's vocabulary."""
     epoch: int

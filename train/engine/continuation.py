@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train.checkpoint import Checkpoint
+from train.engine.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from train.run import Run
+    from train.engine.run import Run
 
 FREE = {"epochs", "iterations", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
 FREE |= {"val_every", "on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile"}

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import torch
 
-from train.log import Log, Row
-from train.progress import Stopwatch, progress_bar
-from train.run import Run
+from train.engine.metrics_log import Log, Row
+from train.engine.progress import Stopwatch, progress_bar
+from train.engine.run import Run
 
 
 def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from train.distributed import Ranks
+from train.engine.distributed import Ranks
 
 STATUS = 128 + signal.SIGTERM
 """Exit status, 143, of a run that got SIGTERM and saved. Shells and schedulers report the same of a process that the
@@ -18,7 +18,7 @@ signal itself ended, as it does during set-up; so a job script has one case to k
 
 
 class Preemption:
-    """Tells `train.loop.fit` after each step whether to stop there; a context that holds the signal's handler.
+    """Tells `train.engine.loop.fit` after each step whether to stop there; a context that holds the signal's handler.
 
     Processes see the signal at different steps, and a checkpoint is made by all of them after the same one. So each
     step sends every process's note to the others and reads what the step before has sent. That waits for no device:

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 import dali_cutmix as dc
-from train.checkpoint import Checkpoint, find
-from train.continuation import check_continues, check_end
-from train.distributed import Ranks
-from train.ema import Ema
-from train.log import Row
-from train.run_config import RunConfig
-from train.schedule import Schedule
-from train.task import Task
-from train.tasks import make_task
+from train.config.run import RunConfig
+from train.engine.checkpoint import Checkpoint, find
+from train.engine.continuation import check_continues, check_end
+from train.engine.distributed import Ranks
+from train.engine.ema import Ema
+from train.engine.metrics_log import Row
+from train.engine.schedule import Schedule
+from train.engine.task import Task
+from train.tasks.registry import make_task
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from train.run_config import RunConfig
+from train.config.run import RunConfig
 
 
 @dataclass(frozen=True)

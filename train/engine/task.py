@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 import dali_cutmix as dc
-from train.log import Row
+from train.engine.metrics_log import Row
 
 
 class Task(Protocol):

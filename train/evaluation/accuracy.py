@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from train import classification, evaluator
-from train.distributed import Ranks
-from train.evaluator import Evaluator, Report
-from train.trained import open_data, open_trained
+from train.engine.distributed import Ranks
+from train.evaluation import evaluator
+from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.trained_model import open_data, open_trained
+from train.tasks import classification
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from train import accuracy, evaluator, localization, robustness, uncertainty
-from train.boxes import read_boxed
-from train.checkpoint import find
-from train.config import Config
-from train.data import evaluated_folder
-from train.distributed import Ranks
-from train.evaluator import Evaluator
-from train.trained import read_task
+from train.config.classification import Config
+from train.data.ground_truth_boxes import read_boxed
+from train.data.splits import evaluated_folder
+from train.engine.checkpoint import find
+from train.engine.distributed import Ranks
+from train.evaluation import accuracy, evaluator, localization, robustness, uncertainty
+from train.evaluation.evaluator import Evaluator
+from train.evaluation.trained_model import read_task
 
 EVALUATORS: dict[str, Evaluator[Any, Any]] = {
     module.EVALUATOR.name: module.EVALUATOR for module in (accuracy, robustness, uncertainty, localization)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from train import models
+from train.models import classifiers
 
 
 class ClassMaps:
@@ -28,7 +28,7 @@ class ClassMaps:
 
     def __init__(self, model: nn.Module, size: int, device: torch.device) -> None:
         self._model = model
-        self._last = models.last_layer(model)
+        self._last = classifiers.last_layer(model)
         self._features: Tensor | None = None
         pools = [module for module in model.modules() if isinstance(module, nn.AdaptiveAvgPool2d)]
         if pools:

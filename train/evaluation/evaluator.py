@@ -13,10 +13,10 @@ from typing import Any, Generic, Literal, TypeVar
 import tyro
 
 import dali_cutmix as dc
-from dali_cutmix.files import write_atomically
-from train.checkpoint import find
-from train.distributed import Ranks, join
-from train.run_config import check
+from dali_cutmix.utils.atomic_files import write_atomically
+from train.config.run import check
+from train.engine.checkpoint import find
+from train.engine.distributed import Ranks, join
 
 
 @dataclass(frozen=True)

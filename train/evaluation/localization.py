@@ -12,18 +12,20 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from train import classification, evaluator, models
-from train.boxes import Boxed, boxes_in_crop, find_boxes, read_boxed
-from train.cam import ClassMaps, upsample
-from train.config import Config
-from train.data import evaluated_folder, listed
-from train.distributed import Ranks
-from train.evaluator import Evaluator, Report
-from train.figures import Overlay, overlays, spread
-from train.localize import Located, accuracy, locate
-from train.rows import to_csv
-from train.run_config import check
-from train.trained import Trained, open_trained
+from train.config.classification import Config
+from train.config.run import check
+from train.data.ground_truth_boxes import Boxed, boxes_in_crop, find_boxes, read_boxed
+from train.data.splits import evaluated_folder, listed
+from train.engine.distributed import Ranks
+from train.evaluation import evaluator
+from train.evaluation.cam import ClassMaps, upsample
+from train.evaluation.cam_boxes import Located, accuracy, locate
+from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.trained_model import Trained, open_trained
+from train.models import classifiers
+from train.reporting.csv_rows import to_csv
+from train.reporting.figures import Overlay, overlays, spread
+from train.tasks import classification
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def why_not(data: Path, boxes: Path | None, config: Config) -> str:
     if not (boxes or find_boxes(data)):
         return f"{data} has no boxes"
     try:
-        ClassMaps(models.build(config.model, 2).eval(), config.crop, torch.device("cpu"))
+        ClassMaps(classifiers.build(config.model, 2).eval(), config.crop, torch.device("cpu"))
     except ValueError as error:
         return str(error)
     return ""

@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 import dali_cutmix as dc
-from train import classification, evaluator
-from train import perturbations as p
-from train.config import Config
-from train.data import reordered
-from train.distributed import Ranks
-from train.evaluator import Evaluator, Report
-from train.figures import curves
-from train.rows import to_csv
-from train.run_config import check
-from train.trained import Trained, open_data, open_trained
+from train.config.classification import Config
+from train.config.run import check
+from train.data.splits import reordered
+from train.engine.distributed import Ranks
+from train.evaluation import evaluator
+from train.evaluation import perturbations as p
+from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.trained_model import Trained, open_data, open_trained
+from train.reporting.csv_rows import to_csv
+from train.reporting.figures import curves
+from train.tasks import classification
 
 RULE = "right: the prediction is the label with the larger share, either label where both have half"
 

@@ -12,14 +12,15 @@ import torch
 from torch import nn
 
 import dali_cutmix as dc
-from train import classification, models
-from train.checkpoint import Checkpoint, find
-from train.config import Config
-from train.data import Split, open_evaluated
-from train.distributed import Ranks
-from train.evaluator import Options
+from train.config.classification import Config
+from train.config.run import RunConfig
+from train.data.splits import Split, open_evaluated
+from train.engine.checkpoint import Checkpoint, find
+from train.engine.distributed import Ranks
+from train.evaluation.evaluator import Options
+from train.models import classifiers
 from train.recipes import config_of
-from train.run_config import RunConfig
+from train.tasks import classification
 
 C = TypeVar("C", bound=RunConfig)
 
@@ -42,7 +43,7 @@ class Trained(Generic[C]):
 def open_trained(options: Options, ranks: Ranks) -> Trained[Config]:
     """Load a classifier's checkpoint, or a run folder's last one; errors as in `open_task`."""
     return open_task(
-        options, ranks, Config, "classifier", lambda config, classes: models.build(config.model, len(classes))
+        options, ranks, Config, "classifier", lambda config, classes: classifiers.build(config.model, len(classes))
     )
 
 

@@ -10,16 +10,17 @@ import numpy as np
 import tyro
 
 from pipelines.ood import list_images
-from train import classification, evaluator
-from train.confidence import NOISES, confidences, noise
-from train.data import listed
-from train.distributed import Ranks
-from train.evaluator import Evaluator, Report
-from train.figures import histogram
-from train.loading import share_of_batch
-from train.out_of_distribution import detection
-from train.run_config import check
-from train.trained import open_data, open_trained
+from train.config.run import check
+from train.data.splits import listed
+from train.engine.distributed import Ranks
+from train.evaluation import evaluator
+from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.ood_scores import NOISES, confidences, noise
+from train.evaluation.out_of_distribution import detection
+from train.evaluation.trained_model import open_data, open_trained
+from train.reporting.figures import histogram
+from train.tasks import classification
+from train.tasks.loader_arguments import share_of_batch
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.ops import FrozenBatchNorm2d
 
-from train import models
+from train.models import classifiers
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
@@ -18,7 +18,7 @@ def resnet(name: str) -> nn.Module:
     Raises:
         ValueError: there is no such model, or it is none with the four stages of a ResNet.
     """
-    model = models.build(name, 1)
+    model = classifiers.build(name, 1)
     if not all(hasattr(model, part) for part in ("conv1", "bn1", *STAGES, "fc")):
         raise ValueError(f"--model {name} given; a backbone is a ResNet, such as resnet10, resnet18 or resnet50.")
     return model

@@ -11,8 +11,8 @@ from torch import nn
 from torchvision import models
 from torchvision.models.resnet import BasicBlock
 
-from train.pyramidnet import PyramidNet
-from train.wsol import Vgg16Gap, resnet50_wsol
+from train.models.pyramidnet import PyramidNet
+from train.models.wsol import Vgg16Gap, resnet50_wsol
 
 
 class ResNet10(nn.Module):

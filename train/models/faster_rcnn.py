@@ -7,9 +7,9 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredictor
 from torchvision.ops import MultiScaleRoIAlign
 
-from train import backbones
-from train.detection.precision import gives_float32
-from train.detection.prepared import Prepared
+from train.models import backbones
+from train.models.precision import gives_float32
+from train.models.torchvision_detection import Prepared
 
 
 class Layer4(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from train import backbones
+from train.models import backbones
 
 State = tuple[Tensor, Tensor]
 """Of the LSTM, each N×C: hidden and cell."""

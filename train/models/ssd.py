@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD
 
-from train import backbones
-from train.detection.precision import gives_float32
-from train.detection.prepared import Prepared
+from train.models import backbones
+from train.models.precision import gives_float32
+from train.models.torchvision_detection import Prepared
 
 
 class SsdMaps(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from train.config.run import RunConfig
 from train.recipes.classification import (
     cifar100_pyramidnet200,
     cub200_resnet50,
@@ -16,7 +17,6 @@ from train.recipes.classification import (
     imagenet_wsol_vgg16gap,
 )
 from train.recipes.transfer import coco_nic, small_faster_rcnn, small_nic, small_ssd, voc_faster_rcnn, voc_ssd300
-from train.run_config import RunConfig
 
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     recipe().recipe: recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipelines import cifar
-from train.config import Config
+from train.config.classification import Config
 
 
 def digits() -> Config:

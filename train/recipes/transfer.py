@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from train.captioning.config import CaptioningConfig
-from train.detection.config import DetectionConfig
+from train.config.captioning import CaptioningConfig
+from train.config.detection import DetectionConfig
 
 
 def voc_ssd300() -> DetectionConfig:

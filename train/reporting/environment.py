@@ -37,7 +37,7 @@ def versions() -> dict[str, str]:
         for distribution in metadata.distributions()
         if (name := re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()) and PACKAGES.fullmatch(name)
     }
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     commit = _output("git", "-C", here, "describe", "--always", "--dirty")
     return {
         "python": platform.python_version(),

@@ -13,19 +13,19 @@ from typing import Any
 
 import torch
 
-from dali_cutmix.files import write_atomically
+from dali_cutmix.utils.atomic_files import write_atomically
 from pipelines.ood import list_images
-from train.boxes import boxes_in_crop, read_boxed
-from train.command_line import parse
-from train.config import Config
-from train.data import evaluated_folder, open_split
-from train.digits import backgrounds
-from train.localization import why_not
+from train.cli import parse
+from train.config.classification import Config
+from train.data.digits import backgrounds
+from train.data.ground_truth_boxes import boxes_in_crop, read_boxed
+from train.data.splits import evaluated_folder, open_split
+from train.evaluation.localization import why_not
+from train.evaluation.uncertainty import parse_sets
 from train.recipes import RECIPES
 from train.study import transfer
 from train.study.options import FREE, Options
 from train.study.step import Step, result, train_step
-from train.uncertainty import parse_sets
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Any
 
 import jinja2
 
-from dali_cutmix.files import write_atomically
-from train.continuation import FREE as MAY_DIFFER
-from train.distributed import resolve_device
-from train.figures import curves, learning_curves
-from train.machine import machine, versions
+from dali_cutmix.utils.atomic_files import write_atomically
+from train.engine.continuation import FREE as MAY_DIFFER
+from train.engine.distributed import resolve_device
 from train.recipes import RECIPES
+from train.reporting.environment import machine, versions
+from train.reporting.figures import curves, learning_curves
 from train.study import published, tables
 from train.study.options import FREE
 from train.study.plan import Plan

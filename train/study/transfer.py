@@ -9,18 +9,18 @@ from typing import cast
 
 import torch
 
-from train import models
-from train.backbones import resnet
-from train.captioning.config import CaptioningConfig
-from train.captioning.data import open_captioned
-from train.command_line import parse
-from train.config import Config
-from train.detection.config import DetectionConfig
-from train.detection.data import open_annotated
-from train.distributed import Ranks
-from train.loading import share_of_batch
+from train.cli import parse
+from train.config.captioning import CaptioningConfig
+from train.config.classification import Config
+from train.config.detection import DetectionConfig
+from train.engine.distributed import Ranks
+from train.models import classifiers
+from train.models.backbones import resnet
 from train.study.options import Options
 from train.study.step import Step, result, train_step
+from train.tasks.captioning.data import open_captioned
+from train.tasks.detection.data import open_annotated
+from train.tasks.loader_arguments import share_of_batch
 
 RANDOM = "random"
 """The network that was not trained, beside the methods."""
@@ -63,7 +63,7 @@ def check_data(options: Options, config: Config) -> None:
 def _fits(classifier: str, network: str) -> bool:
     """Whether a classifier has all tensors of a ResNet but the last layer's, in the same shapes."""
     with torch.device("meta"):
-        theirs, ours = (model.state_dict() for model in (models.build(classifier, 1), resnet(network)))
+        theirs, ours = (model.state_dict() for model in (classifiers.build(classifier, 1), resnet(network)))
     body = {name: tensor.shape for name, tensor in ours.items() if not name.startswith("fc.")}
     return all(name in theirs and theirs[name].shape == shape for name, shape in body.items())
 

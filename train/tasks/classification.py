@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 import dali_cutmix as dc
 from pipelines import cifar, cub, imagenet
-from train import models
-from train.config import Config
-from train.data import Split, open_split
-from train.distributed import Ranks
-from train.initial import RANDOM, take_all_but_last, told
-from train.loading import loader_arguments, training_arguments
-from train.log import Row
+from train.config.classification import Config
+from train.data.splits import Split, open_split
+from train.engine.distributed import Ranks
+from train.engine.metrics_log import Row
+from train.models import classifiers
+from train.tasks.initial_weights import RANDOM, take_all_but_last, told
+from train.tasks.loader_arguments import loader_arguments, training_arguments
 
 
 class Classification:
-    """The task of a classifier; see `train.task.Task`.
+    """The task of a classifier; see `train.engine.task.Task`.
 
     Args:
         folder: of the run, for the list of bad files.
@@ -44,7 +44,7 @@ class Classification:
 
     def model(self) -> nn.Module:
         """The classifier, from ``--init`` or at random."""
-        model = models.build(self._config.model, self.loader.num_classes)
+        model = classifiers.build(self._config.model, self.loader.num_classes)
         if self._config.init and not self._config.resume:
             self.origin = told(take_all_but_last(model, self._config.init), self._ranks)
         return model
@@ -79,7 +79,7 @@ def parameter_groups(model: nn.Module, last_layer_lr: float) -> list[dict[str, A
     """For the optimizer: all parameters, or the last layer's apart, with its ``lr_scale``."""
     if last_layer_lr == 1:
         return [{"params": list(model.parameters()), "lr_scale": 1.0}]
-    last = list(models.last_layer(model).parameters())
+    last = list(classifiers.last_layer(model).parameters())
     others = [parameter for parameter in model.parameters() if all(parameter is not mine for mine in last)]
     return [{"params": others, "lr_scale": 1.0}, {"params": last, "lr_scale": last_layer_lr}]
 

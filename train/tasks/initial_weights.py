@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from train import models
-from train.checkpoint import Checkpoint, find
-from train.distributed import Ranks
+from train.engine.checkpoint import Checkpoint, find
+from train.engine.distributed import Ranks
+from train.models import classifiers
 
 RANDOM = "random weights"
 COUNTER = "num_batches_tracked"
@@ -78,7 +78,7 @@ def take_weights(
 
 def take_all_but_last(model: nn.Module, path: Path) -> Taken:
     """A classifier's weights but the last layer's, which stays random (paper, B); errors as in `take_weights`."""
-    last = models.last_layer(model)
+    last = classifiers.last_layer(model)
     names = (name for name, module in model.named_modules() if module is last)
     random = {f"{name}.{part}" for name in names for part in last.state_dict()}
     return take_weights([model], path, random=random)

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from train.captioning.config import CaptioningConfig
-from train.captioning.task import Captioning
-from train.classification import Classification
-from train.config import Config
-from train.detection.config import DetectionConfig
-from train.detection.task import Detection
-from train.distributed import Ranks
-from train.run_config import RunConfig
-from train.task import Task
+from train.config.captioning import CaptioningConfig
+from train.config.classification import Config
+from train.config.detection import DetectionConfig
+from train.config.run import RunConfig
+from train.engine.distributed import Ranks
+from train.engine.task import Task
+from train.tasks.captioning.task import Captioning
+from train.tasks.classification import Classification
+from train.tasks.detection.task import Detection
 
 TASKS: dict[type[RunConfig], Callable[[Any, Ranks, Path], Task]] = {
     Config: Classification,

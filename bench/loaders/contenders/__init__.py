@@ -3,7 +3,7 @@
 To add one: write ``batches(settings)`` in a module of this package and enter it in ``CONTENDERS``.
 """
 
-from bench.contender import PREFETCH, Batch, Contender, Settings
+from bench.common.contender import PREFETCH, Batch, Contender, Settings
 
 __all__ = ["BASELINE", "CONTENDERS", "OURS", "PREFETCH", "READING", "Batch", "Contender", "Settings"]
 

@@ -6,8 +6,8 @@ from typing import Any
 from nvidia.dali import fn, pipeline_def, types
 from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
-from bench.contenders import Batch, Settings
-from bench.contenders.outputs import run_without_end
+from bench.loaders.contenders import Batch, Settings
+from bench.loaders.contenders.outputs import run_without_end
 
 MEAN = [123.675, 116.28, 103.53]
 STD = [58.395, 57.12, 57.375]

@@ -7,8 +7,8 @@ from typing import Any, cast
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from bench.contenders import Batch, Settings
-from bench.contenders.outputs import run_without_end
+from bench.loaders.contenders import Batch, Settings
+from bench.loaders.contenders.outputs import run_without_end
 from pipelines import imagenet
 
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nvidia.dali import fn, pipeline_def
 
-from dali_cutmix import rebuild
-from dali_cutmix.checkpoint import entries, localized, portable
-from dali_cutmix.varint import to_varint, varint
+from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali.pipeline_checkpoint import entries, localized, portable
+from dali_cutmix.utils.protobuf import to_varint, varint
 
 
 def entry(name, state=b""):
@@ -78,11 +78,11 @@ def test_a_random_operator_goes_on_whatever_its_name(name):
     def graph():
         return fn.random.uniform(name=name), fn.random.uniform()
 
-    template = rebuild.as_template(graph())
-    pipeline = rebuild.build(template)
+    template = pipeline_template.as_template(graph())
+    pipeline = pipeline_template.build(template)
     pipeline.run()
     saved = portable(pipeline.checkpoint())
     expected = [output.as_array() for output in pipeline.run()]
-    resumed = rebuild.build(template, localized(saved, rebuild.build(template).checkpoint()))
+    resumed = pipeline_template.build(template, localized(saved, pipeline_template.build(template).checkpoint()))
     for output, array in zip(resumed.run(), expected, strict=True):
         np.testing.assert_array_equal(output.as_array(), array)

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import tally
-from bad_files import BAD, photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dali_cutmix import fault
-from dali_cutmix.fault import chunks, find_faults
+from dali_cutmix.bad_samples import decode_check
+from dali_cutmix.bad_samples.decode_check import chunks, find_faults
+from tests.helpers import tally
+from tests.helpers.bad_files import BAD, photo
 
 
 def encoded(content):
@@ -37,12 +37,12 @@ def test_exactly_the_bad_ones_are_found_wherever_they_stand(kinds):
 
 def test_few_are_decoded_at_once(monkeypatch):
     """Of large photographs a whole batch would not fit into memory."""
-    seen, real = [], fault._decodes
-    monkeypatch.setattr(fault, "_decodes", lambda images, *rest: seen.append(images) or real(images, *rest))
+    seen, real = [], decode_check._decodes
+    monkeypatch.setattr(decode_check, "_decodes", lambda images, *rest: seen.append(images) or real(images, *rest))
     assert find_faults([GOOD_ONE] * 150, 10**6) == {}
     assert [len(images) for images in seen] == [64, 64, 22]
     seen.clear()
-    monkeypatch.setattr(fault, "CHUNK_BYTES", 3 * len(GOOD_ONE))
+    monkeypatch.setattr(decode_check, "CHUNK_BYTES", 3 * len(GOOD_ONE))
     assert find_faults([GOOD_ONE] * 7, 10**6) == {}
     assert [len(images) for images in seen] == [3, 3, 1]
 
@@ -52,7 +52,7 @@ def test_chunks_lose_nothing_and_keep_the_order(sizes):
     found = list(chunks(sizes, lambda size: size))
     assert [size for chunk in found for size in chunk] == sizes
     assert all(chunk and len(chunk) <= 64 for chunk in found)
-    assert all(sum(chunk[:-1]) < fault.CHUNK_BYTES for chunk in found)
+    assert all(sum(chunk[:-1]) < decode_check.CHUNK_BYTES for chunk in found)
 
 
 @pytest.mark.parametrize("what", ["header", "GIF", "noise", "one byte"])

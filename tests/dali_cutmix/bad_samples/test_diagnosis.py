@@ -12,12 +12,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tally
-from conftest import save
 from PIL import Image
 
-from dali_cutmix import DecodeError, can_fuse, diagnose, rebuild, running
+from dali_cutmix import DecodeError, can_fuse
+from dali_cutmix._dali import pipeline_template
+from dali_cutmix.bad_samples import diagnosis
+from dali_cutmix.loader import pipeline_runner
 from pipelines import imagenet
+from tests.helpers import tally
+from tests.helpers.images import save
 
 
 @pytest.fixture
@@ -254,14 +257,14 @@ def test_what_fails_for_a_moment_only_ends_nothing(good_files, kind, monkeypatch
 
     expected = [bits(batch) for batch in loaders(good_files, kind)]
     bad = sorted(good_files.rglob("*.jpg"))[13]
-    content, real, looks = bad.read_bytes(), running.bad_samples, []
+    content, real, looks = bad.read_bytes(), pipeline_runner.bad_samples, []
 
     def mended_meanwhile(*arguments):
         bad.write_bytes(content)
         looks.append(arguments)
         return real(*arguments)
 
-    monkeypatch.setattr(running, "bad_samples", mended_meanwhile)
+    monkeypatch.setattr(pipeline_runner, "bad_samples", mended_meanwhile)
     bad.write_bytes(content[:40])
     assert [bits(batch) for batch in loaders(good_files, kind)] == expected
     assert len(looks) == 1
@@ -269,7 +272,7 @@ def test_what_fails_for_a_moment_only_ends_nothing(good_files, kind, monkeypatch
 
 def test_what_fails_in_its_batch_only_is_found_by_running_the_batch(good_files, kind, monkeypatch, tmp_path):
     """As a damaged file does that decodes as a whole and not in part; here because nobody looks at the file itself."""
-    monkeypatch.setattr(running, "bad_samples", lambda *_: {})
+    monkeypatch.setattr(pipeline_runner, "bad_samples", lambda *_: {})
     files = sorted(good_files.rglob("*.jpg"))
     for number in (12, 13, 20):
         SPOILERS["text"](files[number])
@@ -287,7 +290,7 @@ def test_what_fails_in_its_batch_only_is_found_by_running_the_batch(good_files, 
 
 def test_what_no_sample_is_to_blame_for_is_raised_as_it_is(good_files, kind, monkeypatch):
     """A second try and a search, and nothing endless."""
-    real, runs = rebuild.build, []
+    real, runs = pipeline_template.build, []
 
     class Broken:
         def __init__(self, pipeline):
@@ -301,8 +304,8 @@ def test_what_no_sample_is_to_blame_for_is_raised_as_it_is(good_files, kind, mon
         pipeline = real(template, checkpoint)
         return pipeline if hasattr(template, "file") else Broken(pipeline)  # but what reads numbers works
 
-    monkeypatch.setattr(rebuild, "build", build)
-    monkeypatch.setattr(running, "bad_samples", lambda *_: {})
+    monkeypatch.setattr(pipeline_template, "build", build)
+    monkeypatch.setattr(pipeline_runner, "bad_samples", lambda *_: {})
     with pytest.raises(RuntimeError, match="out of something"):
         list(loaders(good_files, kind))
     assert 2 <= len(runs) <= 12
@@ -316,5 +319,5 @@ def test_what_failed_on_a_gpu_is_judged_on_the_cpu(good_files, spoil):
     loader = imagenet.val(good_files, batch_size=8, size=16, resize=16, device="cpu")
     source, checkpoint = loader._notes.source, loader._running.checkpoint
     on_a_gpu = SimpleNamespace(max_batch_size=8, num_threads=1, device_id=0)
-    found = diagnose.bad_samples(source, 10**6, checkpoint, {}, on_a_gpu)
+    found = diagnosis.bad_samples(source, 10**6, checkpoint, {}, on_a_gpu)
     assert [source.name(number) for number in found] == [str(bad)]

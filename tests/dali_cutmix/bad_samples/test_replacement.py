@@ -8,20 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tally
-from bad_files import BAD, GOOD
-from conftest import save
 from hypothesis import given
 from hypothesis import strategies as st
 from nvidia.dali import fn, pipeline_def
-from test_shards import overwrite, packed  # noqa: F401  (a fixture)
 
 import dali_cutmix as dc
-from dali_cutmix import running
-from dali_cutmix.listing import Listing
-from dali_cutmix.replacement import Replacement
-from dali_cutmix.source import Source
+from dali_cutmix.bad_samples.replacement import Replacement
+from dali_cutmix.loader import pipeline_runner
+from dali_cutmix.sources.sample_list import Listing
+from dali_cutmix.sources.source import Source
 from pipelines import imagenet
+from tests.dali_cutmix.sources.test_packed_folder import overwrite, packed  # noqa: F401  (a fixture)
+from tests.helpers import tally
+from tests.helpers.bad_files import BAD, GOOD
+from tests.helpers.images import save
 
 
 @pytest.fixture
@@ -247,8 +247,8 @@ def test_a_row_of_bad_files_costs_one_failed_batch(folder, kind, tmp_path, monke
     bad = set(range(8, 32))
     for number in bad:
         BAD["text"](path_of(folder, number))
-    looks, real = [], running.bad_samples
-    monkeypatch.setattr(running, "bad_samples", lambda *given: looks.append(1) or real(*given))
+    looks, real = [], pipeline_runner.bad_samples
+    monkeypatch.setattr(pipeline_runner, "bad_samples", lambda *given: looks.append(1) or real(*given))
     found = epoch(make(folder, kind, tmp_path / "bad.jsonl", max_bad=0.7))
     tally.assert_none_lost(set(range(40)) - bad, found)
     assert len(looks) <= 2

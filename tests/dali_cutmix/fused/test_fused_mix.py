@@ -5,8 +5,8 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix import resample_cpu
-from dali_cutmix.resample_cpu import is_compiled
+from dali_cutmix.fused import cpu
+from dali_cutmix.fused.cpu import is_compiled
 from pipelines import imagenet
 
 pytestmark = pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was built without a C++ compiler")
@@ -47,7 +47,7 @@ def test_it_works_in_a_graph_of_ones_own(photo_folder):
 
 
 def test_the_graph_of_a_machine_without_the_compiled_part_is_the_unfused_one(photo_folder, monkeypatch):
-    monkeypatch.setattr(resample_cpu, "_library", lambda: None)
+    monkeypatch.setattr(cpu, "_library", lambda: None)
     images, _ = next(iter(imagenet.train(photo_folder, batch_size=2, size=16, device="cpu")))
     assert images.shape == (2, 3, 16, 16)
     with pytest.raises(ValueError, match="fused=True given, but .* without its compiled part.*Reinstall"):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
-from dali_cutmix.plan import COLUMNS, HOLE, ONE
-from dali_cutmix.resample_cpu import is_compiled
+from dali_cutmix.fused.cpu import is_compiled
+from dali_cutmix.mixing.plan import COLUMNS, HOLE, ONE
 
 pytestmark = pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was built without a C++ compiler")
 

@@ -4,19 +4,20 @@ import ctypes
 from concurrent.futures import wait
 from itertools import product
 
-import host_kernel
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nvidia.dali import pipeline_def
-from test_resample import LEVEL, batches, oracle
 
 import dali_cutmix as dc
-from dali_cutmix import fused, keep_alive, resample, resample_gpu
-from dali_cutmix.batch import DTYPES, SAMPLE, Format, table
-from dali_cutmix.resample_cpu import OnCpu, is_compiled
+from dali_cutmix.fused import cuda, fused_mix, resample
+from dali_cutmix.fused.batch_layout import DTYPES, SAMPLE, Format, table
+from dali_cutmix.fused.cpu import OnCpu, is_compiled
+from dali_cutmix.gpu import keep_alive
+from tests.dali_cutmix.fused.test_resample import LEVEL, batches, oracle
+from tests.helpers import host_kernel
 
 needs_compiled = pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was built without a C++ compiler")
 
@@ -32,7 +33,7 @@ def run(launch, samples, how, grid=None, threads=32):
     """The batch that the CUDA source makes on the CPU; memory that it does not write to stays 0xFF."""
     n = len(samples)
     images = how.view(torch.full((how.bytes(n),), 255, dtype=torch.uint8), n)
-    grid = grid or (-(-how.size // threads), -(-how.size // resample_gpu.ROWS), n)
+    grid = grid or (-(-how.size // threads), -(-how.size // cuda.ROWS), n)
     scale, shift = (np.array(values, np.float32) for values in (how.scale, how.shift))
     launch(
         *grid,
@@ -217,12 +218,12 @@ def gpu(launch, monkeypatch):
             return self.events[-1]
 
     here = Gpu()
-    monkeypatch.setattr(resample_gpu, "_launch", here.launch)
-    monkeypatch.setattr(resample_gpu, "record", here.record)
-    monkeypatch.setattr(resample_gpu, "_empty", lambda size, gpu: torch.empty(size, dtype=torch.uint8))
-    for module in (resample_gpu, fused):
+    monkeypatch.setattr(cuda, "_launch", here.launch)
+    monkeypatch.setattr(cuda, "record", here.record)
+    monkeypatch.setattr(cuda, "_empty", lambda size, gpu: torch.empty(size, dtype=torch.uint8))
+    for module in (cuda, fused_mix):
         monkeypatch.setattr(module, "upload", lambda array, gpu: torch.from_numpy(array))
-    for module in (resample, fused):
+    for module in (resample, fused_mix):
         monkeypatch.setattr(module, "gpu_of", lambda crops: 0)
     return here
 

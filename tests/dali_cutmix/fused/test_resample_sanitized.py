@@ -6,15 +6,16 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-import host_kernel
 import pytest
+
+from tests.helpers import ROOT, host_kernel
 
 SCRIPT = """
 import ctypes, sys
 import numpy as np, torch
 import dali_cutmix as dc
 from dali_cutmix import resample_cpu
-from dali_cutmix.plan import HOLE
+from dali_cutmix.mixing.plan import HOLE
 
 library = ctypes.CDLL(sys.argv[1])
 resample_cpu._library = lambda: library
@@ -57,10 +58,10 @@ def test_no_byte_beyond_a_crop_or_a_batch_is_touched(tmp_path):
         pytest.skip("the C++ compiler has no libasan.so or libubsan.so")
     library = tmp_path / "sanitized.so"
     flags = ["-O1", "-g", "-std=c++17", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    source = str(files("dali_cutmix").joinpath("resample.cpp"))
+    source = str(files("dali_cutmix.fused").joinpath("resample.cpp"))
     subprocess.run([host_kernel.compiler(), *flags, "-shared", "-fPIC", source, "-o", str(library)], check=True)
     environment = {"LD_PRELOAD": " ".join(preloaded), "ASAN_OPTIONS": "detect_leaks=0"}
-    root = Path(__file__).resolve().parent.parent
+    root = ROOT
     command = [sys.executable, "-c", SCRIPT, str(library)]
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False, cwd=root)
     assert done.stdout.endswith("no finding\n"), done.stderr[-3000:]

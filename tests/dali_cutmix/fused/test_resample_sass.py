@@ -1,17 +1,16 @@
 """The fused pass's machine code for an H100, executed without one: what it costs, what it makes, what it reads."""
 
-import host_kernel
 import numpy as np
 import pytest
-import sass
 import torch
-from test_resample_gpu import of
 
 import dali_cutmix as dc
-from dali_cutmix import resample_gpu
-from dali_cutmix.batch import DTYPES, table
-from dali_cutmix.plan import make_plan
-from dali_cutmix.resample_cpu import OnCpu, is_compiled
+from dali_cutmix.fused import cuda
+from dali_cutmix.fused.batch_layout import DTYPES, table
+from dali_cutmix.fused.cpu import OnCpu, is_compiled
+from dali_cutmix.mixing.plan import make_plan
+from tests.dali_cutmix.fused.test_resample_cuda import of
+from tests.helpers import host_kernel, sass
 
 pytestmark = [
     pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was built without a C++ compiler"),
@@ -74,9 +73,9 @@ def execute(cubin, crops, plan, how, blocks=None):
     samples["pixels"] = [memory.put(crop, offset=i % 16) for i, crop in enumerate(crops)]
     out = np.full(how.bytes(len(crops)), 255, np.uint8)
     rows, images = memory.put(samples), memory.put(out)
-    columns = -(-how.size // resample_gpu.MOST_THREADS)
+    columns = -(-how.size // cuda.MOST_THREADS)
     threads = 32 * -(-how.size // (32 * columns))
-    grid = columns, -(-how.size // resample_gpu.ROWS), len(crops)
+    grid = columns, -(-how.size // cuda.ROWS), len(crops)
     every = list(np.ndindex(grid))
     if blocks is not None:
         every = [every[i] for i in np.random.default_rng(3).choice(len(every), blocks, replace=False)]
@@ -116,7 +115,7 @@ def test_each_launch_is_compiled_for_its_number_of_threads(monkeypatch):
     """So that small blocks take no more shared memory than they need."""
     cupy = pytest.importorskip("cupy")
     monkeypatch.setattr(cupy, "RawKernel", lambda source, name: (source, name))
-    source, name = resample_gpu._kernel.__wrapped__(160)
+    source, name = cuda._kernel.__wrapped__(160)
     assert source == "#define COLUMNS 160\n" + host_kernel.source("resample")
     assert name == "resample_and_mix"
 

@@ -4,13 +4,13 @@ import warnings
 
 import pytest
 import torch
-from conftest import save
 from PIL import Image
 
-from dali_cutmix import gpu_decoding, nvjpeg
+from dali_cutmix.gpu import decode_warning, nvjpeg_limits
 from pipelines import imagenet
+from tests.helpers.images import save
 
-OLD, NEW = (nvjpeg.Nvjpeg("/lib/libnvjpeg.so", version) for version in ((12, 4, 0), (13, 3, 0)))
+OLD, NEW = (nvjpeg_limits.Nvjpeg("/lib/libnvjpeg.so", version) for version in ((12, 4, 0), (13, 3, 0)))
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def on_a_gpu(monkeypatch):
     """As if there were a GPU, up to the point where CUDA is asked for."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    gpu_decoding._warn.cache_clear()
+    decode_warning._warn.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a G
 @without_gpu
 @pytest.mark.parametrize("fused", [True, False])
 def test_regions_of_subsampled_images_are_told_once_in_one_line(folders, monkeypatch, fused):
-    monkeypatch.setattr(nvjpeg, "library", lambda: OLD)
+    monkeypatch.setattr(nvjpeg_limits, "library", lambda: OLD)
     (line,) = said(folders / "4:2:0", decode="region", fused=fused)
     assert "16 of 16 images looked at" in line
     assert "16 are 4:2:0" in line
@@ -69,13 +69,13 @@ def test_regions_of_subsampled_images_are_told_once_in_one_line(folders, monkeyp
     ids=str,
 )
 def test_nothing_is_said_where_the_gpu_decodes(folders, monkeypatch, kind, library, options):
-    monkeypatch.setattr(nvjpeg, "library", lambda: library)
+    monkeypatch.setattr(nvjpeg_limits, "library", lambda: library)
     assert said(folders / kind, **options) == []
 
 
 @without_gpu
 def test_evaluation_says_it_too(folders, monkeypatch):
-    monkeypatch.setattr(nvjpeg, "library", lambda: NEW)
+    monkeypatch.setattr(nvjpeg_limits, "library", lambda: NEW)
     (line,) = said(folders / "png", imagenet.val)
     assert "16 are PNG" in line
 
@@ -87,6 +87,6 @@ def test_images_that_cannot_be_read_are_not_looked_at(folders, monkeypatch, tmp_
         (tmp_path / "a" / f"{number:02d}.jpg").symlink_to(folders / "4:2:0" / "a" / f"{number}.jpg")
     (tmp_path / "a" / "03.jpg").unlink()
     (tmp_path / "a" / "03.jpg").symlink_to(tmp_path / "nowhere")
-    monkeypatch.setattr(nvjpeg, "library", lambda: OLD)
+    monkeypatch.setattr(nvjpeg_limits, "library", lambda: OLD)
     (line,) = said(tmp_path, decode="region")
     assert "15 of 15 images looked at" in line

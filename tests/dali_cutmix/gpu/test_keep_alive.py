@@ -2,7 +2,7 @@
 
 import weakref
 
-from dali_cutmix.keep_alive import MOST_AHEAD, KeepAlive
+from dali_cutmix.gpu.keep_alive import MOST_AHEAD, KeepAlive
 
 
 class Memory:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from host_kernel import compiler
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dali_cutmix import nvjpeg
-from dali_cutmix.nvjpeg import Nvjpeg, chroma, library, not_on_gpu
+from dali_cutmix.gpu import nvjpeg_limits
+from dali_cutmix.gpu.nvjpeg_limits import Nvjpeg, chroma, library, not_on_gpu
+from tests.helpers import ROOT
+from tests.helpers.host_kernel import compiler
 
-ROOT = Path(__file__).parents[1]
 OF_CUDA_12 = Nvjpeg("/site-packages/nvidia/nvjpeg/lib/libnvjpeg.so.12", (12, 4, 0))
 OF_CUDA_13 = Nvjpeg("/site-packages/nvidia/cu13/lib/libnvjpeg.so.13", (13, 3, 2))
 NEEDS_A_COMPILER = pytest.mark.skipif(compiler() is None, reason="no C++ compiler here to build a library with")
@@ -230,7 +230,7 @@ def test_both_reasons_in_one_line():
 def test_where_the_library_comes_from_decides_what_to_do(path, remedy, tmp_path, monkeypatch):
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
-    monkeypatch.setattr(nvjpeg, "library_path", lambda: ["/nowhere", str(link)])
+    monkeypatch.setattr(nvjpeg_limits, "library_path", lambda: ["/nowhere", str(link)])
     older = Nvjpeg(path.format(folder=tmp_path), (13, 0, 1))
     assert said([picture(subsampling="4:2:0")], older).endswith(f' Pass decode="whole", or {remedy}.')
 
@@ -268,7 +268,7 @@ from PIL import Image
 from nvidia.dali import fn, pipeline_def
 import numpy as np
 # The module alone: the package loads the library when it is imported.
-library = __import__("runpy").run_path("dali_cutmix/libnvjpeg.py")["library"]
+library = __import__("runpy").run_path("dali_cutmix/_dali/libnvjpeg.py")["library"]
 
 def maps():
     with open("/proc/self/maps") as lines:
@@ -325,7 +325,7 @@ def test_a_change_of_ld_library_path_while_running_is_nothing_to_the_loader(tmp_
 ANOTHER_FIRST = """
 import ctypes
 {first}
-library = __import__("runpy").run_path("dali_cutmix/libnvjpeg.py")["library"]
+library = __import__("runpy").run_path("dali_cutmix/_dali/libnvjpeg.py")["library"]
 ctypes.CDLL({path!r})
 print(library())
 from nvidia import nvimgcodec
@@ -343,7 +343,7 @@ def test_another_packages_copy_takes_its_place_unless_dali_cutmix_is_imported_fi
 
 ANOTHER_INSTALLATION = """
 import nvidia
-library = __import__("runpy").run_path("dali_cutmix/libnvjpeg.py")["library"]
+library = __import__("runpy").run_path("dali_cutmix/_dali/libnvjpeg.py")["library"]
 nvidia.__path__ = [{folder!r} + "/nvidia"]
 print(library())
 """
@@ -385,7 +385,7 @@ def graph():
 pipe = graph()
 pipe.build()
 pipe.run()[0].as_cpu()
-from dali_cutmix.nvjpeg import library, not_on_gpu
+from dali_cutmix.gpu.nvjpeg_limits import library, not_on_gpu
 print(not_on_gpu([np.fromfile(sys.argv[1], np.uint8)], regions=True, fancy_upsampling=True, nvjpeg=library()))
 """
 

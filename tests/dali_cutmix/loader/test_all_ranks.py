@@ -3,10 +3,10 @@
 import json
 
 import pytest
-import tally
-from test_loader import flat, label_loader
 
 import dali_cutmix as dc
+from tests.dali_cutmix.loader.test_loader import flat, label_loader
+from tests.helpers import tally
 
 
 def make(numbered_folder):

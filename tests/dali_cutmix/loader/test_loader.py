@@ -4,19 +4,18 @@ import json
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-import tally
 import torch
-from conftest import save
 from nvidia.dali import fn, pipeline_def, types
 from PIL import Image
 
 import dali_cutmix as dc
-from dali_cutmix import state
+from dali_cutmix.loader import state
 from pipelines import imagenet
+from tests.helpers import ROOT, tally
+from tests.helpers.images import save
 
 
 def label_loader(root, batch_size=4, *, threads=1, options=None, loader=None, **reading):
@@ -504,7 +503,7 @@ print(json.dumps([found, loader.state_dict()]))
 def test_a_fresh_process_goes_on_where_the_last_one_stood(photo_folder):
     def process(saved, batches):
         command = [sys.executable, "-c", PROCESS, str(photo_folder), json.dumps(saved), str(batches)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         return json.loads(done.stdout)
 
     whole, _ = process(None, 8)

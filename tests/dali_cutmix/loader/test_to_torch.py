@@ -9,7 +9,9 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix import device, handoff, loader, resample_gpu
+from dali_cutmix.fused import cuda
+from dali_cutmix.gpu import device
+from dali_cutmix.loader import loader, to_torch
 from pipelines import imagenet
 
 
@@ -23,8 +25,8 @@ def uploaded(monkeypatch):
         dtypes.append(array.dtype)
         return torch.from_numpy(array.copy())
 
-    monkeypatch.setattr(handoff, "upload", upload)
-    monkeypatch.setattr(handoff, "gpu_of", lambda output: 0 if output.layout() else None)
+    monkeypatch.setattr(to_torch, "upload", upload)
+    monkeypatch.setattr(to_torch, "gpu_of", lambda output: 0 if output.layout() else None)
     return dtypes
 
 
@@ -45,7 +47,7 @@ def outputs_of(photo_folder, **normalization):
 def test_a_batch_is_copied_out_of_dalis_memory(photo_folder, uploaded, dtype, channels_last):
     """DALI writes the next batch there as soon as it has it back, whatever PyTorch's stream is doing."""
     outputs = outputs_of(photo_folder, dtype=dtype, channels_last=channels_last)
-    images, labels = handoff.hand_off(outputs, ON_GPU_0, dtype)
+    images, labels = to_torch.hand_off(outputs, ON_GPU_0, dtype)
     theirs = [torch.from_dlpack(output.as_tensor()) for output in outputs]
     assert images.data_ptr() != theirs[0].data_ptr()
     assert images.shape == (4, 3, 8, 8)
@@ -111,9 +113,9 @@ def test_pinned_memory_belongs_to_the_gpu_that_it_is_for(monkeypatch):
             assert (device, non_blocking) == (torch.device("cuda:1"), True)
             return "on the GPU"
 
-    monkeypatch.setattr(resample_gpu, "on_device", on_device)
+    monkeypatch.setattr(cuda, "on_device", on_device)
     monkeypatch.setattr(torch, "from_numpy", lambda array: Tensor())
-    assert resample_gpu.upload(np.zeros(1), 1) == "on the GPU"
+    assert cuda.upload(np.zeros(1), 1) == "on the GPU"
 
 
 def test_the_device_is_made_current_and_for_the_cpu_nothing_is():

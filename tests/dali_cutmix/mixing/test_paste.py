@@ -5,17 +5,16 @@ import functools
 import sys
 import types as python_types
 
-import host_kernel
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nvidia.dali import fn, pipeline_def, types
 
-from dali_cutmix import paste as paste_module
-from dali_cutmix import plan
-from dali_cutmix.paste import paste, paste_cupy, paste_numpy
+from dali_cutmix.mixing import paste_operator as paste_module
+from dali_cutmix.mixing import plan
+from dali_cutmix.mixing.paste_operator import paste, paste_cupy, paste_numpy
+from tests.helpers import host_kernel, oracle
 
 FILL = (124, 116, 104)
 HOLE = plan.HOLE

@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +10,8 @@ from nvidia.dali import pipeline_def
 from scipy import stats
 
 import dali_cutmix as dc
-from dali_cutmix import plan
+from dali_cutmix.mixing import plan
+from tests.helpers import oracle
 
 UNLIKELY = 1e-3  # the seeds are fixed: a test that passes once passes always
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from conftest import save
 from nvidia.dali import pipeline_def
 from PIL import Image
 from torchvision.transforms import v2
 
 import dali_cutmix as dc
+from tests.helpers.images import save
 
 
 def run(root, function, batches=1, batch_size=1, **options):

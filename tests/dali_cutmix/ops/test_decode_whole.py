@@ -2,19 +2,19 @@
 
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import save
 from nvidia.dali import pipeline_def
 from PIL import Image
 
 import dali_cutmix as dc
-from dali_cutmix.checkpoint import entries
-from dali_cutmix.resample_cpu import is_compiled
+from dali_cutmix._dali.pipeline_checkpoint import entries
+from dali_cutmix.fused.cpu import is_compiled
 from pipelines import imagenet
+from tests.helpers import ROOT
+from tests.helpers.images import save
 
 POLICIES = {
     "cutmix": dc.CutMix(),
@@ -24,7 +24,7 @@ POLICIES = {
     "one_of": dc.OneOf((dc.CutMix(), dc.Mixup(), dc.Cutout(), None), (3, 2, 1, 1)),
     "none": None,
 }
-OLD_STATES = json.loads(Path(__file__).with_name("states_of_version_2.json").read_text())
+OLD_STATES = json.loads((ROOT / "tests" / "helpers" / "states_of_version_2.json").read_text())
 """Of loaders over ``photo_folder`` after three batches of 5, saved before windows were drawn apart from decoding."""
 
 

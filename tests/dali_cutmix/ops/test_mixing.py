@@ -6,12 +6,12 @@ The images are coded: every pixel tells which image, column and row it came from
 import functools
 
 import numpy as np
-import oracle
 import pytest
 from nvidia.dali import fn, pipeline_def, types
 from scipy import stats
 
 import dali_cutmix as dc
+from tests.helpers import oracle
 
 UNLIKELY = 1e-3
 HEIGHT, WIDTH = 40, 64

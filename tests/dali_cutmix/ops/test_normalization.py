@@ -6,7 +6,7 @@ import torch
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
-from dali_cutmix.normalization import as_dtype
+from dali_cutmix.ops.normalization import as_dtype
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import save
 from nvidia.dali import fn, pipeline_def
 from scipy import stats
 from torchvision.transforms import v2
 
 import dali_cutmix as dc
+from tests.helpers.images import save
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here, so CUDA would not fail")
 

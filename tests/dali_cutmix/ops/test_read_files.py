@@ -7,16 +7,16 @@ import time
 from pathlib import Path
 
 import pytest
-import tally
-from conftest import save
 from nvidia.dali import pipeline_def
 from PIL import Image
-from test_loader import epoch_of, flat
 
 import dali_cutmix as dc
-from dali_cutmix import folder
-from dali_cutmix.listing import Listing
+from dali_cutmix.sources import image_folder
+from dali_cutmix.sources.sample_list import Listing
 from pipelines import imagenet
+from tests.dali_cutmix.loader.test_loader import epoch_of, flat
+from tests.helpers import tally
+from tests.helpers.images import save
 
 
 def loader_of(read, *arguments, batch_size=4, **reading):
@@ -49,7 +49,7 @@ def test_a_list_is_read_in_its_own_order(samples):
 
 def test_it_is_shuffled_as_a_folder(colour_folder):
     root = Path(colour_folder)
-    files, labels, _ = folder.scan_folder(root)
+    files, labels, _ = image_folder.scan_folder(root)
     listed = loader_of(dc.read_files, [(root / f, n) for f, n in zip(files, labels, strict=True)], seed=4)
     scanned = loader_of(dc.read_folder, root, seed=4)
     assert [epoch_of(listed) for _ in range(3)] == [epoch_of(scanned) for _ in range(3)]
@@ -159,8 +159,8 @@ def test_a_class_that_is_a_link_to_nowhere_or_to_itself_is_not_left_out(roots, t
 def cache(tmp_path, monkeypatch):
     """A folder of 12 images that count as many, with a cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(folder, "WORTH_REMEMBERING", 10)
-    monkeypatch.setattr(folder, "_SETTLED", -60.0)
+    monkeypatch.setattr(image_folder, "WORTH_REMEMBERING", 10)
+    monkeypatch.setattr(image_folder, "_SETTLED", -60.0)
     for i in range(12):
         (tmp_path / "data" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / "ab"[i % 2] / f"{i}.jpg").touch()
@@ -169,15 +169,15 @@ def cache(tmp_path, monkeypatch):
 
 def scans(root, monkeypatch, **options):
     """How many class folders are read, and what is found."""
-    found, real = [], folder._images
+    found, real = [], image_folder._images
 
     def spy(root, name):
         found.append(name)
         return real(root, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "_images", spy)
-        listing, classes = folder.list_folders([str(root)], **options)
+        patch.setattr(image_folder, "_images", spy)
+        listing, classes = image_folder.list_folders([str(root)], **options)
     return len(found), [listing.name(n) for n in range(len(listing))], classes
 
 
@@ -203,7 +203,7 @@ def test_and_again_when_it_changes(cache, monkeypatch, change):
 
 
 def test_a_folder_that_changed_a_moment_ago_is_not_remembered(cache, monkeypatch):
-    monkeypatch.setattr(folder, "_SETTLED", 60.0)
+    monkeypatch.setattr(image_folder, "_SETTLED", 60.0)
     assert [scans(cache / "data", monkeypatch)[0] for _ in range(2)] == [2, 2]
 
 
@@ -223,7 +223,7 @@ def test_without_a_place_for_a_cache_the_folder_is_scanned(cache, monkeypatch):
 
 
 def test_small_folders_leave_nothing_in_the_cache(cache, monkeypatch):
-    monkeypatch.setattr(folder, "WORTH_REMEMBERING", 13)
+    monkeypatch.setattr(image_folder, "WORTH_REMEMBERING", 13)
     scans(cache / "data", monkeypatch)
     assert not (cache / "cache").exists()
 

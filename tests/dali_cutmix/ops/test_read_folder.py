@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import save
 from nvidia.dali import pipeline_def
 from PIL import Image
 
 import dali_cutmix as dc
-from dali_cutmix.folder import EXTENSIONS, scan_folder
+from dali_cutmix.sources.image_folder import EXTENSIONS, scan_folder
+from tests.helpers.images import save
 
 
 def touch(path):

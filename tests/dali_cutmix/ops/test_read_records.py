@@ -6,14 +6,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-import tally
-from bad_files import photo
 from nvidia.dali import fn, pipeline_def, tfrecord
-from record_fixtures import MAGIC, by_dali, record, write_recordio, write_tfrecord, write_webdataset
 
 import dali_cutmix as dc
-from dali_cutmix import recordio, records
+from dali_cutmix.sources import record_files, recordio
 from pipelines import imagenet
+from tests.helpers import tally
+from tests.helpers.bad_files import photo
+from tests.helpers.record_fixtures import MAGIC, by_dali, record, write_recordio, write_tfrecord, write_webdataset
 
 KINDS = ["webdataset", "tfrecord", "recordio"]
 
@@ -238,7 +238,7 @@ def test_patterns_do_not_mean_indexes_and_an_index_may_have_either_name(kind, tm
 
 
 def test_more_files_than_are_kept_open(tmp_path, samples, monkeypatch):
-    monkeypatch.setattr(records, "_OPEN_FILES", 1)
+    monkeypatch.setattr(record_files, "_OPEN_FILES", 1)
     assert delivered(written("tfrecord", tmp_path, samples)) == samples
 
 
@@ -253,7 +253,7 @@ def test_a_sample_that_lacks_a_component_is_refused_or_skipped(tmp_path, samples
             image = {} if i == 3 else {"jpg": jpeg}
             writer.write({"__key__": f"{i:05d}"} | image | ({} if i == 5 else {"cls": label}) | {"txt": "x"})
     if index:
-        from record_fixtures import tool
+        from tests.helpers.record_fixtures import tool
 
         tool("wds2idx", tmp_path / "a.tar", tmp_path / "a.idx")
     read = partial(dc.read_webdataset, tmp_path / "a.tar")

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from conftest import save
 from nvidia.dali import Pipeline, pipeline_def
 from PIL import Image
 from scipy.stats import chisquare
 from torchvision.transforms import v2
 
 import dali_cutmix as dc
+from tests.helpers.images import save
 
 
 def loader(root, batch_size, device_id=None, seed=3, **options):

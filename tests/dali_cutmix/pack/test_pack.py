@@ -14,18 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import save
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from dali_cutmix import manifest, shrink, writer
-from dali_cutmix.files import write_atomically
-from dali_cutmix.folder import scan_folder
-from dali_cutmix.manifest import MANIFEST, UNFINISHED, Manifest, read_index
-from dali_cutmix.pack import main
-from dali_cutmix.shards import Shards
-from dali_cutmix.writer import write_shard
+from dali_cutmix.pack import encode, writer
+from dali_cutmix.pack.cli import main
+from dali_cutmix.pack.writer import write_shard
+from dali_cutmix.sources import manifest
+from dali_cutmix.sources.image_folder import scan_folder
+from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED, Manifest, read_index
+from dali_cutmix.sources.packed_folder import Shards
+from dali_cutmix.utils.atomic_files import write_atomically
+from tests.helpers.images import save
 
 
 def pack(source, out, **options):
@@ -59,16 +60,16 @@ def contents(folder):
 def test_the_shorter_side_is_the_one_asked_for_and_nothing_is_enlarged(tmp_path, size, expected, suffix):
     path = tmp_path / f"a{suffix}"
     save(Image.new("RGB", size, (9, 99, 199)), path)
-    assert Image.open(io.BytesIO(shrink.shrink(path, 100, 90))).size == expected
+    assert Image.open(io.BytesIO(encode.shrink(path, 100, 90))).size == expected
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_small_plain_jpeg_keeps_its_bytes_unless_encoding_it_again_makes_them_fewer(tmp_path, photos, mode):
     save(Image.fromarray(photos[1][200:280, 200:320]).convert(mode), tmp_path / "a.jpg", quality=80)
     before = (tmp_path / "a.jpg").read_bytes()
-    assert shrink.shrink(tmp_path / "a.jpg", 80, 90) == before
-    assert shrink.shrink(tmp_path / "a.jpg", 79, 90) != before
-    assert len(shrink.shrink(tmp_path / "a.jpg", 80, 30)) < 0.7 * len(before)
+    assert encode.shrink(tmp_path / "a.jpg", 80, 90) == before
+    assert encode.shrink(tmp_path / "a.jpg", 79, 90) != before
+    assert len(encode.shrink(tmp_path / "a.jpg", 80, 30)) < 0.7 * len(before)
 
 
 def rotated():
@@ -93,7 +94,7 @@ def test_everything_else_becomes_an_upright_plain_jpeg(tmp_path, photos, kind):
     suffix, mode, options = SMALL[kind]
     path = tmp_path / f"a{suffix}"
     save(Image.fromarray(photos[0][:80, :120]).convert(mode), path, **options())
-    small = Image.open(io.BytesIO(shrink.shrink(path, 100, 95)))
+    small = Image.open(io.BytesIO(encode.shrink(path, 100, 95)))
     assert (small.format, small.mode) == ("JPEG", "RGB")
     assert small.size == ((80, 120) if kind == "rotated" else (120, 80))
     assert not {"progressive", "exif", "comment", "icc_profile"} & set(small.info)
@@ -113,7 +114,7 @@ def test_every_orientation_is_turned_upright(tmp_path, photos, orientation, suff
     save(Image.fromarray(photos[1][:200, :300]), path, exif=exif)
     with Image.open(path) as image:
         expected = ImageOps.exif_transpose(image).convert("L")
-    small = Image.open(io.BytesIO(shrink.shrink(path, 100, 100))).convert("L")
+    small = Image.open(io.BytesIO(encode.shrink(path, 100, 100))).convert("L")
     assert small.size == tuple(side // 2 for side in expected.size)
     expected = expected.resize(small.size, Image.Resampling.LANCZOS)
     assert np.abs(np.asarray(small, np.float32) - np.asarray(expected, np.float32)).mean() < 3
@@ -133,7 +134,7 @@ def test_a_damaged_exif_block_is_passed_over_as_decoders_do(tmp_path, photos):
         for at in random.integers(start + 6, start + length - 2, 2):
             damaged[at] = random.integers(256)
         (tmp_path / "b.jpg").write_bytes(damaged)
-        small = Image.open(io.BytesIO(shrink.shrink(tmp_path / "b.jpg", 40, 90)))
+        small = Image.open(io.BytesIO(encode.shrink(tmp_path / "b.jpg", 40, 90)))
         assert sorted(small.size) == [40, 60]
 
 
@@ -142,7 +143,7 @@ def test_decoding_at_a_smaller_size_first_is_hardly_seen(tmp_path, photos, short
     save(photos[1], tmp_path / "a.jpg")
     size = round(640 * short_side / 427), short_side
     slow = Image.open(tmp_path / "a.jpg").resize(size, Image.Resampling.LANCZOS).convert("L")
-    fast = Image.open(io.BytesIO(shrink.shrink(tmp_path / "a.jpg", short_side, 100))).convert("L")
+    fast = Image.open(io.BytesIO(encode.shrink(tmp_path / "a.jpg", short_side, 100))).convert("L")
     assert np.abs(np.asarray(fast, np.float32) - np.asarray(slow, np.float32)).mean() < 1.5
 
 
@@ -151,14 +152,14 @@ def test_sixteen_bits_become_eight(tmp_path, suffix):
     ramp = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
     path = tmp_path / f"a{suffix}"
     Image.fromarray(ramp).save(path)
-    small = np.asarray(Image.open(io.BytesIO(shrink.shrink(path, 100, 100))), int)
+    small = np.asarray(Image.open(io.BytesIO(encode.shrink(path, 100, 100))), int)
     assert np.abs(small[..., 0] - (ramp >> 8)).max() <= 3
 
 
 def test_pixels_without_a_range_are_refused(tmp_path):
     Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match="pixels of mode F have no fixed range; convert it to 8 bits"):
-        shrink.shrink(tmp_path / "a.tif", 100, 90)
+        encode.shrink(tmp_path / "a.tif", 100, 90)
 
 
 # One shard
@@ -202,7 +203,7 @@ def test_every_image_is_packed_with_its_label_in_sorted_order(photo_folder, tmp_
     assert (list(shards.classes), shards.labels, len(shards)) == (classes, labels, 24)
     for number, file in enumerate(files):
         assert shards.packed_from(number) == file
-        assert shards.jpeg(number).tobytes() == shrink.shrink(photo_folder / file, 64, 90)
+        assert shards.jpeg(number).tobytes() == encode.shrink(photo_folder / file, 64, 90)
     made = json.loads((tmp_path / "new" / "out" / MANIFEST).read_bytes())
     assert (made["version"], made["short_side"], made["quality"]) == (manifest.VERSION, 64, 90)
     assert list(made["shards"].values()) == [7, 7, 7, 3]
@@ -220,7 +221,7 @@ def test_a_killed_run_goes_on_and_leaves_no_process(tmp_path, photos):
     out, options = tmp_path / "out", {"short_side": 300, "samples_per_shard": 4}
     command = [sys.executable, "-m", "dali_cutmix.pack", str(tmp_path / "src"), str(out), "--workers=2"]
     command += [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
-    root = str(Path(shrink.__file__).parent.parent)
+    root = str(Path(encode.__file__).parents[2])
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root}, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while len(list(out.glob("*.tar"))) < 3:
@@ -374,7 +375,7 @@ def die(path, **_):
 
 
 def test_a_worker_that_is_killed_ends_the_command(photo_folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(shrink, "shrink", die)
+    monkeypatch.setattr(encode, "shrink", die)
     assert pack(photo_folder, tmp_path / "out") == 1
     message = "error: a worker process was killed, most likely for want of memory: --workers 2 given. Run the same"
     assert message in capsys.readouterr().err

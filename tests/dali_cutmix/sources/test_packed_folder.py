@@ -12,10 +12,10 @@ import torch
 from nvidia.dali import fn, pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix import manifest, records, shards
-from dali_cutmix.folder import scan_folder
-from dali_cutmix.manifest import MANIFEST, UNFINISHED
-from dali_cutmix.pack import main
+from dali_cutmix.pack.cli import main
+from dali_cutmix.sources import manifest, packed_folder, record_files
+from dali_cutmix.sources.image_folder import scan_folder
+from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED
 from pipelines import imagenet
 
 
@@ -144,12 +144,12 @@ def test_the_executor_changes_no_label(numbered_folder, packed, executor):
 
 def test_more_shards_than_files_that_are_kept_open(photo_folder, packed, monkeypatch):
     expected = take(loader_of(photo_folder, "train"), 6)
-    monkeypatch.setattr(records, "_OPEN_FILES", 2)
+    monkeypatch.setattr(record_files, "_OPEN_FILES", 2)
     assert take(loader_of(packed(photo_folder), "train"), 6) == expected
 
 
 def test_closed_loaders_leave_no_file_open(photo_folder, packed):
-    reader = shards.Shards(packed(photo_folder))
+    reader = packed_folder.Shards(packed(photo_folder))
     before = len(os.listdir("/proc/self/fd"))
     for number in range(24):
         reader.jpeg(number)

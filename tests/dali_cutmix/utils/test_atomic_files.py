@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from dali_cutmix import files
-from dali_cutmix.files import make_atomically
+from dali_cutmix.utils import atomic_files
+from dali_cutmix.utils.atomic_files import make_atomically
 
 DAY = 24 * 3600
 
@@ -68,7 +68,7 @@ def test_all_is_synced_before_the_move_and_the_parent_after_it(tmp_path, monkeyp
     def sync(path):
         synced.append((path.name, (tmp_path / "made").exists()))
 
-    monkeypatch.setattr(files, "_sync", sync)
+    monkeypatch.setattr(atomic_files, "_sync", sync)
     make_atomically(tmp_path / "made", make_tree)
     assert sorted(synced[:-1]) == [("a", False), ("b", False), ("made", False), ("sub", False)]
     assert synced.index(("b", False)) < synced.index(("sub", False)) < synced.index(("made", False))

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import dali_cutmix as dc
-from train.command_line import parse
-from train.config import Config
-from train.detection.config import DetectionConfig
+from train.cli import parse
+from train.config.classification import Config
+from train.config.detection import DetectionConfig
 from train.recipes import RECIPES, config_of, digits
 
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
-from dali_cutmix.cache import cache_folder
-from train import digits as module
-from train.digits import COLUMNS, Digits, digits, split
+from dali_cutmix.utils.cache import cache_folder
+from train.data import digits as module
+from train.data.digits import COLUMNS, Digits, digits, split
 
 SMALL = Digits(train_scenes=1, val_scenes=1, scene=(48, 64), val_share=0.5)
 

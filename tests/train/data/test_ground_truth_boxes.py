@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from box_fixtures import edit, make_boxed, make_cub
-from conftest import save
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
-from train_fixtures import ALONE
 
-from train import classification
-from train.boxes import boxes_in_crop, read_boxed, turned
-from train.data import listed
+from tests.helpers.box_fixtures import edit, make_boxed, make_cub
+from tests.helpers.images import save
+from tests.helpers.train_fixtures import ALONE
+from train.data.ground_truth_boxes import boxes_in_crop, read_boxed, turned
+from train.data.splits import listed
 from train.recipes import digits
+from train.tasks import classification
 
 XML = """<annotation><filename>x</filename><size><width>80</width><height>60</height></size>
 <object><name>{name}</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from dali_cutmix.cache import cache_folder
+from dali_cutmix.utils.cache import cache_folder
 from pipelines import coco, voc
-from train import scenes as module
-from train.scene_drawing import NAMES, Digit, Glyph, Scenes, _draw_glyph, draw
-from train.scene_sentences import related, sentences, sizes
-from train.scenes import scenes_coco, scenes_voc
+from train.data import scenes as module
+from train.data.scene_captions import related, sentences, sizes
+from train.data.scene_drawing import NAMES, Digit, Glyph, Scenes, _draw_glyph, draw
+from train.data.scenes import scenes_coco, scenes_voc
 
 SMALL = Scenes(train=60, val=30, tiny=0.2, hidden=0.2)
 

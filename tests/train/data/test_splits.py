@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from box_fixtures import make_boxed, make_cub
-from cifar_fixtures import make_data, pack, write_folder
-from train_fixtures import ALONE, make_folder, quick
 
-from train import accuracy, classification, robustness, uncertainty
-from train.config import Config
-from train.data import listed, open_evaluated, open_split, reordered
-from train.loop import fit
+from tests.helpers.box_fixtures import make_boxed, make_cub
+from tests.helpers.cifar_fixtures import make_data, pack, write_folder
+from tests.helpers.train_fixtures import ALONE, make_folder, quick
+from train.config.classification import Config
+from train.data.splits import listed, open_evaluated, open_split, reordered
+from train.engine.loop import fit
+from train.engine.run import start
+from train.evaluation import accuracy, robustness, uncertainty
 from train.recipes import RECIPES
-from train.run import start
+from train.tasks import classification
 
 
 @pytest.fixture(scope="module")

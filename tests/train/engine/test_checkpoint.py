@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_fixtures import same
 
-from dali_cutmix.files import write_atomically
-from train.checkpoint import Checkpoint, find
+from dali_cutmix.utils.atomic_files import write_atomically
+from tests.helpers.train_fixtures import same
+from train.engine.checkpoint import Checkpoint, find
 
 CHECKPOINT = Checkpoint(
     config={"model": "resnet10", "milestones": (1.0, 2.5), "data": None},

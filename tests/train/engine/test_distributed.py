@@ -3,13 +3,13 @@
 import json
 
 import pytest
-import tally
 import torch
-from train_fixtures import ALONE, assert_same_result, command, make_folder
 
-from train.accuracy import Options, evaluate
-from train.checkpoint import Checkpoint
-from train.distributed import join, resolve_device
+from tests.helpers import tally
+from tests.helpers.train_fixtures import ALONE, assert_same_result, command, make_folder
+from train.engine.checkpoint import Checkpoint
+from train.engine.distributed import join, resolve_device
+from train.evaluation.accuracy import Options, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_processes_draw_different_batches(pair):
 SIGTERM_TO_ONE = """
 import os, signal
 from train import __main__, classification
-from train.config import Config
+from train.config.classification import Config
 
 loss, steps = classification.loss, []
 

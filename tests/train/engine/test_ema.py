@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from train.ema import Ema
+from train.engine.ema import Ema
 
 
 def test_follows_the_recurrence_and_copies_whole_numbers():

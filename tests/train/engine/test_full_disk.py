@@ -11,15 +11,15 @@ import sys
 import threading
 
 import pytest
-import tally
-from kills import Training
-from train_fixtures import ALONE, assert_same_result, environment_with, make_folder, rows
 
-from train.checkpoint import Checkpoint
-from train.command_line import parse
-from train.log import Log
-from train.loop import fit
-from train.run import start
+from tests.helpers import tally
+from tests.helpers.kills import Training
+from tests.helpers.train_fixtures import ALONE, assert_same_result, environment_with, make_folder, rows
+from train.cli import parse
+from train.engine.checkpoint import Checkpoint
+from train.engine.loop import fit
+from train.engine.metrics_log import Log
+from train.engine.run import start
 
 ERROR = (
     r"error: \[Errno \d+\] could not be saved \({}\); the previous one is intact: '{}/(best.pt|last.pt|metrics.csv)'\n?"

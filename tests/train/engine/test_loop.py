@@ -6,13 +6,14 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
-from train_fixtures import ALONE, make_folder, quick
 
 import dali_cutmix as dc
-from train import classification, models
-from train.log import columns
-from train.loop import finite, fit
-from train.run import start
+from tests.helpers.train_fixtures import ALONE, make_folder, quick
+from train.engine.loop import finite, fit
+from train.engine.metrics_log import columns
+from train.engine.run import start
+from train.models import classifiers
+from train.tasks import classification
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_weights_equal_those_of_plain_pytorch(data, tmp_path):
 
     loader = classification.train_loader(config, ALONE)
     torch.manual_seed(config.seed)
-    model = models.build("resnet10", 3).to(memory_format=torch.channels_last).train()
+    model = classifiers.build("resnet10", 3).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), 0.1, 0.9, weight_decay=0.01, nesterov=True)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2 * len(loader))
     for _ in range(2):
@@ -120,7 +121,7 @@ def test_compiled_and_not_compiled_train_alike(data, tmp_path, monkeypatch):
     )
     assert compiled["train_loss"] == pytest.approx(plain["train_loss"], rel=1e-6)
     state = torch.load(tmp_path / "True" / "last.pt", weights_only=True)["model"]
-    assert state.keys() == models.build("resnet10", 3).state_dict().keys()
+    assert state.keys() == classifiers.build("resnet10", 3).state_dict().keys()
 
 
 def test_steps_that_log_nothing_never_wait_for_the_device(data, tmp_path, monkeypatch):

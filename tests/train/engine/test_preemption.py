@@ -7,18 +7,19 @@ import sys
 from dataclasses import replace
 
 import pytest
-import tally
 import torch
-from kills import Training
-from train_fixtures import ALONE, assert_same_result, environment_with, make_folder, quick, rows
 
+from tests.helpers import tally
+from tests.helpers.kills import Training
+from tests.helpers.train_fixtures import ALONE, assert_same_result, environment_with, make_folder, quick, rows
 from train import __main__ as training
-from train import classification, models
-from train.checkpoint import Checkpoint
-from train.loop import fit
-from train.preemption import STATUS, Preemption
-from train.run import start
-from train.schedule import Schedule
+from train.engine.checkpoint import Checkpoint
+from train.engine.loop import fit
+from train.engine.preemption import STATUS, Preemption
+from train.engine.run import start
+from train.engine.schedule import Schedule
+from train.models import classifiers
+from train.tasks import classification
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +143,7 @@ def test_during_set_up_the_signal_just_ends_the_process(whole):
 
 def test_control_c_during_set_up(data, tmp_path, monkeypatch, signal_in, capsys):
     monkeypatch.setattr(training, "parse", lambda _: quick(data, tmp_path / "run"))
-    signal_in(models, "build", signal.SIGINT)
+    signal_in(classifiers, "build", signal.SIGINT)
     with pytest.raises(SystemExit) as done:
         training.main()
     assert done.value.code == 130

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from train import progress
-from train.progress import Stopwatch, progress_bar
+from train.engine import progress
+from train.engine.progress import Stopwatch, progress_bar
 
 
 class Clock:

@@ -5,16 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tally
 import torch
-from train_fixtures import ALONE, assert_same_result, make_folder, quick, rows
 
 import dali_cutmix as dc
-from train import classification
-from train.checkpoint import Checkpoint
-from train.command_line import parse
-from train.loop import fit
-from train.run import Run, start
+from tests.helpers import tally
+from tests.helpers.train_fixtures import ALONE, assert_same_result, make_folder, quick, rows
+from train.cli import parse
+from train.engine.checkpoint import Checkpoint
+from train.engine.loop import fit
+from train.engine.run import Run, start
+from train.tasks import classification
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
+from train.engine.schedule import Schedule
 from train.recipes import RECIPES, digits
-from train.schedule import Schedule
 
 
 def torch_rates(steps, make):

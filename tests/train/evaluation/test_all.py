@@ -3,14 +3,14 @@
 import sys
 
 import pytest
-from box_fixtures import make_boxed
-from train_fixtures import ALONE, quick
 
-from train import accuracy
+from tests.helpers.box_fixtures import make_boxed
+from tests.helpers.train_fixtures import ALONE, quick
 from train import evaluate as evaluation
-from train.evaluate_all import All, evaluate_all
-from train.loop import fit
-from train.run import start
+from train.engine.loop import fit
+from train.engine.run import start
+from train.evaluation import accuracy
+from train.evaluation.all import All, evaluate_all
 from train.study.step import result
 
 QUICK = {"device": "cpu", "steps": 2, "lambdas": 2, "noise_images": 8, "pictures": 1}

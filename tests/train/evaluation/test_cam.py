@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from train import models
-from train.cam import ClassMaps, upsample
+from train.evaluation.cam import ClassMaps, upsample
+from train.models import classifiers
 
 CPU = torch.device("cpu")
 MAPPED = {"resnet10": 48, "resnet18": 64, "resnet50_wsol": 64, "vgg16_gap": 64}
@@ -14,12 +14,12 @@ MAPPED = {"resnet10": 48, "resnet18": 64, "resnet50_wsol": 64, "vgg16_gap": 64}
 @pytest.mark.parametrize(("name", "size"), MAPPED.items())
 def test_the_mean_of_a_map_is_the_logit_without_the_bias(name, size):
     torch.manual_seed(0)
-    model = models.build(name, 5).eval()
+    model = classifiers.build(name, 5).eval()
     maps = ClassMaps(model, size, CPU)
     images, labels = torch.randn(3, 3, size, size), torch.tensor([4, 0, 2])
     with torch.no_grad():
         expected = model(images)
-        bias = models.last_layer(model).bias[labels]
+        bias = classifiers.last_layer(model).bias[labels]
     logits, found = maps(images, labels)
     torch.testing.assert_close(logits, expected)
     chosen = expected[torch.arange(3), labels]
@@ -28,7 +28,7 @@ def test_the_mean_of_a_map_is_the_logit_without_the_bias(name, size):
 
 def test_the_papers_models_have_maps_of_14(monkeypatch):
     for name in ("resnet50_wsol", "vgg16_gap"):
-        model = models.build(name, 2).eval()
+        model = classifiers.build(name, 2).eval()
         _, found = ClassMaps(model, 224, CPU)(torch.randn(1, 3, 224, 224), torch.tensor([1]))
         assert found.shape == (1, 14, 14)
 
@@ -66,7 +66,7 @@ class Deep(Eye):
 
 
 @pytest.mark.parametrize(
-    "make", [Deep, lambda: models.build("mobilenet_v3_small", 3), lambda: models.build("vgg11", 3)]
+    "make", [Deep, lambda: classifiers.build("mobilenet_v3_small", 3), lambda: classifiers.build("vgg11", 3)]
 )
 def test_a_model_without_maps_is_refused(make):
     with pytest.raises(ValueError, match=r"has no class activation maps: its logits are no linear .*resnet50_wsol"):
@@ -75,7 +75,7 @@ def test_a_model_without_maps_is_refused(make):
 
 def test_a_model_without_a_linear_layer_is_refused():
     with pytest.raises(ValueError, match="SqueezeNet has no linear layer that classifies; choose another model"):
-        ClassMaps(models.build("squeezenet1_0", 3).eval(), 64, CPU)
+        ClassMaps(classifiers.build("squeezenet1_0", 3).eval(), 64, CPU)
 
 
 def test_upsampling_is_that_of_images():

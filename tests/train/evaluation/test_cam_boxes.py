@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage import measure
 
-from train.localize import Located, accuracy, box_of_map, boxes_over_thresholds, largest_box, locate, overlap
+from train.evaluation.cam_boxes import (
+    Located,
+    accuracy,
+    box_of_map,
+    boxes_over_thresholds,
+    largest_box,
+    locate,
+    overlap,
+)
 
 MAP = np.array(
     [

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss, top_k_accuracy_score
-from train_fixtures import ALONE, command, load_model, make_folder, quick
 
-from train import classification, models
-from train.accuracy import Options, evaluate, table
-from train.checkpoint import Checkpoint
-from train.distributed import Ranks
-from train.loading import share_of_batch
-from train.loop import fit
-from train.run import start
+from tests.helpers.train_fixtures import ALONE, command, load_model, make_folder, quick
+from train.engine.checkpoint import Checkpoint
+from train.engine.distributed import Ranks
+from train.engine.loop import fit
+from train.engine.run import start
+from train.evaluation.accuracy import Options, evaluate, table
+from train.models import classifiers
+from train.tasks import classification
+from train.tasks.loader_arguments import share_of_batch
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_metrics_equal_scikit_learns(classes, sizes):
 
 def test_results_equal_those_of_plain_pytorch(trained, data):
     checkpoint = torch.load(trained, weights_only=True)
-    model = models.build("resnet10", 3).eval()
+    model = classifiers.build("resnet10", 3).eval()
     model.load_state_dict(checkpoint["ema"])
     images, labels = zip(*classification.val_loader(quick(data, trained.parent), ALONE), strict=True)
     with torch.no_grad():

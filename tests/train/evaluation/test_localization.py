@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from box_fixtures import edit, make_boxed, make_cub
-from conftest import save
 from PIL import Image
 from skimage import measure
-from train_fixtures import ALONE, command, load_model, make_folder, quick
 
+from tests.helpers.box_fixtures import edit, make_boxed, make_cub
+from tests.helpers.images import save
+from tests.helpers.train_fixtures import ALONE, command, load_model, make_folder, quick
 from train import evaluate as evaluation
-from train.checkpoint import Checkpoint
-from train.localization import Options, evaluate
-from train.loop import fit
-from train.run import start
+from train.engine.checkpoint import Checkpoint
+from train.engine.loop import fit
+from train.engine.run import start
+from train.evaluation.localization import Options, evaluate
 
 SMALL = {"batch_size": 8, "epochs": 6, "warmup_epochs": 1, "lr": 0.05, "mix": "none", "ema": 0.0}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import dali_cutmix as dc
-from train import perturbations as p
+from train.evaluation import perturbations as p
 
 MEAN, STD = (torch.tensor(levels, dtype=torch.float64).view(3, 1, 1) for levels in (dc.IMAGENET_MEAN, dc.IMAGENET_STD))
 

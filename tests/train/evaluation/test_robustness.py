@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import save
 from PIL import Image
-from train_fixtures import ALONE, command, make_folder, quick
 
-from train import accuracy
+from tests.helpers.images import save
+from tests.helpers.train_fixtures import ALONE, command, make_folder, quick
 from train import evaluate as evaluation
-from train.accuracy import Options as Plain
-from train.loop import fit
+from train.engine.loop import fit
+from train.engine.run import start
+from train.evaluation import accuracy
+from train.evaluation.accuracy import Options as Plain
+from train.evaluation.robustness import Experiments, Options, evaluate, right
 from train.recipes import RECIPES, digits
-from train.robustness import Experiments, Options, evaluate, right
-from train.run import start
 
 
 @pytest.fixture(scope="module")

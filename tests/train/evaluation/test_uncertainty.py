@@ -7,20 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import save
 from PIL import Image
 from torch import nn
-from train_fixtures import ALONE, command, load_model, make_folder, quick
 
 import dali_cutmix as dc
+from tests.helpers.images import save
+from tests.helpers.train_fixtures import ALONE, command, load_model, make_folder, quick
 from train import evaluate as evaluation
-from train.checkpoint import Checkpoint
-from train.confidence import confidences, noise
-from train.distributed import Ranks
-from train.loop import fit
-from train.out_of_distribution import detection
-from train.run import start
-from train.uncertainty import Options, evaluate, list_sets
+from train.engine.checkpoint import Checkpoint
+from train.engine.distributed import Ranks
+from train.engine.loop import fit
+from train.engine.run import start
+from train.evaluation.ood_scores import confidences, noise
+from train.evaluation.out_of_distribution import detection
+from train.evaluation.uncertainty import Options, evaluate, list_sets
 
 
 @pytest.fixture(scope="module")

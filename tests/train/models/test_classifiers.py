@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision import models as torchvision_models
 
-from train.models import build
+from train.models.classifiers import build
 
 
 @pytest.mark.parametrize("size", [32, 48, 64, 65])

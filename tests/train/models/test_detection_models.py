@@ -8,12 +8,12 @@ from torch import nn
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import FrozenBatchNorm2d
 
-from train import backbones, models
-from train.detection.faster_rcnn import faster_rcnn
-from train.detection.precision import gives_float32
-from train.detection.ssd import SsdMaps, prior_boxes, ssd
-from train.detection.task import backbone_parts
-from train.initial import take_weights
+from train.models import backbones, classifiers
+from train.models.faster_rcnn import faster_rcnn
+from train.models.precision import gives_float32
+from train.models.ssd import SsdMaps, prior_boxes, ssd
+from train.tasks.detection.task import backbone_parts
+from train.tasks.initial_weights import take_weights
 
 BODY = 23_508_032  # of ResNet-50 without its last layer, which has 2,049,000: 25,557,032 in all, as torchvision says
 
@@ -114,7 +114,7 @@ def test_with_frozen_norm_faster_rcnns_first_layers_are_not_trained():
 
 
 def test_ssds_norm_is_frozen_too(tmp_path):
-    classifier = models.build("resnet18", 7)
+    classifier = classifiers.build("resnet18", 7)
     for module in classifier.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean)
@@ -130,7 +130,7 @@ def test_ssds_norm_is_frozen_too(tmp_path):
 
 def test_frozen_norm_learns_nothing_and_keeps_its_names(tmp_path):
     torch.manual_seed(0)
-    classifier = models.build("resnet18", 7)
+    classifier = classifiers.build("resnet18", 7)
     torch.save(classifier.state_dict(), tmp_path / "x.pth")
     model = faster_rcnn("resnet18", 3)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
@@ -150,7 +150,7 @@ def test_frozen_norm_learns_nothing_and_keeps_its_names(tmp_path):
 
 @pytest.mark.parametrize("name", ["resnet10", "resnet18", "resnet50"])
 def test_a_classifiers_weights_fit_ssd(tmp_path, name):
-    classifier = models.build(name, 5)
+    classifier = classifiers.build(name, 5)
     torch.save(classifier.state_dict(), tmp_path / "x.pth")
     model = ssd(name, 3, 96)
     taken = take_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
@@ -171,7 +171,7 @@ def test_what_is_no_resnet_is_refused(name):
 
 
 def test_weights_of_another_resnet_are_refused(tmp_path):
-    torch.save(models.build("resnet18", 5).state_dict(), tmp_path / "x.pth")
+    torch.save(classifiers.build("resnet18", 5).state_dict(), tmp_path / "x.pth")
     with pytest.raises(ValueError, match=r"x.pth: conv1.weight has the shape \[64, 3, 7, 7\], in the model \[16, 3"):
         take_weights(backbone_parts(ssd("resnet10", 3, 96)), tmp_path / "x.pth", complete=True)
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "y.pth")

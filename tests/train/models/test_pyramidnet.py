@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from train.pyramidnet import PyramidNet
+from train.models.pyramidnet import PyramidNet
 
 # Depth, α̃ and parameters for 10 and for 100 classes: github.com/osmr/imgclsmob, tables of CIFAR-10 and CIFAR-100.
 PUBLISHED = [

@@ -15,18 +15,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tally
-from box_fixtures import edit, make_boxed
-from conftest import save
 from PIL import Image
-from train_fixtures import ALONE, assert_same_result, environment_with
-from transfer_fixtures import make_scenes
 
-from train.checkpoint import Checkpoint
-from train.command_line import parse
-from train.evaluate_all import All, evaluate_all
-from train.loop import fit
-from train.run import start
+from tests.helpers import tally
+from tests.helpers.box_fixtures import edit, make_boxed
+from tests.helpers.images import save
+from tests.helpers.train_fixtures import ALONE, assert_same_result, environment_with
+from tests.helpers.transfer_fixtures import make_scenes
+from train.cli import parse
+from train.engine.checkpoint import Checkpoint
+from train.engine.loop import fit
+from train.engine.run import start
+from train.evaluation.all import All, evaluate_all
 from train.study import command, jobs, published, report, tables
 from train.study.jobs import only_one
 from train.study.options import Options

@@ -3,13 +3,13 @@
 import pytest
 import torch
 from torchvision import models as torchvision_models
-from train_fixtures import ALONE, make_folder, quick
 
-from train import models
-from train.classification import parameter_groups
-from train.initial import take_all_but_last, take_weights
-from train.loop import fit
-from train.run import start
+from tests.helpers.train_fixtures import ALONE, make_folder, quick
+from train.engine.loop import fit
+from train.engine.run import start
+from train.models import classifiers
+from train.tasks.classification import parameter_groups
+from train.tasks.initial_weights import take_all_but_last, take_weights
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def trained(data, tmp_path_factory):
 
 
 def test_a_checkpoint_gives_its_averaged_weights_without_the_last_layer(trained):
-    model = models.build("resnet10", 7)
+    model = classifiers.build("resnet10", 7)
     before = model.fc.weight.clone()
     taken = take_all_but_last(model, trained)
     saved = torch.load(trained / "last.pt", weights_only=True)["ema"]
@@ -42,7 +42,7 @@ def test_a_checkpoint_gives_its_averaged_weights_without_the_last_layer(trained)
 
 
 def test_the_last_layer_stays_random_for_as_many_classes_too(trained):
-    model = models.build("resnet10", 3)
+    model = classifiers.build("resnet10", 3)
     before = model.fc.weight.clone()
     take_all_but_last(model, trained / "best.pt")
     assert torch.equal(model.fc.weight, before)
@@ -53,7 +53,7 @@ def test_torchvisions_weights_fit_the_papers_resnet(tmp_path, wrap):
     torch.manual_seed(1)
     theirs = torchvision_models.resnet50().state_dict()
     torch.save(wrap(theirs), tmp_path / "resnet50.pth")
-    model = models.build("resnet50_wsol", 200)
+    model = classifiers.build("resnet50_wsol", 200)
     taken = take_all_but_last(model, tmp_path / "resnet50.pth")
     assert torch.equal(model.layer4[0].conv2.weight, theirs["layer4.0.conv2.weight"])
     assert (len(taken.taken), taken.random, taken.unused) == (318, ("fc.weight", "fc.bias"), ("fc.weight", "fc.bias"))
@@ -62,7 +62,7 @@ def test_torchvisions_weights_fit_the_papers_resnet(tmp_path, wrap):
 def test_torchvisions_weights_fit_vgg16_gap(tmp_path):
     theirs = torchvision_models.vgg16(num_classes=2).state_dict()
     torch.save(theirs, tmp_path / "vgg16.pth")
-    model = models.build("vgg16_gap", 200)
+    model = classifiers.build("vgg16_gap", 200)
     taken = take_all_but_last(model, tmp_path / "vgg16.pth")
     assert torch.equal(model.features[28].weight, theirs["features.28.weight"])
     assert len(taken.taken) == 26
@@ -74,7 +74,7 @@ def test_counters_of_batches_may_be_missing(trained, tmp_path):
     """Files older than PyTorch 0.4.1 have none."""
     state = torch.load(trained / "last.pt", weights_only=True)["ema"]
     torch.save({name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}, tmp_path / "x.pth")
-    model = models.build("resnet10", 3)
+    model = classifiers.build("resnet10", 3)
     taken = take_weights([model], tmp_path / "x.pth", complete=True)
     assert taken.random == ()
     assert torch.equal(model.layer4.conv1.weight, state["layer4.conv1.weight"])
@@ -88,7 +88,7 @@ def test_a_checkpoint_is_read_once(trained, monkeypatch):
     reads = []
     load = torch.load
     monkeypatch.setattr(torch, "load", lambda *given, **options: reads.append(given) or load(*given, **options))
-    take_all_but_last(models.build("resnet10", 3), trained)
+    take_all_but_last(classifiers.build("resnet10", 3), trained)
     assert len(reads) == 1
 
 
@@ -116,12 +116,12 @@ def save(content):
 def test_what_does_not_fit_is_refused(tmp_path, write, message):
     write(tmp_path / "x.pth")
     with pytest.raises(ValueError, match=f"x.pth: {message}"):
-        take_all_but_last(models.build("resnet10", 3), tmp_path / "x.pth")
+        take_all_but_last(classifiers.build("resnet10", 3), tmp_path / "x.pth")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="gone.pth: no such checkpoint"):
-        take_all_but_last(models.build("resnet10", 3), tmp_path / "gone.pth")
+        take_all_but_last(classifiers.build("resnet10", 3), tmp_path / "gone.pth")
 
 
 def test_a_run_starts_from_them_and_says_so(trained, data, tmp_path, capsys):
@@ -153,5 +153,5 @@ def test_the_last_layer_may_learn_faster(data, tmp_path):
 
 
 def test_as_fast_as_the_rest_it_is_one_group():
-    (group,) = parameter_groups(models.build("resnet10", 3), 1.0)
+    (group,) = parameter_groups(classifiers.build("resnet10", 3), 1.0)
     assert group["lr_scale"] == 1

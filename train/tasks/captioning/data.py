@@ -8,11 +8,11 @@ from typing import Literal
 import dali_cutmix as dc
 from pipelines import captions, coco
 from pipelines.annotations import Captioned
-from train.captioning.config import CaptioningConfig
-from train.captioning.vocabulary import Vocabulary
-from train.distributed import Ranks
-from train.loading import loader_arguments, training_arguments
-from train.scenes import scenes_coco
+from train.config.captioning import CaptioningConfig
+from train.data.scenes import scenes_coco
+from train.engine.distributed import Ranks
+from train.tasks.captioning.vocabulary import Vocabulary
+from train.tasks.loader_arguments import loader_arguments, training_arguments
 
 
 def open_captioned(data: Path | None, split: Literal["train", "val"]) -> Captioned:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from train.captioning.meteor import NoMeteorError, meteor
-from train.captioning.words import tokenize
+from train.tasks.captioning.meteor import NoMeteorError, meteor
+from train.tasks.captioning.tokenizer import tokenize
 
 ORDERS = (1, 2, 3, 4)
 """Lengths of n-grams, in words."""

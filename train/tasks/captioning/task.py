@@ -10,19 +10,19 @@ import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
-from train.captioning.beam import beam_search
-from train.captioning.config import CaptioningConfig
-from train.captioning.data import open_captioned, train_loader, val_loader
-from train.captioning.metrics import caption_scores
-from train.captioning.nic import Nic, State
-from train.captioning.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
-from train.distributed import Ranks
-from train.initial import RANDOM, take_weights, told
-from train.log import Row
+from train.config.captioning import CaptioningConfig
+from train.engine.distributed import Ranks
+from train.engine.metrics_log import Row
+from train.models.nic import Nic, State
+from train.tasks.captioning.beam_search import beam_search
+from train.tasks.captioning.data import open_captioned, train_loader, val_loader
+from train.tasks.captioning.metrics import caption_scores
+from train.tasks.captioning.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
+from train.tasks.initial_weights import RANDOM, take_weights, told
 
 
 class Captioning:
-    """The task of a captioner; see `train.task.Task`. Its classes are the words of its vocabulary.
+    """The task of a captioner; see `train.engine.task.Task`. Its classes are the words of its vocabulary.
 
     Args:
         folder: of the run, for the list of bad files.
@@ -98,7 +98,7 @@ def write_captions(
 
     Args:
         model: a `Nic`.
-        loader: see `train.captioning.data.val_loader`.
+        loader: see `train.tasks.captioning.data.val_loader`.
     """
     assert isinstance(model, Nic)
     model.eval()

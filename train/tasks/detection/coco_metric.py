@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from train.detection.boxes import Detections, Objects, together
+from train.tasks.detection.detections import Detections, Objects, together
 
 
 @dataclass(frozen=True)

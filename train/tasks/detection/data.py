@@ -8,10 +8,10 @@ from typing import Literal
 import dali_cutmix as dc
 from pipelines import coco, faster_rcnn, ssd, voc
 from pipelines.annotations import Annotated
-from train.detection.config import DetectionConfig
-from train.distributed import Ranks
-from train.loading import loader_arguments, training_arguments
-from train.scenes import scenes_voc
+from train.config.detection import DetectionConfig
+from train.data.scenes import scenes_voc
+from train.engine.distributed import Ranks
+from train.tasks.loader_arguments import loader_arguments, training_arguments
 
 
 def open_annotated(data: Path | None, split: Literal["train", "val"]) -> Annotated:

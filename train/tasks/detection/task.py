@@ -12,19 +12,19 @@ from torch import Tensor, nn
 
 import dali_cutmix as dc
 from pipelines.annotations import Annotated
-from train.detection.boxes import Detections, Objects, check_any_to_find
-from train.detection.config import DetectionConfig
-from train.detection.data import open_annotated, train_loader, val_loader
-from train.detection.faster_rcnn import faster_rcnn
-from train.detection.ssd import ssd
-from train.detection.voc_metric import voc2007_ap
-from train.distributed import Ranks
-from train.initial import RANDOM, take_weights, told
-from train.log import Row
+from train.config.detection import DetectionConfig
+from train.engine.distributed import Ranks
+from train.engine.metrics_log import Row
+from train.models.faster_rcnn import faster_rcnn
+from train.models.ssd import ssd
+from train.tasks.detection.data import open_annotated, train_loader, val_loader
+from train.tasks.detection.detections import Detections, Objects, check_any_to_find
+from train.tasks.detection.voc_metric import voc2007_ap
+from train.tasks.initial_weights import RANDOM, take_weights, told
 
 
 class Detection:
-    """The task of a detector; see `train.task.Task`.
+    """The task of a detector; see `train.engine.task.Task`.
 
     Args:
         folder: of the run, for the list of bad files.
@@ -126,7 +126,7 @@ def detect(
     """What a detector finds in every image, over all processes, in pixels of the files; x2 and y2 are borders.
 
     Args:
-        loader: of ``annotated``, see `train.detection.data.val_loader`.
+        loader: of ``annotated``, see `train.tasks.detection.data.val_loader`.
         amp: compute in bfloat16 where that is safe.
     """
     model.eval()

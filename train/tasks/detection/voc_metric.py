@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.detection.boxes import Detections, Objects, together
+from train.tasks.detection.detections import Detections, Objects, together
 
 RECALLS = np.arange(11) / 10
 """Of the 11 points. Not ``np.arange(0, 1.1, 0.1)``, whose fourth number is over 3/10 by rounding."""

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.captioning.beam import beam_search
+from train.tasks.captioning.beam_search import beam_search
 
 START, END, MEMORY = 0, 1, 97
 

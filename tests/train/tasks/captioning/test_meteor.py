@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from train.captioning import meteor as module
-from train.captioning.meteor import NoMeteorError, meteor
+from train.tasks.captioning import meteor as module
+from train.tasks.captioning.meteor import NoMeteorError, meteor
 
 CANDIDATES = ["a man riding a wave", "two dogs run on grass", "a table in a café", ""]
 REFERENCES = [
@@ -34,10 +34,10 @@ def test_it_is_the_number_of_the_coco_evaluation(monkeypatch, tmp_path):
 @with_java
 @pytest.mark.slow
 def test_it_is_the_number_of_the_coco_evaluation_for_captions_as_people_write_them():
-    from caption_fixtures import caption
     from pycocoevalcap.meteor.meteor import Meteor
 
-    from train.captioning.words import tokenize
+    from tests.helpers.caption_fixtures import caption
+    from train.tasks.captioning.tokenizer import tokenize
 
     words = [" ".join(tokenize(caption(seed))) for seed in range(400)]
     candidates, references = words[:100], [words[100 + 3 * i : 103 + 3 * i] for i in range(100)]

@@ -5,17 +5,17 @@ import math
 
 import numpy as np
 import pytest
-from caption_fixtures import caption
 from hypothesis import given
 from hypothesis import strategies as st
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from train.captioning import metrics as caption_metrics
-from train.captioning.meteor import NoMeteorError
-from train.captioning.metrics import bleu, caption_scores, cider_d, rouge_l
-from train.captioning.words import tokenize
+from tests.helpers.caption_fixtures import caption
+from train.tasks.captioning import metrics as caption_metrics
+from train.tasks.captioning.meteor import NoMeteorError
+from train.tasks.captioning.metrics import bleu, caption_scores, cider_d, rouge_l
+from train.tasks.captioning.tokenizer import tokenize
 
 # Few words, so that n-grams repeat in and between captions
 captions = st.lists(st.sampled_from(["a", "dog", "man", "on", "the", "red"]), max_size=9)

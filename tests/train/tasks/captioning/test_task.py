@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from train_fixtures import ALONE
-from transfer_fixtures import make_scenes, quickly, step_and_captions
 
 from pipelines.annotations import Captioned
-from train.captioning.data import train_loader
-from train.captioning.nic import Nic
-from train.captioning.task import write_captions
-from train.captioning.vocabulary import END, PAD, SPECIAL, START, UNKNOWN, Vocabulary
+from tests.helpers.train_fixtures import ALONE
+from tests.helpers.transfer_fixtures import make_scenes, quickly, step_and_captions
+from train.models.nic import Nic
+from train.tasks.captioning.data import train_loader
+from train.tasks.captioning.task import write_captions
+from train.tasks.captioning.vocabulary import END, PAD, SPECIAL, START, UNKNOWN, Vocabulary
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
-from caption_fixtures import caption
 
-from train.captioning.words import tokenize
+from tests.helpers.caption_fixtures import caption
+from train.tasks.captioning.tokenizer import tokenize
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from caption_fixtures import caption
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.captioning.vocabulary import END, PAD, SPECIAL, START, UNKNOWN, Vocabulary
-from train.captioning.words import tokenize
+from tests.helpers.caption_fixtures import caption
+from train.tasks.captioning.tokenizer import tokenize
+from train.tasks.captioning.vocabulary import END, PAD, SPECIAL, START, UNKNOWN, Vocabulary
 
 CAPTIONS = ["A dog runs.", "a dog sits", "A cat sits!", "a bird"]
 

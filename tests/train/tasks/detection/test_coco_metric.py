@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from detection_fixtures import CLASSES, random_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from train.detection.boxes import Detections, Objects
-from train.detection.coco_metric import coco_ap
+from tests.helpers.detection_fixtures import CLASSES, random_set
+from train.tasks.detection.coco_metric import coco_ap
+from train.tasks.detection.detections import Detections, Objects
 
 
 def original(found, true):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from train.detection.boxes import Detections, Objects, together
+from train.tasks.detection.detections import Detections, Objects, together
 
 FOUND = Detections(np.array([[0, 0, 4, 4], [1, 1, 1, 1]], np.float32), np.array([1, 0]), np.array([0.5, 1], np.float32))
 TRUE = Objects(np.array([[0, 0, 4, 4]]), np.array([1], np.uint8), np.array([False]))

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from train_fixtures import ALONE
-from transfer_fixtures import make_scenes, quickly, step_and_detections
 
-from train.run import start
+from tests.helpers.train_fixtures import ALONE
+from tests.helpers.transfer_fixtures import make_scenes, quickly, step_and_detections
+from train.engine.run import start
 
 DETECTORS = ["voc-ssd300", "voc-faster-rcnn"]
 

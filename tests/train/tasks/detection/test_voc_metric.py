@@ -6,13 +6,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from detection_fixtures import CLASSES, random_set
 from hypothesis import given
 from hypothesis import strategies as st
 from mean_average_precision import MetricBuilder
 
-from train.detection.boxes import Detections, Objects
-from train.detection.voc_metric import average_precision, voc2007_ap
+from tests.helpers.detection_fixtures import CLASSES, random_set
+from train.tasks.detection.detections import Detections, Objects
+from train.tasks.detection.voc_metric import average_precision, voc2007_ap
 
 seeds = st.integers(0, 2**32 - 1)
 
