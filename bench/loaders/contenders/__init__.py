@@ -69,7 +69,7 @@ CONTENDERS = (
     Contender(
         "torchvision-pil",
         "torchvision (PIL), CutMix",
-        "vision:pil",
+        "torchvision:pil",
         ("torchvision",),
         mixes=True,
         note="v2 transforms, v2.CutMix in the collate function",
@@ -78,7 +78,7 @@ CONTENDERS = (
     Contender(
         "torchvision-io",
         "torchvision (io), CutMix",
-        "vision:io",
+        "torchvision:io",
         ("torchvision",),
         mixes=True,
         note="torchvision.io.decode_jpeg, v2 transforms on uint8 tensors, v2.CutMix in the collate function",
@@ -87,7 +87,7 @@ CONTENDERS = (
     Contender(
         "torchvision-gpu",
         "torchvision (nvJPEG), CutMix",
-        "vision_gpu:batches",
+        "torchvision_gpu:batches",
         ("torchvision",),
         mixes=True,
         note="decode_jpeg of whole batches by nvJPEG, v2 kernels and v2.CutMix on the device, made ahead by threads; "
