@@ -9,9 +9,9 @@ from nvidia.dali import fn, types
 
 from dali_cutmix.ops.decode import decoder_options, noted
 from dali_cutmix.ops.graph_notes import notes
-from dali_cutmix.ops.mixing import check_chance
-from dali_cutmix.ops.read import check_shard, digest_of, listed, nodes_of
+from dali_cutmix.ops.read import digest_of, listed, nodes_of
 from dali_cutmix.sources.source import Source
+from dali_cutmix.utils.checks import check_chance, check_shard
 from pipelines.annotations import Annotated
 
 

@@ -12,7 +12,8 @@ from train.cli import parse
 from train.engine.distributed import join
 from train.engine.loop import fit
 from train.engine.preemption import STATUS, Preemption
-from train.engine.run import Run, start
+from train.engine.run import Run
+from train.launch import start
 
 INTERRUPTED = 128 + signal.SIGINT
 

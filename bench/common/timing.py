@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bench.loaders.serving import synchronize
-
 DELAY = 200_000_000
 """Cycles that the GPU is kept busy while the host queues what is timed; about a tenth of a second."""
 TRIES = 3
@@ -54,3 +52,9 @@ def _wall(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - start)
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device has done all its work; a CPU has."""
+    if device != "cpu":
+        torch.cuda.synchronize(device)

@@ -8,14 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.common.console import headline, warn_of_disturbance
 from bench.loaders.contenders import BASELINE, OURS, READING, Contender
 from bench.loaders.serving import Rate
 from bench.loaders.stages import print_stages
 
 FAILED = "failed: "
 """What the reason of a loader that could have been measured begins with."""
-BUSY = 0.1
-"""Cores used by others from which on a measurement is called disturbed."""
 
 
 def row(contender: Contender, delivers: dict[str, Any], rates: list[Rate]) -> dict[str, Any]:
@@ -81,27 +80,8 @@ def print_table(result: dict[str, Any], console: Console) -> None:
     )
 
 
-def warn_of_disturbance(elsewhere: list[float], console: Console) -> None:
-    """Say in how many measurements others used more than ``BUSY`` cores; nothing where that is none."""
-    if disturbed := sum(cores > BUSY for cores in elsewhere):
-        console.print(
-            f"[yellow]{disturbed} of {len(elsewhere)} measurements were disturbed: other work used up to "
-            f"{max(elsewhere):.1f} cores meanwhile. Take these figures again on a quiet machine.[/yellow]"
-        )
-
-
 def _decoding(result: dict[str, Any]) -> list[dict[str, Any]]:
     return [entry for entry in result["contenders"] if entry["name"] != READING]
-
-
-def headline(result: dict[str, Any]) -> str:
-    """What was measured where, in one line."""
-    machine, settings = result["machine"], result["settings"]
-    where = machine["gpu"] or machine["cpu"]
-    return (
-        f"{where}, {settings['threads']} threads; {settings['images']:,} JPEGs, crop {settings['size']}, "
-        f"batch {settings['batch_size']}; {settings['rounds']} × {settings['seconds']:g} s"
-    )
 
 
 def draw_chart(path: Path, result: dict[str, Any]) -> None:

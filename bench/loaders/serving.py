@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from bench.common.cpu_time import group_seconds, machine_seconds
+from bench.common.timing import synchronize
 from bench.loaders.contenders import Batch, Contender, Settings
 from bench.loaders.output import redirect
 
@@ -148,9 +149,3 @@ def measure(batches: Iterator[Batch], contender: Contender, settings: Settings, 
     used, machine = group_seconds(os.getpgrp()) - used, machine_seconds() - machine
     images = count * settings.batch_size
     return Rate(images / elapsed, count, elapsed, 1000 * used / images, max(0.0, machine - used) / elapsed)
-
-
-def synchronize(device: str) -> None:
-    """Wait until the device has done all its work; a CPU has."""
-    if device != "cpu":
-        torch.cuda.synchronize(device)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.common.cpu_time import machine_seconds
-from bench.loaders.serving import synchronize
+from bench.common.timing import synchronize
 from bench.step.training import Batch
 
 

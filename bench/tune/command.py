@@ -19,9 +19,9 @@ from bench.common.arguments import (
     settings_for,
 )
 from bench.common.budget import Budget
+from bench.common.console import headline, warn_of_disturbance
 from bench.common.result import new_result, shared_settings, write_json
 from bench.loaders.contenders import Contender, Settings
-from bench.loaders.report import headline, warn_of_disturbance
 from bench.loaders.rounds import measure_in_rounds
 from bench.tune.candidates import candidates
 from bench.tune.search import Arguments, Decision, Measured, compare, search

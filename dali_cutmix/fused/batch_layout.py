@@ -104,9 +104,4 @@ def _check_windows(windows: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, 
     return corners, extents
 
 
-def gpu_of(crops: Any) -> int | None:
-    """The GPU's number where the crops are on one."""
-    return crops.device_id() if isinstance(crops, TensorListGPU) else None  # type: ignore[attr-defined]
-
-
 Crops = Sequence[np.ndarray] | TensorListCPU | TensorListGPU

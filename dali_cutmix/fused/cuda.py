@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from dali_cutmix.fused.batch_layout import DTYPES, Format
-from dali_cutmix.gpu.device import on_device
 from dali_cutmix.gpu.keep_alive import KeepAlive, record
+from dali_cutmix.gpu.transfer import upload
 
 ROWS = 12  # of a block, as in resample.cu
 MOST_THREADS = 224  # of a block; five such blocks have room on a multiprocessor of an H100
@@ -23,12 +23,6 @@ def _kernel(threads: int) -> Any:
 
     source = files("dali_cutmix.fused").joinpath("resample.cu").read_text()
     return cupy.RawKernel(f"#define COLUMNS {threads}\n{source}", "resample_and_mix")
-
-
-def upload(array: np.ndarray, gpu: int) -> Tensor:
-    """A copy on the GPU; from pinned memory, which PyTorch keeps until the copy is done, so that nobody waits."""
-    with on_device(gpu):  # pinned memory belongs to the current one
-        return torch.from_numpy(array).pin_memory().to(torch.device("cuda", gpu), non_blocking=True)
 
 
 def _empty(size: int, gpu: int) -> Tensor:

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dali_cutmix.fused.batch_layout import gpu_of
 from dali_cutmix.fused.cpu import is_compiled
-from dali_cutmix.fused.cuda import upload
 from dali_cutmix.fused.resample import Resample
+from dali_cutmix.gpu.transfer import gpu_of, upload
 from dali_cutmix.mixing.plan import draw
 from dali_cutmix.mixing.policies import Policy
 from dali_cutmix.mixing.targets import Targets

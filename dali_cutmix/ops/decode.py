@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 from nvidia.dali import fn, math, types
 
 from dali_cutmix.ops.graph_notes import Window, graph_device, notes
+from dali_cutmix.utils.checks import check_size
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, width × height; Pillow refuses at the same size."""
@@ -35,12 +36,6 @@ def noted(jpegs: Any, max_pixels: int, **crop: Any) -> tuple[Any, Any]:
 
 def _decoder_device() -> str:
     return "mixed" if graph_device() == "gpu" else "cpu"
-
-
-def check_size(name: str, size: int) -> None:
-    """Refuse what is no number of pixels."""
-    if not (isinstance(size, int) and size >= 1):
-        raise ValueError(f"{name}={size!r} given; it is a number of pixels, a whole number of at least 1.")
 
 
 def random_place(room: Any) -> Any:

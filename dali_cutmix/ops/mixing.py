@@ -12,7 +12,7 @@ from dali_cutmix.mixing.policies import CutMix, Cutout, Policy, check_policy
 from dali_cutmix.mixing.targets import Targets, check_targets, share
 from dali_cutmix.ops.graph_notes import notes
 from dali_cutmix.ops.normalization import IMAGENET_MEAN
-from dali_cutmix.ops.read import check_classes
+from dali_cutmix.utils.checks import check_chance, check_classes
 
 FILL = tuple(int(value + 0.5) for value in IMAGENET_MEAN)
 """What a hole holds until ``normalize`` makes it exactly 0."""
@@ -48,17 +48,6 @@ class Mixing:
         height, width = (int(side) for side in shapes[0][:2])
         plan, shares = self(width, height, *map(np.stack, inputs))
         return tuple([np.asarray(sample) for sample in array] for array in (plan.rows, *shares))
-
-
-def check_chance(name: str, value: float) -> float:
-    """A chance, as a float: 0 and 0.0 are the same to a saved state.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not (isinstance(value, (int, float)) and 0 <= value <= 1):
-        raise ValueError(f"{name}={value!r} given; it is a chance, 0 to 1.")
-    return float(value)
 
 
 def mixing(policy: Policy | None, num_classes: int | None, targets: Targets, flip: float) -> Mixing:

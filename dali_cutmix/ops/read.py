@@ -14,30 +14,10 @@ from dali_cutmix.sources.manifest import is_packed
 from dali_cutmix.sources.packed_folder import Shards
 from dali_cutmix.sources.sample_list import Listing
 from dali_cutmix.sources.source import Source, names_below
+from dali_cutmix.utils.checks import check_classes, check_shard
 
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike]
-
-
-def check_shard(shard: tuple[int, int]) -> None:
-    """Refuse a shard that is not (rank, world_size) with 0 ≤ rank < world_size."""
-    match shard:
-        case (int(rank), int(world_size)) if 0 <= rank < world_size:
-            return
-    raise ValueError(
-        f"shard={shard!r} given; it is (rank, world_size) with 0 <= rank < world_size, (0, 1) for one process."
-    )
-
-
-def check_classes(num_classes: int, found: int) -> None:
-    """Refuse what is no number of classes, and fewer than the labels need."""
-    if not (isinstance(num_classes, Integral) and num_classes >= 1):
-        raise ValueError(f"num_classes={num_classes!r} given; allowed is a whole number of at least 1.")
-    if num_classes < found:
-        raise ValueError(
-            f"num_classes={num_classes} given, but what is read has {found} classes, so labels go up to "
-            f"{found - 1}; give at least {found}."
-        )
 
 
 def nodes_of(source: Source, num_classes: int | None) -> tuple[Any, Any]:

@@ -137,16 +137,16 @@ def test_a_short_run_is_quiet_and_its_result_tells_what_was_tried(small, tmp_pat
 
 LEAKS = """
 import os, threading, time
-from bench import soak_turns
-make, held = soak_turns.Soak.make, []
+from bench.soak import turns
+make, held = turns.Soak.make, []
 def leaking(*arguments):
     held.append(bytearray(b"x" * (4 << 20)))
     os.dup(0)
     threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
     return make(*arguments)
-soak_turns.Soak.make = leaking
-from bench import soak_watch
-soak_watch.PATIENCE = 0.05
+turns.Soak.make = leaking
+from bench.soak import resource_trend
+resource_trend.PATIENCE = 0.05
 """
 
 DIFFERS = """

@@ -13,7 +13,7 @@ from tests.helpers.train_fixtures import ALONE, TIMINGS, assert_same_result, com
 from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.engine.run import start
+from train.launch import start
 
 
 @pytest.fixture(scope="module")

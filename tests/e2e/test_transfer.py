@@ -22,8 +22,8 @@ from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.distributed import Ranks
 from train.engine.loop import fit
-from train.engine.run import start
 from train.evaluation import captioning, detection
+from train.launch import start
 from train.recipes import EMBEDDED, RECIPES
 from train.reporting.figures import spread
 from train.tasks.captioning.data import open_captioned

@@ -11,7 +11,7 @@ from train.config.run import RunConfig
 from train.data.scene_drawing import Scenes
 from train.data.scenes import scenes_coco, scenes_voc
 from train.engine.loop import fit
-from train.engine.run import start
+from train.launch import start
 from train.recipes import EMBEDDED
 from train.tasks.captioning.task import write_captions
 from train.tasks.detection.task import detect

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,18 +9,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 import dali_cutmix as dc
 from train.config.run import RunConfig
 from train.engine.checkpoint import Checkpoint, find
-from train.engine.continuation import check_continues, check_end
 from train.engine.distributed import Ranks
 from train.engine.ema import Ema
 from train.engine.metrics_log import Row
 from train.engine.schedule import Schedule
 from train.engine.task import Task
-from train.tasks.registry import make_task
+
+FREE = {"epochs", "iterations", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
+FREE |= {"val_every", "on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile"}
+"""Options that may differ between a checkpoint and its continuation; whatever else differs is refused."""
 
 
 @dataclass
@@ -120,71 +120,6 @@ class Run:
         self.step, self.history, self.task.origin = saved.step, saved.history, saved.origin
 
 
-def start(config: RunConfig, ranks: Ranks) -> Run:
-    """Set everything up, continue from ``config.resume`` if given, and make the run's folder.
-
-    Raises:
-        ValueError, FileNotFoundError: the options or the data are wrong; nothing has been trained then.
-        OSError: the run's folder cannot be written.
-    """
-    folder = ranks.gather(run_folder(config))[0]  # processes may see different times
-    task = make_task(config, ranks, folder)
-
-    # Where images are all of one size, the search for the best kernels pays; else each new size would begin another.
-    torch.backends.cudnn.benchmark = task.fixed_shapes
-    if config.cpu_threads:
-        torch.set_num_threads(config.cpu_threads)
-    torch.manual_seed(config.seed)
-    model = task.model().to(ranks.device)
-    if config.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    forward = DistributedDataParallel(model) if ranks.world_size > 1 else model
-    torch.manual_seed(config.seed + ranks.rank)  # dropout differs between processes
-    run = Run(
-        config=config,
-        ranks=ranks,
-        task=task,
-        model=model,
-        forward=torch.compile(forward) if config.compile else forward,
-        ema=Ema(model, config.ema) if config.ema else None,
-        optimizer=make_optimizer(config, task.groups(model)),
-        schedule=Schedule.of(config, len(task.loader)),
-        folder=folder,
-        loss_sum=torch.zeros((), dtype=torch.float64, device=ranks.device),
-    )
-    if config.resume:
-        run.restore(config.resume)
-    if ranks.is_first:
-        run.folder.mkdir(parents=True, exist_ok=True)
-    return run
-
-
-def make_optimizer(config: RunConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    """The optimizer that the options name."""
-    if config.optimizer == "adam":
-        return torch.optim.Adam(groups, config.lr, weight_decay=config.weight_decay)
-    return torch.optim.SGD(
-        groups, config.lr, config.momentum, weight_decay=config.weight_decay, nesterov=config.nesterov
-    )
-
-
-def run_folder(config: RunConfig) -> Path:
-    """Where the run writes: ``output_dir``, the folder of the run that is continued, or a new one by the time.
-
-    Raises:
-        ValueError: ``output_dir`` holds another run.
-    """
-    resumed = find(config.resume).parent if config.resume else None
-    if config.output_dir is None:
-        return resumed or Path("runs") / f"{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if (config.output_dir / "last.pt").exists() and config.output_dir.resolve() != (resumed and resumed.resolve()):
-        raise ValueError(
-            f"--output-dir {config.output_dir} holds a run already; continue it with --resume {config.output_dir}, "
-            "or give another folder."
-        )
-    return config.output_dir
-
-
 def _rng(device: torch.device) -> dict[str, Tensor]:
     cuda = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
     return {"cpu": torch.get_rng_state(), **cuda}
@@ -194,3 +129,39 @@ def _set_rng(state: dict[str, Tensor], device: torch.device) -> None:
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)
+
+
+def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
+    """Refuse to continue ``saved`` as something else than it was.
+
+    Raises:
+        ValueError: options, number of processes or classes differ.
+    """
+    here, there = run.config.to_dict(), type(run.config).from_dict(saved.config).to_dict()
+    pairs = {f"--{name.replace('_', '-')}": (there[name], here[name]) for name in here if name not in FREE}
+    if bool(here["iterations"]) != bool(there["iterations"]):  # milestones would mean something else
+        pairs["--iterations"] = (there["iterations"], here["iterations"])
+    pairs["number of processes"] = (len(saved.ranks), run.ranks.world_size)
+    different = [f"{name}: {old} saved, {new} given" for name, (old, new) in pairs.items() if old != new]
+    if different:
+        raise ValueError(
+            f"{path} cannot be continued with other settings ({'; '.join(different)}); give those that were saved, "
+            "or start a new run without --resume."
+        )
+    run.task.check_classes(saved.classes)
+
+
+def check_end(path: Path, saved: Checkpoint, run: Run) -> None:
+    """Refuse an end that lies before where ``saved`` stands, or there within an epoch, which then had no validation.
+
+    Raises:
+        ValueError: it does.
+    """
+    epochs = -(-saved.step // len(run.loader))
+    in_epoch = not saved.history or saved.history[-1]["epoch"] < epochs
+    if saved.step > run.total or (saved.step == run.total and in_epoch):
+        end = f"--iterations {run.config.iterations}" if run.config.iterations else f"--epochs {run.config.epochs}"
+        raise ValueError(
+            f"{path} stands at step {saved.step}{' within an epoch' if in_epoch else ''}, and {end} given, {run.total} "
+            "steps in all; give more."
+        )

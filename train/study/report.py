@@ -12,8 +12,8 @@ from typing import Any
 import jinja2
 
 from dali_cutmix.utils.atomic_files import write_atomically
-from train.engine.continuation import FREE as MAY_DIFFER
 from train.engine.distributed import resolve_device
+from train.engine.run import FREE as MAY_DIFFER
 from train.recipes import RECIPES
 from train.reporting.environment import machine, versions
 from train.reporting.figures import curves, learning_curves

@@ -14,11 +14,11 @@ SCRIPT = """
 import ctypes, sys
 import numpy as np, torch
 import dali_cutmix as dc
-from dali_cutmix import resample_cpu
+from dali_cutmix.fused import cpu
 from dali_cutmix.mixing.plan import HOLE
 
 library = ctypes.CDLL(sys.argv[1])
-resample_cpu._library = lambda: library
+cpu._library = lambda: library
 random = np.random.default_rng(0)
 for i in range(200):
     n, size, most = random.integers(1, 6), int(random.integers(1, 70)), (3, 20, 90, 600)[i % 4]

@@ -13,8 +13,8 @@ from tests.helpers.train_fixtures import ALONE, make_folder, quick
 from train.config.classification import Config
 from train.data.splits import listed, open_evaluated, open_split, reordered
 from train.engine.loop import fit
-from train.engine.run import start
 from train.evaluation import accuracy, robustness, uncertainty
+from train.launch import start
 from train.recipes import RECIPES
 from train.tasks import classification
 

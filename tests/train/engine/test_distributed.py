@@ -53,7 +53,8 @@ def test_processes_draw_different_batches(pair):
 
 SIGTERM_TO_ONE = """
 import os, signal
-from train import __main__, classification
+from train import __main__
+from train.tasks import classification
 from train.config.classification import Config
 
 loss, steps = classification.loss, []

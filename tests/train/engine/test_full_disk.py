@@ -19,7 +19,7 @@ from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
 from train.engine.metrics_log import Log
-from train.engine.run import start
+from train.launch import start
 
 ERROR = (
     r"error: \[Errno \d+\] could not be saved \({}\); the previous one is intact: '{}/(best.pt|last.pt|metrics.csv)'\n?"

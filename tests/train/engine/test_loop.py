@@ -11,7 +11,7 @@ import dali_cutmix as dc
 from tests.helpers.train_fixtures import ALONE, make_folder, quick
 from train.engine.loop import finite, fit
 from train.engine.metrics_log import columns
-from train.engine.run import start
+from train.launch import start
 from train.models import classifiers
 from train.tasks import classification
 

@@ -16,8 +16,8 @@ from train import __main__ as training
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
 from train.engine.preemption import STATUS, Preemption
-from train.engine.run import start
 from train.engine.schedule import Schedule
+from train.launch import start
 from train.models import classifiers
 from train.tasks import classification
 
@@ -131,7 +131,8 @@ def test_the_command_ends_with_143_and_says_how_to_continue(data, tmp_path):
 
 def test_during_set_up_the_signal_just_ends_the_process(whole):
     """To a shell, whose $? this is, the status is the same as later."""
-    script = "import os; from train import __main__, models; models.build = lambda *_: os.kill(os.getpid(), 15); "
+    script = "import os; from train import __main__; from train.models import classifiers as models; "
+    script += "models.build = lambda *_: os.kill(os.getpid(), 15); "
     before = {path: path.read_bytes() for path in whole.iterdir()}
     done = subprocess.run(
         ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", f"{script}__main__.main()", "--resume", str(whole)],

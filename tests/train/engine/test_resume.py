@@ -13,7 +13,8 @@ from tests.helpers.train_fixtures import ALONE, assert_same_result, make_folder,
 from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.engine.run import Run, start
+from train.engine.run import Run
+from train.launch import start
 from train.tasks import classification
 
 

@@ -8,9 +8,9 @@ from tests.helpers.box_fixtures import make_boxed
 from tests.helpers.train_fixtures import ALONE, quick
 from train import evaluate as evaluation
 from train.engine.loop import fit
-from train.engine.run import start
 from train.evaluation import accuracy
 from train.evaluation.all import All, evaluate_all
+from train.launch import start
 from train.study.step import result
 
 QUICK = {"device": "cpu", "steps": 2, "lambdas": 2, "noise_images": 8, "pictures": 1}

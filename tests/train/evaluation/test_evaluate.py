@@ -12,8 +12,8 @@ from tests.helpers.train_fixtures import ALONE, command, load_model, make_folder
 from train.engine.checkpoint import Checkpoint
 from train.engine.distributed import Ranks
 from train.engine.loop import fit
-from train.engine.run import start
 from train.evaluation.accuracy import Options, evaluate, table
+from train.launch import start
 from train.models import classifiers
 from train.tasks import classification
 from train.tasks.loader_arguments import share_of_batch

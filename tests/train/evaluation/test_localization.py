@@ -17,8 +17,8 @@ from tests.helpers.train_fixtures import ALONE, command, load_model, make_folder
 from train import evaluate as evaluation
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.engine.run import start
 from train.evaluation.localization import Options, evaluate
+from train.launch import start
 
 SMALL = {"batch_size": 8, "epochs": 6, "warmup_epochs": 1, "lr": 0.05, "mix": "none", "ema": 0.0}
 

@@ -13,10 +13,10 @@ from tests.helpers.images import save
 from tests.helpers.train_fixtures import ALONE, command, make_folder, quick
 from train import evaluate as evaluation
 from train.engine.loop import fit
-from train.engine.run import start
 from train.evaluation import accuracy
 from train.evaluation.accuracy import Options as Plain
 from train.evaluation.robustness import Experiments, Options, evaluate, right
+from train.launch import start
 from train.recipes import RECIPES, digits
 
 

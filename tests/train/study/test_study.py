@@ -25,8 +25,8 @@ from tests.helpers.transfer_fixtures import make_scenes
 from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.engine.run import start
 from train.evaluation.all import All, evaluate_all
+from train.launch import start
 from train.study import command, jobs, published, report, tables
 from train.study.jobs import only_one
 from train.study.options import Options

@@ -6,7 +6,7 @@ from torchvision import models as torchvision_models
 
 from tests.helpers.train_fixtures import ALONE, make_folder, quick
 from train.engine.loop import fit
-from train.engine.run import start
+from train.launch import start
 from train.models import classifiers
 from train.tasks.classification import parameter_groups
 from train.tasks.initial_weights import take_all_but_last, take_weights

@@ -5,7 +5,7 @@ import torch
 
 from tests.helpers.train_fixtures import ALONE
 from tests.helpers.transfer_fixtures import make_scenes, quickly, step_and_detections
-from train.engine.run import start
+from train.launch import start
 
 DETECTORS = ["voc-ssd300", "voc-faster-rcnn"]
 

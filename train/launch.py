@@ -1,0 +1,83 @@
+"""Set up a run from its configuration: task, model, optimizer, schedule, and the folder that it writes to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from train.config.run import RunConfig
+from train.engine.checkpoint import find
+from train.engine.distributed import Ranks
+from train.engine.ema import Ema
+from train.engine.run import Run
+from train.engine.schedule import Schedule
+from train.tasks.registry import make_task
+
+
+def start(config: RunConfig, ranks: Ranks) -> Run:
+    """Set everything up, continue from ``config.resume`` if given, and make the run's folder.
+
+    Raises:
+        ValueError, FileNotFoundError: the options or the data are wrong; nothing has been trained then.
+        OSError: the run's folder cannot be written.
+    """
+    folder = ranks.gather(run_folder(config))[0]  # processes may see different times
+    task = make_task(config, ranks, folder)
+
+    # Where images are all of one size, the search for the best kernels pays; else each new size would begin another.
+    torch.backends.cudnn.benchmark = task.fixed_shapes
+    if config.cpu_threads:
+        torch.set_num_threads(config.cpu_threads)
+    torch.manual_seed(config.seed)
+    model = task.model().to(ranks.device)
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    forward = DistributedDataParallel(model) if ranks.world_size > 1 else model
+    torch.manual_seed(config.seed + ranks.rank)  # dropout differs between processes
+    run = Run(
+        config=config,
+        ranks=ranks,
+        task=task,
+        model=model,
+        forward=torch.compile(forward) if config.compile else forward,
+        ema=Ema(model, config.ema) if config.ema else None,
+        optimizer=make_optimizer(config, task.groups(model)),
+        schedule=Schedule.of(config, len(task.loader)),
+        folder=folder,
+        loss_sum=torch.zeros((), dtype=torch.float64, device=ranks.device),
+    )
+    if config.resume:
+        run.restore(config.resume)
+    if ranks.is_first:
+        run.folder.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def make_optimizer(config: RunConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """The optimizer that the options name."""
+    if config.optimizer == "adam":
+        return torch.optim.Adam(groups, config.lr, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        groups, config.lr, config.momentum, weight_decay=config.weight_decay, nesterov=config.nesterov
+    )
+
+
+def run_folder(config: RunConfig) -> Path:
+    """Where the run writes: ``output_dir``, the folder of the run that is continued, or a new one by the time.
+
+    Raises:
+        ValueError: ``output_dir`` holds another run.
+    """
+    resumed = find(config.resume).parent if config.resume else None
+    if config.output_dir is None:
+        return resumed or Path("runs") / f"{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if (config.output_dir / "last.pt").exists() and config.output_dir.resolve() != (resumed and resumed.resolve()):
+        raise ValueError(
+            f"--output-dir {config.output_dir} holds a run already; continue it with --resume {config.output_dir}, "
+            "or give another folder."
+        )
+    return config.output_dir
