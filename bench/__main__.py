@@ -6,7 +6,7 @@ from collections.abc import Callable
 import tyro
 
 import dali_cutmix as dc
-from bench.common.interrupt import STATUS, interruptible
+from bench.common import STATUS, interruptible
 from bench.decode.command import decode
 from bench.gallery import gallery
 from bench.gpu.command import gpu

@@ -8,12 +8,10 @@ import numpy as np
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from bench.common.photos import open_photos
-from dali_cutmix.mixing.paste_operator import paste_numpy
-from dali_cutmix.mixing.plan import BOX, make_plan
-from dali_cutmix.mixing.plan import draw as draw_numbers
-from dali_cutmix.mixing.targets import dense
-from dali_cutmix.ops.mixing import FILL
+from bench.common import open_photos
+from dali_cutmix.mixing import BOX, dense, make_plan, paste_numpy
+from dali_cutmix.mixing import draw as draw_numbers
+from dali_cutmix.ops import FILL
 
 POLICIES: dict[str, dc.Policy | None] = {
     "cutmix": dc.CutMix(),

@@ -16,12 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 import dali_cutmix as dc
-from bench.common.arguments import check_least, choose_device, cores, open_for
-from bench.common.result import new_result, write_json
-from bench.common.timing import time_calls
-from dali_cutmix.fused import cuda, fused_mix, resample
-from dali_cutmix.fused.batch_layout import table
-from dali_cutmix.mixing.plan import BOX, ONE, PARTNER, WEIGHT, draw, make_plan
+from bench.common import check_least, choose_device, cores, new_result, open_for, time_calls, write_json
+from dali_cutmix.fused import cuda, fused_mix, resample, table
+from dali_cutmix.mixing import BOX, ONE, PARTNER, WEIGHT, draw, make_plan
 
 POLICIES: dict[str, dc.Policy | None] = {"no mixing": None, "CutMix": dc.CutMix(), "Mixup": dc.Mixup()}
 FORMATS = [(dtype, last) for dtype in (torch.float32, torch.float16, torch.bfloat16) for last in (False, True)]

@@ -9,8 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.common.arguments import check_least
-from bench.common.result import new_result, write_json
+from bench.common import check_least, new_result, write_json
 
 IMAGENET = 1_281_167
 _CLASSES = 1000

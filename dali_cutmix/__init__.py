@@ -9,24 +9,31 @@
 Every verb works inside a graph of your own (``@pipeline_def``); ``Loader`` takes the built graph.
 """
 
-from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI is reported before anything else)
-from dali_cutmix._dali.pipeline_options import pipeline_options
+from dali_cutmix._dali import pipeline_options  # first: a missing DALI is reported before anything else
 from dali_cutmix._version import __version__
-from dali_cutmix.bad_samples.diagnosis import DecodeError
-from dali_cutmix.fused.fused_mix import FusedMix, can_fuse
-from dali_cutmix.fused.resample import Resample
-from dali_cutmix.loader.all_ranks import AllRanks
-from dali_cutmix.loader.loader import Loader
+from dali_cutmix.bad_samples import DecodeError
+from dali_cutmix.fused import FusedMix, Resample, can_fuse
+from dali_cutmix.loader import AllRanks, Loader
 from dali_cutmix.losses import pair_cross_entropy, soft_cross_entropy
-from dali_cutmix.mixing.policies import CutMix, Cutout, Mixup, OneOf, Policy
-from dali_cutmix.mixing.targets import Targets
-from dali_cutmix.ops.decode import MAX_PIXELS, Decode, random_crop, random_resized_crop, resize_center_crop
-from dali_cutmix.ops.mixing import mix
-from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize
-from dali_cutmix.ops.padded import padded_crop
-from dali_cutmix.ops.read import read_files, read_folder
-from dali_cutmix.ops.read_records import read_recordio, read_tfrecord, read_webdataset
-from dali_cutmix.ops.stretch import stretch_random_crop
+from dali_cutmix.mixing import CutMix, Cutout, Mixup, OneOf, Policy, Targets
+from dali_cutmix.ops import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    MAX_PIXELS,
+    Decode,
+    mix,
+    normalize,
+    padded_crop,
+    random_crop,
+    random_resized_crop,
+    read_files,
+    read_folder,
+    read_recordio,
+    read_tfrecord,
+    read_webdataset,
+    resize_center_crop,
+    stretch_random_crop,
+)
 
 __all__ = [
     "IMAGENET_MEAN",

@@ -19,17 +19,10 @@ from typing import TextIO
 
 import numpy as np
 
-from dali_cutmix.bad_samples.decode_check import CHUNK_IMAGES, chunks, find_faults
-from dali_cutmix.ops.decode import MAX_PIXELS
-from dali_cutmix.sources.image_folder import list_folders
-from dali_cutmix.sources.manifest import is_packed
-from dali_cutmix.sources.packed_folder import Shards
-from dali_cutmix.sources.recordio import RecordIO
-from dali_cutmix.sources.source import Source
-from dali_cutmix.sources.tfrecord import TFRecords
-from dali_cutmix.sources.webdataset import Tars
-from dali_cutmix.utils.atomic_files import write_atomically
-from dali_cutmix.utils.ordered_pool import in_order
+from dali_cutmix.bad_samples import CHUNK_IMAGES, chunks, find_faults
+from dali_cutmix.ops import MAX_PIXELS
+from dali_cutmix.sources import RecordIO, Shards, Source, Tars, TFRecords, is_packed, list_folders
+from dali_cutmix.utils import in_order, write_atomically
 
 KINDS = ("folder", "webdataset", "tfrecord", "recordio")
 

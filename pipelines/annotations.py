@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from dali_cutmix.utils.ordered_pool import in_order
+from dali_cutmix.utils import in_order
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels from the image's left upper corner, the last two exclusive: x2 − x1 is the width."""

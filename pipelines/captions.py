@@ -11,7 +11,7 @@ import torch
 from nvidia.dali import fn, pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix.ops import notes
 from pipelines.annotations import Captioned
 from pipelines.detection_ops import check_chances, read_images
 

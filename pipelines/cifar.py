@@ -12,9 +12,8 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix.sources.recordio import write_recordio
-from dali_cutmix.utils.atomic_files import make_atomically
-from dali_cutmix.utils.cache import cache_folder
+from dali_cutmix.sources import write_recordio
+from dali_cutmix.utils import cache_folder, make_atomically
 from pipelines.cifar_archive import Cifar, is_cifar
 from pipelines.split import Split, check_split
 

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, types
 
-from dali_cutmix.ops.decode import decoder_options, noted
-from dali_cutmix.ops.graph_notes import notes
-from dali_cutmix.ops.read import digest_of, listed, nodes_of
-from dali_cutmix.sources.source import Source
-from dali_cutmix.utils.checks import check_chance, check_shard
+from dali_cutmix.ops import decoder_options, digest_of, listed, nodes_of, noted, notes
+from dali_cutmix.sources import Source
+from dali_cutmix.utils import check_chance, check_shard
 from pipelines.annotations import Annotated
 
 

@@ -7,7 +7,7 @@ import torch
 from nvidia.dali import fn, math, pipeline_def, types
 
 import dali_cutmix as dc
-from dali_cutmix.utils.checks import check_size
+from dali_cutmix.utils import check_size
 from pipelines.annotations import Annotated
 from pipelines.detection_ops import (
     check_chances,

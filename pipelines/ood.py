@@ -14,8 +14,8 @@ from typing import Any, Literal
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
-from dali_cutmix.ops.decode import bounded
-from dali_cutmix.sources.image_folder import EXTENSIONS
+from dali_cutmix.ops import bounded
+from dali_cutmix.sources import EXTENSIONS
 
 
 def small(

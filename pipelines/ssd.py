@@ -7,7 +7,7 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix.utils.checks import check_size
+from dali_cutmix.utils import check_size
 from pipelines.annotations import Annotated
 from pipelines.detection_ops import check_chances, decode, flip_all, objects_of, pad_objects, read_images, resize
 from pipelines.ssd_augmentation import cut, zoom_and_crop

@@ -9,10 +9,7 @@ from typing import NoReturn
 
 import dali_cutmix as dc
 from train.cli import parse
-from train.engine.distributed import join
-from train.engine.loop import fit
-from train.engine.preemption import STATUS, Preemption
-from train.engine.run import Run
+from train.engine import STATUS, Preemption, Run, fit, join
 from train.launch import start
 
 INTERRUPTED = 128 + signal.SIGINT

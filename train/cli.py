@@ -9,8 +9,8 @@ from pathlib import Path
 
 import tyro
 
-from train.config.run import RunConfig
-from train.engine.checkpoint import Checkpoint, find
+from train.config import RunConfig
+from train.engine import Checkpoint, find
 from train.recipes import EMBEDDED, RECIPES, config_of
 
 DESCRIPTION = """Train a classifier on JPEGs, decoded and mixed by DALI; or a detector or a captioner on top of one.

@@ -9,13 +9,9 @@ from typing import Any
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from train.config.run import RunConfig
-from train.engine.checkpoint import find
-from train.engine.distributed import Ranks
-from train.engine.ema import Ema
-from train.engine.run import Run
-from train.engine.schedule import Schedule
-from train.tasks.registry import make_task
+from train.config import RunConfig
+from train.engine import Ema, Ranks, Run, Schedule, find
+from train.tasks import make_task
 
 
 def start(config: RunConfig, ranks: Ranks) -> Run:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
+from bench.common.contender import Settings
 from bench.common.photos import Photos, long_epoch, open_photos
-from bench.loaders.contenders import Settings
-from dali_cutmix.utils.cache import cache_folder
+from dali_cutmix.utils import cache_folder
 
 
 def check_least(least: int, **given: int) -> None:

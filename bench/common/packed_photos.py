@@ -4,10 +4,8 @@ from pathlib import Path
 
 from bench.common.photos import Photos, digest, long_epoch, repeats
 from dali_cutmix.pack import cli
-from dali_cutmix.sources.image_folder import scan_folder
-from dali_cutmix.sources.packed_folder import Shards
-from dali_cutmix.utils.atomic_files import make_atomically
-from dali_cutmix.utils.cache import cache_folder
+from dali_cutmix.sources import Shards, scan_folder
+from dali_cutmix.utils import cache_folder, make_atomically
 
 QUALITY = 90
 EPOCH = 8_000

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from dali_cutmix.sources.image_folder import scan_folder
-from dali_cutmix.utils.atomic_files import make_atomically
-from dali_cutmix.utils.cache import cache_folder
+from dali_cutmix.sources import scan_folder
+from dali_cutmix.utils import cache_folder, make_atomically
 
 SIZES = ((500, 375), (500, 333), (375, 500), (333, 500), (500, 400))  # the commonest of ImageNet
 IMAGES = 400

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.common.contender import Settings
 from bench.common.photos import Photos
-from bench.loaders.contenders import Settings
-from dali_cutmix.utils.atomic_files import write_atomically
-from train.reporting.environment import machine, versions
+from dali_cutmix.utils import write_atomically
+from train.reporting import machine, versions
 
 
 def new_result(benchmark: str, device: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from nvidia.dali import Pipeline, fn, pipeline_def, types
 from bench.decode.decoder_log import count, engines, logged
 from bench.decode.timing import AHEAD, time_decoding
 from bench.decode.ways import Way
-from dali_cutmix._dali.libnvjpeg import library
+from dali_cutmix._dali import library
 
 LOGGED = 3
 """Batches whose decoders are looked up in the log, beside those prepared ahead."""

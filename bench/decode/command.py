@@ -13,14 +13,22 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.common.arguments import check_least, check_minutes, check_seconds, choose_device, cores, open_for
-from bench.common.photos import Photos
-from bench.common.result import new_result, write_json
+from bench.common import (
+    Photos,
+    check_least,
+    check_minutes,
+    check_seconds,
+    choose_device,
+    cores,
+    new_result,
+    open_for,
+    write_json,
+)
 from bench.decode.process import WayProcess
 from bench.decode.report import print_table
 from bench.decode.rewritten import rewrite
-from bench.decode.ways import LOADS, Way, ways
-from dali_cutmix.sources.image_folder import scan_folder
+from bench.decode.ways import LOADS, Way, all_ways
+from dali_cutmix.sources import scan_folder
 
 MOST_FILES = 2000
 """Files that are decoded over and over; of more, every few are taken."""
@@ -73,7 +81,7 @@ def decode(
     check_minutes(minutes)
     device = choose_device(device)
     photos = open_for(batch_size, data, device)
-    chosen = ways(device != "cpu", only, loads, rewritten)
+    chosen = all_ways(device != "cpu", only, loads, rewritten)
     settings = {
         "batch_size": batch_size,
         "threads": threads or cores(),

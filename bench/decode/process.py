@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from bench.common.supervised import ended
+from bench.common import ended
 
 COMMAND = (sys.executable, "-m", "bench.decode.child")
 KILLED = 2.0

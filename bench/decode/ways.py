@@ -27,7 +27,7 @@ class Way:
         return ", ".join(words)
 
 
-def ways(
+def all_ways(
     on_gpu: bool, only: tuple[str, ...] = (), loads: tuple[float, ...] = LOADS, rewritten: bool = False
 ) -> list[Way]:
     """All ways, the most valuable first.

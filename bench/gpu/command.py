@@ -15,12 +15,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.common.arguments import check_least, choose_device, cores
-from bench.common.interrupt import STATUS
-from bench.common.photos import open_photos
-from bench.common.result import new_result, write_json
-from bench.common.supervised import Ended, ended, run
-from bench.decode.decoder_log import LEVEL
+from bench.common import (
+    STATUS,
+    Ended,
+    check_least,
+    choose_device,
+    cores,
+    ended,
+    new_result,
+    open_photos,
+    run,
+    write_json,
+)
+from bench.decode import LEVEL
 from bench.gpu.figures import outcomes
 from bench.gpu.steps import ROOT, STEPS, Step, Task, budgets
 

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 
-from train.reporting.environment import machine, versions
+from train.reporting import machine, versions
 
 
 def main(device: str) -> None:

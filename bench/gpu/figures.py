@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench.loaders.stages import ON_A_GPU
+from bench.loaders import ON_A_GPU
 
 _TEST = re.compile(r"^\[(passed|failed|skipped|did not end)(?:: [^]]+)?\] (.+)$", re.MULTILINE)
 _DEVICE = re.compile(r"^device: (.+)$", re.MULTILINE)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.common.arguments import cores
-from bench.decode.ways import LOADS, ways
+from bench.common import cores
+from bench.decode import LOADS, all_ways
 from bench.gpu import figures
 from bench.loaders.contenders import CONTENDERS
 
@@ -101,7 +101,7 @@ def decode_plan(budget: float, on_gpu: bool, processors: int) -> Plan:
     plans = []
     for count, rewritten in counts:
         loads = LOADS[:count]
-        number = len(ways(on_gpu, loads=loads, rewritten=rewritten))
+        number = len(all_ways(on_gpu, loads=loads, rewritten=rewritten))
         beside = -(-number // processors) * IMPORTED + number * DECODED
         plans += [
             Plan(beside + number * seconds, seconds, loads=loads, rewritten=rewritten) for seconds in (2.0, 1.5, 1.0)

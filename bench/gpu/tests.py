@@ -17,8 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.common.interrupt import STATUS, interruptible
-from bench.common.supervised import ended
+from bench.common import STATUS, ended, interruptible
 
 _OPTIONS = ("-q", "--tb=short", "-m", "gpu", "-p", "no:cacheprovider", "--continue-on-collection-errors")
 KILLED = 2.0

@@ -8,21 +8,25 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.common.arguments import (
+from bench.common import (
+    Budget,
+    Contender,
+    Photos,
+    Settings,
     check_least,
     check_minutes,
     check_seconds,
     check_silence,
     choose_device,
+    new_result,
     open_for,
+    pack_photos,
     settings_for,
+    shared_settings,
+    write_json,
 )
-from bench.common.budget import Budget
-from bench.common.packed_photos import pack_photos
-from bench.common.photos import Photos
-from bench.common.result import new_result, shared_settings, write_json
 from bench.loaders import report
-from bench.loaders.contenders import CONTENDERS, Contender, Settings
+from bench.loaders.contenders import CONTENDERS
 from bench.loaders.rounds import each_round
 from bench.loaders.runner import SILENCE
 from bench.loaders.stages import stages

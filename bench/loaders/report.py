@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.common.console import headline, warn_of_disturbance
-from bench.loaders.contenders import BASELINE, OURS, READING, Contender
+from bench.common import Contender, headline, warn_of_disturbance
+from bench.loaders.contenders import BASELINE, OURS, READING
 from bench.loaders.serving import Rate
 from bench.loaders.stages import print_stages
 

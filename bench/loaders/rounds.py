@@ -8,10 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.common.budget import Budget
-from bench.common.cpu_time import wait_until_quiet
+from bench.common import Budget, Contender, Settings, wait_until_quiet
 from bench.loaders import report
-from bench.loaders.contenders import Contender, Settings
 from bench.loaders.runner import SILENCE, ContenderError, Runner
 from bench.loaders.serving import Rate
 

@@ -12,8 +12,7 @@ from contextlib import suppress
 from textwrap import shorten
 from typing import Any
 
-from bench.common.supervised import ended
-from bench.loaders.contenders import Contender, Settings
+from bench.common import Contender, Settings, ended
 from bench.loaders.output import Output
 from bench.loaders.serving import Raised, Rate, serve
 

@@ -15,9 +15,7 @@ from typing import Any
 
 import torch
 
-from bench.common.cpu_time import group_seconds, machine_seconds
-from bench.common.timing import synchronize
-from bench.loaders.contenders import Batch, Contender, Settings
+from bench.common import Batch, Contender, Settings, group_seconds, machine_seconds, synchronize
 from bench.loaders.output import redirect
 
 LOOKED_AT = 4

@@ -1,1 +1,1 @@
-"""TODO."""
+"""``python -m bench soak``: a loader for minutes or hours, with damaged files, resumes and exits."""

@@ -8,9 +8,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.common.arguments import check_least, choose_device
-from bench.common.photos import open_photos
-from bench.common.result import new_result, write_json
+from bench.common import check_least, choose_device, new_result, open_photos, write_json
 from bench.soak.damaged_copies import Copies
 from bench.soak.loader_kinds import BATCH_SIZE, SIZE, kinds
 from bench.soak.resource_trend import LEAST, Point, Trend, growth, quiet_point, trends

@@ -6,10 +6,9 @@ import random
 import shutil
 from pathlib import Path
 
-from bench.common.photos import Photos
+from bench.common import Photos
 from dali_cutmix.pack import cli
-from dali_cutmix.sources.image_folder import scan_folder
-from dali_cutmix.sources.manifest import Manifest, finished_manifest, read_index
+from dali_cutmix.sources import Manifest, finished_manifest, read_index, scan_folder
 
 SPOILED = b"this is no picture"
 

@@ -8,9 +8,7 @@ import torch
 from rich.console import Console
 
 import dali_cutmix as dc
-from bench.common.arguments import check_least, check_seconds, choose_device, cores, open_for
-from bench.common.photos import long_epoch
-from bench.common.result import new_result, write_json
+from bench.common import check_least, check_seconds, choose_device, cores, long_epoch, new_result, open_for, write_json
 from bench.step.report import print_table, summary
 from bench.step.rounds import measure
 from bench.step.training import Training

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.common.console import warn_of_disturbance
+from bench.common import warn_of_disturbance
 from bench.step.rounds import SOURCES
 from bench.step.timing import Steps
 

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.common.cpu_time import machine_seconds
-from bench.common.timing import synchronize
+from bench.common import machine_seconds, synchronize
 from bench.step.training import Batch
 
 

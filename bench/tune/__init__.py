@@ -1,1 +1,1 @@
-"""TODO."""
+"""``python -m bench tune``: the fastest arguments of a loader on a machine."""

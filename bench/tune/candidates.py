@@ -4,9 +4,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench.common.photos import Photos
+from bench.common import Photos
 from bench.tune.search import Setting
-from dali_cutmix.sources.image_folder import scan_folder
+from dali_cutmix.sources import scan_folder
 
 MOST_CORES = 64
 """From more cores than this, numbers of threads are counted from this many: nobody decodes with hundreds."""

@@ -9,20 +9,24 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from bench.common.arguments import (
+from bench.common import (
+    Budget,
+    Contender,
+    Settings,
     check_least,
     check_minutes,
     check_seconds,
     choose_device,
     cores,
+    headline,
+    new_result,
     open_for,
     settings_for,
+    shared_settings,
+    warn_of_disturbance,
+    write_json,
 )
-from bench.common.budget import Budget
-from bench.common.console import headline, warn_of_disturbance
-from bench.common.result import new_result, shared_settings, write_json
-from bench.loaders.contenders import Contender, Settings
-from bench.loaders.rounds import measure_in_rounds
+from bench.loaders import measure_in_rounds
 from bench.tune.candidates import candidates
 from bench.tune.search import Arguments, Decision, Measured, compare, search
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import count
 
-from dali_cutmix.utils.protobuf import to_varint, varint
+from dali_cutmix.utils import to_varint, varint
 
 _OPERATOR = 1 << 3 | 2  # protobuf: field 1, with a length
 _AUTOMATIC = re.compile(r"_+(?P<kind>[A-Za-z]\w*?)_(?P<number>\d+)")

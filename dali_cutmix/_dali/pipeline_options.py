@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dali_cutmix.utils.checks import check_shard
+from dali_cutmix.utils import check_shard
 
 
 def _device_id(device: str | torch.device) -> int | None:

@@ -6,7 +6,7 @@ import numpy as np
 from nvidia.dali import Pipeline
 
 from dali_cutmix._dali import pipeline_template
-from dali_cutmix.sources.source import READER, Source
+from dali_cutmix.sources import READER, Source
 
 
 def culprits(source: Source, template: Pipeline, checkpoint: bytes, substitutes: Mapping[int, int]) -> dict[int, str]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, pipeline_def, types
 
-from dali_cutmix.ops.decode import bounded
+from dali_cutmix.ops import bounded
 
 CHUNK_IMAGES, CHUNK_BYTES = 64, 16 * 2**20
 """Decoded at once: hundreds of megabytes of pixels at most."""

@@ -9,7 +9,7 @@ import numpy as np
 from dali_cutmix._dali import pipeline_template
 from dali_cutmix.bad_samples.batch_bisect import short
 from dali_cutmix.bad_samples.decode_check import find_faults
-from dali_cutmix.sources.source import READER, Source
+from dali_cutmix.sources import READER, Source
 
 _OPERATORS = ("decoders", "peek_image_shape", "reshape", "readers")
 _AHEAD = 6  # batches

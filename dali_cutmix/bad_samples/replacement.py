@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dali_cutmix.bad_samples.diagnosis import DecodeError
-from dali_cutmix.sources.source import Source
+from dali_cutmix.sources import Source
 
 
 class Replacement:

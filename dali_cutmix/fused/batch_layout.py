@@ -10,7 +10,7 @@ from nvidia.dali import types
 from nvidia.dali.tensors import TensorListCPU, TensorListGPU
 from torch import Tensor
 
-from dali_cutmix.mixing.plan import COLUMNS, PARTNER
+from dali_cutmix.mixing import COLUMNS, PARTNER
 
 SAMPLE = np.dtype(
     [

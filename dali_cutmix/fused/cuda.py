@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from dali_cutmix.fused.batch_layout import DTYPES, Format
-from dali_cutmix.gpu.keep_alive import KeepAlive, record
-from dali_cutmix.gpu.transfer import upload
+from dali_cutmix.gpu import KeepAlive, record, upload
 
 ROWS = 12  # of a block, as in resample.cu
 MOST_THREADS = 224  # of a block; five such blocks have room on a multiprocessor of an H100

@@ -8,12 +8,9 @@ from torch import Tensor
 
 from dali_cutmix.fused.cpu import is_compiled
 from dali_cutmix.fused.resample import Resample
-from dali_cutmix.gpu.transfer import gpu_of, upload
-from dali_cutmix.mixing.plan import draw
-from dali_cutmix.mixing.policies import Policy
-from dali_cutmix.mixing.targets import Targets
-from dali_cutmix.ops.graph_notes import notes
-from dali_cutmix.ops.mixing import Mixing, mixing
+from dali_cutmix.gpu import gpu_of, upload
+from dali_cutmix.mixing import Policy, Targets, draw
+from dali_cutmix.ops import Mixing, checked_mixing, notes
 
 
 def can_fuse(device_id: int | None, fused: bool | None) -> bool:
@@ -72,7 +69,7 @@ class FusedMix:
         Raises:
             ValueError: see :func:`~dali_cutmix.mix`.
         """
-        self._mixing = mixing(*self._arguments)
+        self._mixing = checked_mixing(*self._arguments)
         note = notes()
         note.crop |= {"size": self._resample.size, "antialias": True}
         window = note.windows.get(crops.name)

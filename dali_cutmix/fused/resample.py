@@ -7,9 +7,9 @@ from torch import Tensor
 from dali_cutmix.fused.batch_layout import Crops, Format, table
 from dali_cutmix.fused.cpu import OnCpu
 from dali_cutmix.fused.cuda import OnGpu
-from dali_cutmix.gpu.transfer import gpu_of
-from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype
-from dali_cutmix.utils.checks import check_size
+from dali_cutmix.gpu import gpu_of
+from dali_cutmix.ops import IMAGENET_MEAN, IMAGENET_STD, as_dtype
+from dali_cutmix.utils import check_size
 
 
 class Resample:

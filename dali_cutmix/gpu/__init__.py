@@ -1,1 +1,9 @@
-"""TODO."""
+"""What a GPU needs beside DALI: the current device, uploads, memory kept until it is read, what nvJPEG can decode."""
+
+from dali_cutmix.gpu import nvjpeg_limits
+from dali_cutmix.gpu.decode_warning import warn_of_cpu_decoding
+from dali_cutmix.gpu.device import on_device
+from dali_cutmix.gpu.keep_alive import KeepAlive, record
+from dali_cutmix.gpu.transfer import gpu_of, upload
+
+__all__ = ["KeepAlive", "gpu_of", "nvjpeg_limits", "on_device", "record", "upload", "warn_of_cpu_decoding"]

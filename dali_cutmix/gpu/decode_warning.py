@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from dali_cutmix.gpu import nvjpeg_limits
-from dali_cutmix.sources.source import Source
+from dali_cutmix.sources import Source
 
 LOOKED_AT = 16
 """Images whose headers are read, spread evenly over the data set."""

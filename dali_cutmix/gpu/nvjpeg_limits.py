@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
+from dali_cutmix._dali import Nvjpeg, library, library_path, load
 from dali_cutmix.gpu.jpeg_header import chroma
 
 __all__ = ["Nvjpeg", "chroma", "library", "load", "not_on_gpu"]

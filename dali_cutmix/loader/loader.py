@@ -11,17 +11,13 @@ from nvidia.dali import Pipeline
 from torch import Tensor
 
 from dali_cutmix._dali import pipeline_template
-from dali_cutmix.bad_samples.diagnosis import DecodeError
-from dali_cutmix.bad_samples.replacement import Replacement
-from dali_cutmix.gpu import nvjpeg_limits
-from dali_cutmix.gpu.decode_warning import warn_of_cpu_decoding
-from dali_cutmix.gpu.device import on_device
-from dali_cutmix.gpu.keep_alive import KeepAlive, record
+from dali_cutmix.bad_samples import DecodeError, Replacement
+from dali_cutmix.gpu import KeepAlive, nvjpeg_limits, on_device, record, warn_of_cpu_decoding
 from dali_cutmix.loader import state
 from dali_cutmix.loader.epoch import read_epoch
 from dali_cutmix.loader.pipeline_runner import Running
 from dali_cutmix.loader.to_torch import hand_off
-from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix.ops import notes
 
 Batch = tuple[Tensor, ...]
 

@@ -6,11 +6,8 @@ import torch
 from nvidia.dali import Pipeline
 
 from dali_cutmix._dali import pipeline_template
-from dali_cutmix.bad_samples.batch_bisect import culprits
-from dali_cutmix.bad_samples.diagnosis import bad_samples, decode_error, is_about_samples, unreadable
-from dali_cutmix.bad_samples.replacement import Replacement
-from dali_cutmix.ops.decode import MAX_PIXELS
-from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix.bad_samples import Replacement, bad_samples, culprits, decode_error, is_about_samples, unreadable
+from dali_cutmix.ops import MAX_PIXELS, notes
 
 
 class Running:

@@ -4,7 +4,7 @@ import base64
 import warnings
 from typing import Any
 
-from dali_cutmix._dali.pipeline_checkpoint import localized, portable
+from dali_cutmix._dali import localized, portable
 
 VERSION = 2
 _UNSAID = {"stretch": "False"}

@@ -7,7 +7,7 @@ import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
 
-from dali_cutmix.gpu.transfer import gpu_of, upload
+from dali_cutmix.gpu import gpu_of, upload
 
 
 def hand_off(outputs: tuple[Any, ...], pipeline: Pipeline, dtype: torch.dtype | None) -> tuple[Tensor, ...]:

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 from nvidia.dali import fn, math, types
 
 from dali_cutmix.ops.graph_notes import Window, graph_device, notes
-from dali_cutmix.utils.checks import check_size
+from dali_cutmix.utils import check_size
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, width × height; Pillow refuses at the same size."""

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from nvidia.dali import Pipeline
 
-from dali_cutmix.sources.source import Source
+from dali_cutmix.sources import Source
 
 
 class Window(NamedTuple):

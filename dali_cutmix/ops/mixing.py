@@ -6,13 +6,26 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, types
 
-from dali_cutmix.mixing.paste_operator import paste
-from dali_cutmix.mixing.plan import BOX, HOLE, PARTNER, Plan, draw, leaves, make_plan
-from dali_cutmix.mixing.policies import CutMix, Cutout, Policy, check_policy
-from dali_cutmix.mixing.targets import Targets, check_targets, share
+from dali_cutmix.mixing import (
+    BOX,
+    HOLE,
+    PARTNER,
+    CutMix,
+    Cutout,
+    Plan,
+    Policy,
+    Targets,
+    check_policy,
+    check_targets,
+    draw,
+    leaves,
+    make_plan,
+    paste,
+    share,
+)
 from dali_cutmix.ops.graph_notes import notes
 from dali_cutmix.ops.normalization import IMAGENET_MEAN
-from dali_cutmix.utils.checks import check_chance, check_classes
+from dali_cutmix.utils import check_chance, check_classes
 
 FILL = tuple(int(value + 0.5) for value in IMAGENET_MEAN)
 """What a hole holds until ``normalize`` makes it exactly 0."""
@@ -50,7 +63,7 @@ class Mixing:
         return tuple([np.asarray(sample) for sample in array] for array in (plan.rows, *shares))
 
 
-def mixing(policy: Policy | None, num_classes: int | None, targets: Targets, flip: float) -> Mixing:
+def checked_mixing(policy: Policy | None, num_classes: int | None, targets: Targets, flip: float) -> Mixing:
     """Check the arguments of :func:`mix` against each other and the source that the graph reads."""
     check_policy(policy)
     check_targets(targets)
@@ -94,7 +107,7 @@ def mix(
     Raises:
         ValueError: no policy, a chance outside 0 to 1, fewer classes than the folder that is read has.
     """
-    how = mixing(policy, num_classes, targets, flip)
+    how = checked_mixing(policy, num_classes, targets, flip)
     outputs: Any = fn.python_function(
         images.shape(dtype=types.INT32),
         labels,

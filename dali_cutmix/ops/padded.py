@@ -5,7 +5,7 @@ from typing import Any
 from nvidia.dali import fn, math, types
 
 from dali_cutmix.ops.decode import MAX_PIXELS, decoder_options, noted, random_place
-from dali_cutmix.utils.checks import check_size
+from dali_cutmix.utils import check_size
 
 
 def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int = MAX_PIXELS) -> Any:

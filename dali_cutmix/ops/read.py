@@ -9,12 +9,8 @@ from typing import Any
 import numpy as np
 
 from dali_cutmix.ops.graph_notes import notes
-from dali_cutmix.sources.image_folder import list_folders
-from dali_cutmix.sources.manifest import is_packed
-from dali_cutmix.sources.packed_folder import Shards
-from dali_cutmix.sources.sample_list import Listing
-from dali_cutmix.sources.source import Source, names_below
-from dali_cutmix.utils.checks import check_classes, check_shard
+from dali_cutmix.sources import Listing, Shards, Source, is_packed, list_folders, names_below
+from dali_cutmix.utils import check_classes, check_shard
 
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike]

@@ -7,12 +7,8 @@ from typing import Any, Literal
 
 from dali_cutmix.ops.graph_notes import notes
 from dali_cutmix.ops.read import Paths, digest_of, local_paths, nodes_of
-from dali_cutmix.sources.record_files import InFiles
-from dali_cutmix.sources.recordio import RecordIO
-from dali_cutmix.sources.source import Source
-from dali_cutmix.sources.tfrecord import TFRecords
-from dali_cutmix.sources.webdataset import Tars
-from dali_cutmix.utils.checks import check_shard
+from dali_cutmix.sources import InFiles, RecordIO, Source, Tars, TFRecords
+from dali_cutmix.utils import check_shard
 
 
 def read_webdataset(

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from dali_cutmix.pack.writer import write_shards
-from dali_cutmix.sources.image_folder import scan_folder
-from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED, Manifest
-from dali_cutmix.utils.atomic_files import write_atomically
+from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, scan_folder
+from dali_cutmix.utils import write_atomically
 
 
 def plan(source: Path, *, short_side: int, quality: int, samples_per_shard: int) -> Manifest:

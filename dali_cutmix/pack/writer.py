@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED, Manifest, member, read_index
-from dali_cutmix.utils.atomic_files import publish, write_atomically
-from dali_cutmix.utils.ordered_pool import in_order
+from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, member, read_index
+from dali_cutmix.utils import in_order, publish, write_atomically
 
 
 def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dali_cutmix.sources.manifest import is_packed
 from dali_cutmix.sources.sample_list import Listing
-from dali_cutmix.utils.cache import cache_path, remember, remembered
+from dali_cutmix.utils import cache_path, remember, remembered
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 WORTH_REMEMBERING = 50_000

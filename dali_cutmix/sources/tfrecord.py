@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dali_cutmix.sources.record_files import InFiles, index_lines
-from dali_cutmix.utils.protobuf import varint
+from dali_cutmix.utils import varint
 
 _HEADER, _FOOTER = 12, 4  # bytes: length and its checksum, checksum of the content
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from dali_cutmix.sources.record_files import InFiles, check_length
-from dali_cutmix.utils.cache import cache_path, remember, remembered
+from dali_cutmix.utils import cache_path, remember, remembered
 
 Place = tuple[int, int]
 """Offset and size in bytes."""

@@ -15,9 +15,8 @@ from typing import ClassVar
 import pytest
 
 from bench.__main__ import main
-from bench.common import budget
+from bench.common import Settings, budget
 from bench.loaders import command, contenders, rounds, runner
-from bench.loaders.contenders import Settings
 from bench.loaders.output import MOST_SHOWN
 from bench.loaders.runner import ContenderError, Runner
 from bench.loaders.serving import Rate

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.loaders.contenders import CONTENDERS, Settings, dali, ours, outputs, torchvision_gpu
+from bench.common import Settings
+from bench.loaders.contenders import CONTENDERS, dali, ours, outputs, torchvision_gpu
 from bench.loaders.contenders.torchvision import MEAN, STD
 from dali_cutmix.gpu import keep_alive
 from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401

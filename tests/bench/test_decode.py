@@ -21,7 +21,7 @@ from bench.decode import child, command, process, timing
 from bench.decode.decoder_log import Decoded, count, engines
 from bench.decode.report import print_table
 from bench.decode.rewritten import rewrite
-from bench.decode.ways import LOADS, Way, ways
+from bench.decode.ways import LOADS, Way, all_ways
 from bench.gpu import figures
 from dali_cutmix._dali.libnvjpeg import library
 from tests.helpers.bench_fixtures import cache_fixture, data_fixture, is_running  # noqa: F401
@@ -58,7 +58,7 @@ def test_ways_are_measured_on_a_cpu(data, tmp_path, monkeypatch, capsys):
 
 
 def test_all_ways_of_a_cpu():
-    assert [way.name for way in ways(False, rewritten=True)] == [
+    assert [way.name for way in all_ways(False, rewritten=True)] == [
         *("whole, fancy", "region, fancy", "whole, plain", "region, plain"),
         *("whole, fancy, restart markers", "whole, fancy, half the pixels"),
     ]
@@ -171,17 +171,17 @@ def test_after_the_time_given_no_way_is_begun(data, tmp_path, capsys):
 
 
 def test_on_a_gpu_all_shares_are_tried_the_default_first():
-    found = ways(True)
+    found = all_ways(True)
     assert found[:4] == [Way(region, fancy, 0.65) for fancy in (True, False) for region in (False, True)]
     assert {(way.region, way.fancy, way.load) for way in found} == {
         (region, fancy, load) for region in (True, False) for fancy in (True, False) for load in LOADS
     }
     assert sorted(LOADS) == [0, 0.65, 0.8, 0.9, 1]
-    rewritten = [way for way in ways(True, rewritten=True)[:16] if way.files != "as they are"]
+    rewritten = [way for way in all_ways(True, rewritten=True)[:16] if way.files != "as they are"]
     assert [(way.files, way.load) for way in rewritten] == [
         (files, load) for load in (0.65, 1.0) for files in ("restart markers", "half the pixels")
     ]
-    assert [way.name for way in ways(True, ("region",), (1.0,), rewritten=True)] == [
+    assert [way.name for way in all_ways(True, ("region",), (1.0,), rewritten=True)] == [
         "region, fancy, 1",
         "region, plain, 1",
     ]
@@ -294,7 +294,7 @@ def test_pixels_are_compared_where_the_windows_are_the_same(data):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="shows where CUDA is asked for")
-@pytest.mark.parametrize("way", ways(True), ids=lambda way: way.name)
+@pytest.mark.parametrize("way", all_ways(True), ids=lambda way: way.name)
 def test_graphs_for_a_gpu_are_wired_right(data, way):
     job = {"files": sorted(map(str, data.rglob("*.jpg"))), "batch_size": 2, "threads": 1}
     with pytest.raises(RuntimeError, match="create a GPU DALI pipeline while CUDA is not available"):

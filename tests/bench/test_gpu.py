@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import main
-from bench.common import supervised
-from bench.decode.ways import ways
+from bench.common import Contender, supervised
+from bench.decode.ways import all_ways
 from bench.gpu import command as gpu
 from bench.gpu import figures
 from bench.gpu import steps as gpu_steps
 from bench.gpu.steps import STEPS, Step, Task, budgets
-from bench.loaders.contenders import CONTENDERS, Contender
+from bench.loaders.contenders import CONTENDERS
 from tests.bench import test_tune as test_bench_tune
 from tests.helpers import ROOT
 from tests.helpers.bench_fixtures import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
@@ -217,7 +217,7 @@ def test_within_eight_minutes_the_work_of_a_step_fits_its_limit(on_gpu, processo
     """With measurements that are long enough to tell: at least a second for a way, three times 1.5 s for a loader."""
     limits = {step.name: step.seconds for step in STEPS}
     decode = gpu_steps.decode_plan(limits["decode"], on_gpu, processors)
-    number = len(ways(on_gpu, loads=decode.loads, rewritten=decode.rewritten))
+    number = len(all_ways(on_gpu, loads=decode.loads, rewritten=decode.rewritten))
     assert decode.planned == number * (3 + decode.seconds) + 10 * -(-number // processors)
     assert decode.planned <= 0.85 * limits["decode"]
     assert decode.seconds >= 1
@@ -231,7 +231,15 @@ def test_within_eight_minutes_the_work_of_a_step_fits_its_limit(on_gpu, processo
 
 def test_more_time_means_more_ways_to_decode():
     plans = [gpu_steps.decode_plan(budget, True, 16) for budget in (20, 50, 70, 90, 120, 130, 160)]
-    assert [len(ways(True, loads=plan.loads, rewritten=plan.rewritten)) for plan in plans] == [4, 8, 12, 16, 20, 20, 24]
+    assert [len(all_ways(True, loads=plan.loads, rewritten=plan.rewritten)) for plan in plans] == [
+        4,
+        8,
+        12,
+        16,
+        20,
+        20,
+        24,
+    ]
     assert [plan.seconds for plan in plans] == [1, 1, 1, 1, 1, 1.5, 1.5]
 
 

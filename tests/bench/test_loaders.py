@@ -10,9 +10,10 @@ from PIL import Image
 from rich.console import Console
 
 from bench.__main__ import main
+from bench.common import Contender
 from bench.common.packed_photos import as_files
 from bench.loaders import command
-from bench.loaders.contenders import CONTENDERS, Contender
+from bench.loaders.contenders import CONTENDERS
 from bench.loaders.report import print_table
 from dali_cutmix.sources.packed_folder import Shards
 from dali_cutmix.utils.cache import cache_folder

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.common import cpu_time
+from bench.common import PREFETCH, Contender, Settings, cpu_time
 from bench.common.cpu_time import group_seconds, machine_seconds, wait_until_quiet
 from bench.loaders.command import loaders
-from bench.loaders.contenders import CONTENDERS, PREFETCH, Contender, Settings
+from bench.loaders.contenders import CONTENDERS
 from bench.loaders.serving import describe, measure
 
 SETTINGS = Settings(Path(), 100, 3, 8, batch_size=10, threads=2, device="cpu", cache=Path())

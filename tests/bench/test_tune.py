@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from bench.__main__ import main
-from bench.common import budget
+from bench.common import Contender, Settings, budget
 from bench.common.photos import open_photos
 from bench.loaders import rounds
-from bench.loaders.contenders import Contender, Settings, ours
+from bench.loaders.contenders import ours
 from bench.loaders.serving import Rate
 from bench.tune import command
 from bench.tune.candidates import MOST_CORES, candidates, largest_image, threads

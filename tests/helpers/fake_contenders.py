@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.loaders.contenders import Contender
+from bench.common import Contender
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dali_cutmix.utils.atomic_files import make_atomically
-from dali_cutmix.utils.cache import cache_folder
+from dali_cutmix.utils import cache_folder, make_atomically
 
 COLUMNS = ("split", "path", "label", "x1", "y1", "x2", "y2", "width", "height", "digit")
 

@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import ExifTags, Image
 
-from dali_cutmix.sources.image_folder import scan_folder
+from dali_cutmix.sources import scan_folder
 from pipelines import cub
 from pipelines.annotations import Object, cut_to_image
-from train.config.classification import Config
+from train.config import Config
 
 COLUMNS = ("path", "x1", "y1", "x2", "y2")
 

@@ -22,8 +22,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from dali_cutmix.utils.atomic_files import make_atomically
-from dali_cutmix.utils.cache import cache_folder
+from dali_cutmix.utils import cache_folder, make_atomically
 from train.data.digits import Digits, split
 from train.data.scene_captions import sentences
 from train.data.scene_drawing import NAMES, Digit, Glyph, Scenes, draw

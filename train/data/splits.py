@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dali_cutmix as dc
-from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix.ops import notes
 from pipelines import cifar, cub
 from train.data.digits import digits
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from dali_cutmix.utils.atomic_files import write_atomically
+from dali_cutmix.utils import write_atomically
 
 VERSION = 1
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from dali_cutmix.utils.atomic_files import write_atomically
-from train.reporting.csv_rows import to_csv
+from dali_cutmix.utils import write_atomically
+from train.reporting import to_csv
 
 Row = dict[str, float]
 

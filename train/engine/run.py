@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
-from train.config.run import RunConfig
+from train.config import RunConfig
 from train.engine.checkpoint import Checkpoint, find
 from train.engine.distributed import Ranks
 from train.engine.ema import Ema

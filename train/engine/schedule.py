@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from train.config.run import RunConfig
+from train.config import RunConfig
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from train.engine.distributed import Ranks
+from train.engine import Ranks
 from train.evaluation import evaluator
 from train.evaluation.evaluator import Evaluator, Report
 from train.evaluation.trained_model import open_data, open_trained

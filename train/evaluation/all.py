@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from train.config.classification import Config
-from train.data.ground_truth_boxes import read_boxed
-from train.data.splits import evaluated_folder
-from train.engine.checkpoint import find
-from train.engine.distributed import Ranks
+from train.config import Config
+from train.data import evaluated_folder, read_boxed
+from train.engine import Ranks, find
 from train.evaluation import accuracy, evaluator, localization, robustness, uncertainty
 from train.evaluation.evaluator import Evaluator
 from train.evaluation.trained_model import read_task

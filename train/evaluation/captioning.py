@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from train.config.captioning import CaptioningConfig
-from train.engine.distributed import Ranks
+from train.config import CaptioningConfig
+from train.engine import Ranks
 from train.evaluation import evaluator
 from train.evaluation.evaluator import Evaluator, Report
 from train.evaluation.trained_model import open_task
-from train.reporting.figures import grid, spread, to_png
-from train.tasks.captioning.data import open_captioned, val_loader
-from train.tasks.captioning.metrics import caption_scores
-from train.tasks.captioning.task import build, write_captions
-from train.tasks.captioning.vocabulary import Vocabulary
+from train.reporting import grid, spread, to_png
+from train.tasks.captioning import Vocabulary, build, caption_scores, open_captioned, val_loader, write_captions
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from train.config.detection import DetectionConfig
-from train.engine.distributed import Ranks
+from train.config import DetectionConfig
+from train.engine import Ranks
 from train.evaluation import evaluator
 from train.evaluation.detection_pictures import Drawn, drawn_objects
 from train.evaluation.evaluator import Evaluator, Report
 from train.evaluation.trained_model import open_task
-from train.reporting.figures import spread
-from train.tasks.detection.coco_metric import coco_ap
-from train.tasks.detection.data import open_annotated, val_loader
-from train.tasks.detection.detections import check_any_to_find
-from train.tasks.detection.task import build, detect, in_voc_pixels, objects_of
-from train.tasks.detection.voc_metric import voc2007_ap
+from train.reporting import spread
+from train.tasks.detection import (
+    build,
+    check_any_to_find,
+    coco_ap,
+    detect,
+    in_voc_pixels,
+    objects_of,
+    open_annotated,
+    val_loader,
+    voc2007_ap,
+)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from pipelines.annotations import Annotated
-from train.reporting.figures import grid, outline, to_png
-from train.tasks.detection.detections import Detections
+from train.reporting import grid, outline, to_png
+from train.tasks.detection import Detections
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from typing import Any, Generic, Literal, TypeVar
 import tyro
 
 import dali_cutmix as dc
-from dali_cutmix.utils.atomic_files import write_atomically
-from train.config.run import check
-from train.engine.checkpoint import find
-from train.engine.distributed import Ranks, join
+from dali_cutmix.utils import write_atomically
+from train.config import check
+from train.engine import Ranks, find, join
 
 
 @dataclass(frozen=True)

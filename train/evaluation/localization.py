@@ -12,19 +12,16 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from train.config.classification import Config
-from train.config.run import check
-from train.data.ground_truth_boxes import Boxed, boxes_in_crop, find_boxes, read_boxed
-from train.data.splits import evaluated_folder, listed
-from train.engine.distributed import Ranks
+from train.config import Config, check
+from train.data import Boxed, boxes_in_crop, evaluated_folder, find_boxes, listed, read_boxed
+from train.engine import Ranks
 from train.evaluation import evaluator
 from train.evaluation.cam import ClassMaps, upsample
 from train.evaluation.cam_boxes import Located, accuracy, locate
 from train.evaluation.evaluator import Evaluator, Report
 from train.evaluation.trained_model import Trained, open_trained
 from train.models import classifiers
-from train.reporting.csv_rows import to_csv
-from train.reporting.figures import Overlay, overlays, spread
+from train.reporting import Overlay, overlays, spread, to_csv
 from train.tasks import classification
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
-from train.engine.distributed import Ranks
+from train.engine import Ranks
 
 NOISES = ("uniform", "gaussian")
 

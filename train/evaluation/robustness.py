@@ -11,16 +11,14 @@ import torch
 from torch import Tensor
 
 import dali_cutmix as dc
-from train.config.classification import Config
-from train.config.run import check
-from train.data.splits import reordered
-from train.engine.distributed import Ranks
+from train.config import Config, check
+from train.data import reordered
+from train.engine import Ranks
 from train.evaluation import evaluator
 from train.evaluation import perturbations as p
 from train.evaluation.evaluator import Evaluator, Report
 from train.evaluation.trained_model import Trained, open_data, open_trained
-from train.reporting.csv_rows import to_csv
-from train.reporting.figures import curves
+from train.reporting import curves, to_csv
 from train.tasks import classification
 
 RULE = "right: the prediction is the label with the larger share, either label where both have half"

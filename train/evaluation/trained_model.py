@@ -12,11 +12,9 @@ import torch
 from torch import nn
 
 import dali_cutmix as dc
-from train.config.classification import Config
-from train.config.run import RunConfig
-from train.data.splits import Split, open_evaluated
-from train.engine.checkpoint import Checkpoint, find
-from train.engine.distributed import Ranks
+from train.config import Config, RunConfig
+from train.data import Split, open_evaluated
+from train.engine import Checkpoint, Ranks, find
 from train.evaluation.evaluator import Options
 from train.models import classifiers
 from train.recipes import config_of

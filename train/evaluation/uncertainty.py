@@ -10,17 +10,16 @@ import numpy as np
 import tyro
 
 from pipelines.ood import list_images
-from train.config.run import check
-from train.data.splits import listed
-from train.engine.distributed import Ranks
+from train.config import check
+from train.data import listed
+from train.engine import Ranks
 from train.evaluation import evaluator
 from train.evaluation.evaluator import Evaluator, Report
 from train.evaluation.ood_scores import NOISES, confidences, noise
 from train.evaluation.out_of_distribution import detection
 from train.evaluation.trained_model import open_data, open_trained
-from train.reporting.figures import histogram
-from train.tasks import classification
-from train.tasks.loader_arguments import share_of_batch
+from train.reporting import histogram
+from train.tasks import classification, share_of_batch
 
 
 @dataclass(frozen=True)

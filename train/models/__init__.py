@@ -1,1 +1,9 @@
-"""TODO."""
+"""Models by name: classifiers, their backbones, detectors, the captioner."""
+
+from train.models import classifiers
+from train.models.backbones import resnet
+from train.models.faster_rcnn import build_faster_rcnn
+from train.models.nic import Nic, State
+from train.models.ssd import build_ssd
+
+__all__ = ["Nic", "State", "build_faster_rcnn", "build_ssd", "classifiers", "resnet"]

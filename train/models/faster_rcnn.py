@@ -24,7 +24,7 @@ class Layer4(nn.Module):
         return self.layer4(regions).mean(dim=(2, 3))
 
 
-def faster_rcnn(
+def build_faster_rcnn(
     name: str,
     num_classes: int,
     short_side: int = 600,

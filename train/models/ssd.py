@@ -84,7 +84,7 @@ def prior_boxes(sides: list[int], size: int) -> DefaultBoxGenerator:
     return DefaultBoxGenerator(ratios, scales=scales, steps=steps)
 
 
-def ssd(name: str, num_classes: int, size: int, freeze_norm: bool = False) -> SSD:
+def build_ssd(name: str, num_classes: int, size: int, freeze_norm: bool = False) -> SSD:
     """SSD for images of size×size on a ResNet; label 0 is the background, so classes count from 1.
 
     Args:

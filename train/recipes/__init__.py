@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from train.config.run import RunConfig
+from train.config import RunConfig
 from train.recipes.classification import (
     cifar100_pyramidnet200,
     cub200_resnet50,
@@ -17,6 +17,26 @@ from train.recipes.classification import (
     imagenet_wsol_vgg16gap,
 )
 from train.recipes.transfer import coco_nic, small_faster_rcnn, small_nic, small_ssd, voc_faster_rcnn, voc_ssd300
+
+__all__ = [
+    "EMBEDDED",
+    "RECIPES",
+    "cifar100_pyramidnet200",
+    "coco_nic",
+    "config_of",
+    "cub200_resnet50",
+    "cub200_vgg16gap",
+    "digits",
+    "imagenet_resnet50",
+    "imagenet_resnet50_fast",
+    "imagenet_wsol_resnet50",
+    "imagenet_wsol_vgg16gap",
+    "small_faster_rcnn",
+    "small_nic",
+    "small_ssd",
+    "voc_faster_rcnn",
+    "voc_ssd300",
+]
 
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     recipe().recipe: recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipelines import cifar
-from train.config.classification import Config
+from train.config import Config
 
 
 def digits() -> Config:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from train.config.captioning import CaptioningConfig
-from train.config.detection import DetectionConfig
+from train.config import CaptioningConfig, DetectionConfig
 
 
 def voc_ssd300() -> DetectionConfig:

@@ -13,15 +13,12 @@ from typing import Any
 
 import torch
 
-from dali_cutmix.utils.atomic_files import write_atomically
+from dali_cutmix.utils import write_atomically
 from pipelines.ood import list_images
 from train.cli import parse
-from train.config.classification import Config
-from train.data.digits import backgrounds
-from train.data.ground_truth_boxes import boxes_in_crop, read_boxed
-from train.data.splits import evaluated_folder, open_split
-from train.evaluation.localization import why_not
-from train.evaluation.uncertainty import parse_sets
+from train.config import Config
+from train.data import backgrounds, boxes_in_crop, evaluated_folder, open_split, read_boxed
+from train.evaluation import parse_sets, why_not
 from train.recipes import RECIPES
 from train.study import transfer
 from train.study.options import FREE, Options

@@ -11,12 +11,11 @@ from typing import Any
 
 import jinja2
 
-from dali_cutmix.utils.atomic_files import write_atomically
-from train.engine.distributed import resolve_device
-from train.engine.run import FREE as MAY_DIFFER
+from dali_cutmix.utils import write_atomically
+from train.engine import FREE as MAY_DIFFER
+from train.engine import resolve_device
 from train.recipes import RECIPES
-from train.reporting.environment import machine, versions
-from train.reporting.figures import curves, learning_curves
+from train.reporting import curves, learning_curves, machine, versions
 from train.study import published, tables
 from train.study.options import FREE
 from train.study.plan import Plan

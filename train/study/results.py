@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.engine.checkpoint import Checkpoint
+from train.engine import Checkpoint
 from train.study.plan import Plan, Training
 from train.study.step import result
 from train.study.transfer import EVALUATIONS

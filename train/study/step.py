@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from train.engine.checkpoint import Checkpoint
+from train.engine import Checkpoint
 from train.recipes import config_of
 
 

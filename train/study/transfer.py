@@ -10,17 +10,14 @@ from typing import cast
 import torch
 
 from train.cli import parse
-from train.config.captioning import CaptioningConfig
-from train.config.classification import Config
-from train.config.detection import DetectionConfig
-from train.engine.distributed import Ranks
-from train.models import classifiers
-from train.models.backbones import resnet
+from train.config import CaptioningConfig, Config, DetectionConfig
+from train.engine import Ranks
+from train.models import classifiers, resnet
 from train.study.options import Options
 from train.study.step import Step, result, train_step
-from train.tasks.captioning.data import open_captioned
-from train.tasks.detection.data import open_annotated
-from train.tasks.loader_arguments import share_of_batch
+from train.tasks import share_of_batch
+from train.tasks.captioning import open_captioned
+from train.tasks.detection import open_annotated
 
 RANDOM = "random"
 """The network that was not trained, beside the methods."""

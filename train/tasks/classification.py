@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 import dali_cutmix as dc
 from pipelines import cifar, cub, imagenet
-from train.config.classification import Config
-from train.data.splits import Split, open_split
-from train.engine.distributed import Ranks
-from train.engine.metrics_log import Row
+from train.config import Config
+from train.data import Split, open_split
+from train.engine import Ranks, Row
 from train.models import classifiers
 from train.tasks.initial_weights import RANDOM, take_all_but_last, told
 from train.tasks.loader_arguments import loader_arguments, training_arguments

@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from train.engine.checkpoint import Checkpoint, find
-from train.engine.distributed import Ranks
+from train.engine import Checkpoint, Ranks, find
 from train.models import classifiers
 
 RANDOM = "random weights"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from train.config.run import RunConfig
-from train.engine.distributed import Ranks
+from train.config import RunConfig
+from train.engine import Ranks
 
 
 def loader_arguments(config: RunConfig, ranks: Ranks) -> dict[str, Any]:

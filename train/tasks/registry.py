@@ -6,15 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from train.config.captioning import CaptioningConfig
-from train.config.classification import Config
-from train.config.detection import DetectionConfig
-from train.config.run import RunConfig
-from train.engine.distributed import Ranks
-from train.engine.task import Task
-from train.tasks.captioning.task import Captioning
+from train.config import CaptioningConfig, Config, DetectionConfig, RunConfig
+from train.engine import Ranks, Task
+from train.tasks.captioning import Captioning
 from train.tasks.classification import Classification
-from train.tasks.detection.task import Detection
+from train.tasks.detection import Detection
 
 TASKS: dict[type[RunConfig], Callable[[Any, Ranks, Path], Task]] = {
     Config: Classification,

@@ -3,9 +3,9 @@
 To add one: write ``batches(settings)`` in a module of this package and enter it in ``CONTENDERS``.
 """
 
-from bench.common.contender import PREFETCH, Batch, Contender, Settings
+from bench.common import Contender
 
-__all__ = ["BASELINE", "CONTENDERS", "OURS", "PREFETCH", "READING", "Batch", "Contender", "Settings"]
+__all__ = ["BASELINE", "CONTENDERS", "OURS", "READING"]
 
 CONTENDERS = (
     Contender("ours-cutmix", "dali_cutmix, CutMix", "ours:cutmix", ("nvidia.dali",), mixes=True),

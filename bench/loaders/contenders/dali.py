@@ -6,7 +6,7 @@ from typing import Any
 from nvidia.dali import fn, pipeline_def, types
 from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
-from bench.loaders.contenders import Batch, Settings
+from bench.common import Batch, Settings
 from bench.loaders.contenders.outputs import run_without_end
 
 MEAN = [123.675, 116.28, 103.53]

@@ -17,11 +17,9 @@ from ffcv.writer import DatasetWriter
 from PIL import Image
 from tqdm import tqdm
 
-from bench.common.packed_photos import as_files
-from bench.common.photos import digest
-from bench.loaders.contenders import Batch, Settings
-from dali_cutmix.sources.image_folder import scan_folder
-from dali_cutmix.utils.atomic_files import make_atomically
+from bench.common import Batch, Settings, as_files, digest
+from dali_cutmix.sources import scan_folder
+from dali_cutmix.utils import make_atomically
 
 MEAN = np.array([123.675, 116.28, 103.53])
 STD = np.array([58.395, 57.12, 57.375])

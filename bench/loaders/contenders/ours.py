@@ -7,7 +7,7 @@ from typing import Any, cast
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from bench.loaders.contenders import Batch, Settings
+from bench.common import Batch, Settings
 from bench.loaders.contenders.outputs import run_without_end
 from pipelines import imagenet
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 from nvidia.dali import Pipeline
 
-from bench.loaders.contenders import Batch
-from dali_cutmix.gpu.keep_alive import KeepAlive, record
+from bench.common import Batch
+from dali_cutmix.gpu import KeepAlive, record
 
 
 def run_without_end(pipeline: Pipeline) -> Iterator[Batch]:

@@ -8,8 +8,8 @@ import spdl.io
 import torch
 from spdl.pipeline import PipelineBuilder
 
-from bench.loaders.contenders import Batch, Settings
-from dali_cutmix.sources.image_folder import scan_folder
+from bench.common import Batch, Settings
+from dali_cutmix.sources import scan_folder
 
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
 STD = torch.tensor([58.395, 57.12, 57.375]).view(1, 3, 1, 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from timm.data import FastCollateMixup, create_dataset, create_loader
 
-from bench.loaders.contenders import Batch, Settings
+from bench.common import Batch, Settings
 
 
 def batches(settings: Settings) -> Iterator[Batch]:

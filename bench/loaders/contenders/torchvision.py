@@ -10,7 +10,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms import v2
 
-from bench.loaders.contenders import PREFETCH, Batch, Settings
+from bench.common import PREFETCH, Batch, Settings
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

@@ -18,10 +18,10 @@ from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from bench.loaders.contenders import PREFETCH, Batch, Settings
+from bench.common import PREFETCH, Batch, Settings
 from bench.loaders.contenders.torchvision import MEAN, STD, Endless
-from dali_cutmix.gpu.keep_alive import KeepAlive, record
-from dali_cutmix.sources.image_folder import scan_folder
+from dali_cutmix.gpu import KeepAlive, record
+from dali_cutmix.sources import scan_folder
 
 LEVELS_MEAN, LEVELS_STD = (255 * torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
 MAKERS = 2

@@ -9,9 +9,9 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import FrozenBatchNorm2d
 
 from train.models import backbones, classifiers
-from train.models.faster_rcnn import faster_rcnn
+from train.models.faster_rcnn import build_faster_rcnn
 from train.models.precision import gives_float32
-from train.models.ssd import SsdMaps, prior_boxes, ssd
+from train.models.ssd import SsdMaps, build_ssd, prior_boxes
 from train.tasks.detection.task import backbone_parts
 from train.tasks.initial_weights import take_weights
 
@@ -90,11 +90,11 @@ def test_ssds_parameters_are_those_of_its_parts():
     )
     anchors, channels = [4, 6, 6, 6, 4, 4], [512, 2048, 512, 256, 256, 256]
     heads = sum(conv(c, a * (21 + 4), 3) for a, c in zip(anchors, channels, strict=True))
-    assert count(ssd("resnet50", 20, 300)) == BODY + extras + heads
+    assert count(build_ssd("resnet50", 20, 300)) == BODY + extras + heads
 
 
 def test_faster_rcnns_parameters_are_those_of_its_parts():
-    model = faster_rcnn("resnet50", 20, freeze_norm=False)
+    model = build_faster_rcnn("resnet50", 20, freeze_norm=False)
     rpn = conv(1024, 1024, 3) + conv(1024, 9, 1) + conv(1024, 36, 1)
     predictor = 2049 * 21 + 2049 * 84
     assert count(model) == BODY + rpn + predictor
@@ -105,12 +105,12 @@ def test_with_frozen_norm_faster_rcnns_first_layers_are_not_trained():
     def fixed(model):
         return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
 
-    found = fixed(faster_rcnn("resnet50", 20, freeze_norm=True))
+    found = fixed(build_faster_rcnn("resnet50", 20, freeze_norm=True))
     assert "backbone.body.conv1.weight" in found
     assert len(found) == 1 + 10  # of the first layer, three blocks of three convolutions and a shortcut
     assert all(name.startswith(("backbone.body.conv1.", "backbone.body.layer1.")) for name in found)
-    assert not fixed(faster_rcnn("resnet50", 20, freeze_norm=False))
-    assert not fixed(ssd("resnet18", 3, 96, freeze_norm=True))
+    assert not fixed(build_faster_rcnn("resnet50", 20, freeze_norm=False))
+    assert not fixed(build_ssd("resnet18", 3, 96, freeze_norm=True))
 
 
 def test_ssds_norm_is_frozen_too(tmp_path):
@@ -119,20 +119,20 @@ def test_ssds_norm_is_frozen_too(tmp_path):
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean)
     torch.save(classifier.state_dict(), tmp_path / "x.pth")
-    model = ssd("resnet18", 3, 96, freeze_norm=True)
+    model = build_ssd("resnet18", 3, 96, freeze_norm=True)
     assert any(isinstance(module, FrozenBatchNorm2d) for module in model.modules())
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     taken = take_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
     assert (taken.random, taken.unused) == ((), ("fc.weight", "fc.bias"))
     assert torch.equal(model.backbone.body["bn1"].running_mean, classifier.bn1.running_mean)
-    assert any(isinstance(module, nn.BatchNorm2d) for module in ssd("resnet18", 3, 96).modules())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in build_ssd("resnet18", 3, 96).modules())
 
 
 def test_frozen_norm_learns_nothing_and_keeps_its_names(tmp_path):
     torch.manual_seed(0)
     classifier = classifiers.build("resnet18", 7)
     torch.save(classifier.state_dict(), tmp_path / "x.pth")
-    model = faster_rcnn("resnet18", 3)
+    model = build_faster_rcnn("resnet18", 3)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     assert any(isinstance(module, FrozenBatchNorm2d) for module in model.modules())
     taken = take_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
@@ -152,7 +152,7 @@ def test_frozen_norm_learns_nothing_and_keeps_its_names(tmp_path):
 def test_a_classifiers_weights_fit_ssd(tmp_path, name):
     classifier = classifiers.build(name, 5)
     torch.save(classifier.state_dict(), tmp_path / "x.pth")
-    model = ssd(name, 3, 96)
+    model = build_ssd(name, 3, 96)
     taken = take_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
     assert (taken.random, taken.unused) == ((), ("fc.weight", "fc.bias"))
     assert torch.equal(
@@ -173,10 +173,10 @@ def test_what_is_no_resnet_is_refused(name):
 def test_weights_of_another_resnet_are_refused(tmp_path):
     torch.save(classifiers.build("resnet18", 5).state_dict(), tmp_path / "x.pth")
     with pytest.raises(ValueError, match=r"x.pth: conv1.weight has the shape \[64, 3, 7, 7\], in the model \[16, 3"):
-        take_weights(backbone_parts(ssd("resnet10", 3, 96)), tmp_path / "x.pth", complete=True)
+        take_weights(backbone_parts(build_ssd("resnet10", 3, 96)), tmp_path / "x.pth", complete=True)
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "y.pth")
     with pytest.raises(ValueError, match=r"y.pth: 1 of the model's 120 tensors are in it, bn1.weight, .* are not"):
-        take_weights(backbone_parts(ssd("resnet18", 3, 96)), tmp_path / "y.pth", complete=True)
+        take_weights(backbone_parts(build_ssd("resnet18", 3, 96)), tmp_path / "y.pth", complete=True)
 
 
 def scene():
@@ -194,8 +194,8 @@ def scene():
 @pytest.mark.parametrize(
     ("make", "steps", "rate"),
     [
-        (lambda: ssd("resnet10", 2, 96), 60, 0.02),
-        (lambda: faster_rcnn("resnet10", 2, 96, freeze_norm=False, proposals=(50, 20), regions=16), 120, 0.02),
+        (lambda: build_ssd("resnet10", 2, 96), 60, 0.02),
+        (lambda: build_faster_rcnn("resnet10", 2, 96, freeze_norm=False, proposals=(50, 20), regions=16), 120, 0.02),
     ],
     ids=["ssd", "faster-rcnn"],
 )
@@ -217,8 +217,8 @@ def test_it_learns_two_images_by_heart(make, steps, rate):
 
 
 DETECTORS = {
-    "ssd": lambda: ssd("resnet10", 2, 96),
-    "faster-rcnn": lambda: faster_rcnn("resnet10", 2, 96, freeze_norm=False, proposals=(50, 20), regions=16),
+    "ssd": lambda: build_ssd("resnet10", 2, 96),
+    "faster-rcnn": lambda: build_faster_rcnn("resnet10", 2, 96, freeze_norm=False, proposals=(50, 20), regions=16),
 }
 
 
@@ -304,7 +304,7 @@ def test_only_the_type_of_an_output_changes():
 
 def test_images_are_neither_resized_nor_normalized_again():
     images = [torch.full((3, 50, 70), 7.0), torch.full((3, 60, 40), -3.0)]
-    batch, _ = faster_rcnn("resnet10", 2, 64, freeze_norm=False).transform(images)
+    batch, _ = build_faster_rcnn("resnet10", 2, 64, freeze_norm=False).transform(images)
     assert batch.image_sizes == [(50, 70), (60, 40)]
     assert tuple(batch.tensors.shape) == (2, 3, 64, 96)
     assert torch.equal(batch.tensors[0, :, :50, :70], images[0])

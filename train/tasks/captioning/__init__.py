@@ -1,1 +1,8 @@
 """Transfer to image captioning: NIC on the backbone of a classifier (paper, D)."""
+
+from train.tasks.captioning.data import open_captioned, val_loader
+from train.tasks.captioning.metrics import caption_scores
+from train.tasks.captioning.task import Captioning, build, write_captions
+from train.tasks.captioning.vocabulary import Vocabulary
+
+__all__ = ["Captioning", "Vocabulary", "build", "caption_scores", "open_captioned", "val_loader", "write_captions"]

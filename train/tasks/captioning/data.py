@@ -8,9 +8,9 @@ from typing import Literal
 import dali_cutmix as dc
 from pipelines import captions, coco
 from pipelines.annotations import Captioned
-from train.config.captioning import CaptioningConfig
-from train.data.scenes import scenes_coco
-from train.engine.distributed import Ranks
+from train.config import CaptioningConfig
+from train.data import scenes_coco
+from train.engine import Ranks
 from train.tasks.captioning.vocabulary import Vocabulary
 from train.tasks.loader_arguments import loader_arguments, training_arguments
 

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
-from train.config.captioning import CaptioningConfig
-from train.engine.distributed import Ranks
-from train.engine.metrics_log import Row
-from train.models.nic import Nic, State
+from train.config import CaptioningConfig
+from train.engine import Ranks, Row
+from train.models import Nic, State
 from train.tasks.captioning.beam_search import beam_search
 from train.tasks.captioning.data import open_captioned, train_loader, val_loader
 from train.tasks.captioning.metrics import caption_scores

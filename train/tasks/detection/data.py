@@ -8,9 +8,9 @@ from typing import Literal
 import dali_cutmix as dc
 from pipelines import coco, faster_rcnn, ssd, voc
 from pipelines.annotations import Annotated
-from train.config.detection import DetectionConfig
-from train.data.scenes import scenes_voc
-from train.engine.distributed import Ranks
+from train.config import DetectionConfig
+from train.data import scenes_voc
+from train.engine import Ranks
 from train.tasks.loader_arguments import loader_arguments, training_arguments
 
 

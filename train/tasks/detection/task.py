@@ -12,11 +12,9 @@ from torch import Tensor, nn
 
 import dali_cutmix as dc
 from pipelines.annotations import Annotated
-from train.config.detection import DetectionConfig
-from train.engine.distributed import Ranks
-from train.engine.metrics_log import Row
-from train.models.faster_rcnn import faster_rcnn
-from train.models.ssd import ssd
+from train.config import DetectionConfig
+from train.engine import Ranks, Row
+from train.models import build_faster_rcnn, build_ssd
 from train.tasks.detection.data import open_annotated, train_loader, val_loader
 from train.tasks.detection.detections import Detections, Objects, check_any_to_find
 from train.tasks.detection.voc_metric import voc2007_ap
@@ -100,8 +98,8 @@ class Detection:
 def build(config: DetectionConfig, num_classes: int) -> nn.Module:
     """The detector with random weights."""
     if config.detector == "ssd":
-        return ssd(config.model, num_classes, config.size, config.freeze_norm)
-    return faster_rcnn(
+        return build_ssd(config.model, num_classes, config.size, config.freeze_norm)
+    return build_faster_rcnn(
         config.model, num_classes, config.short_side, config.freeze_norm, config.proposals, config.regions
     )
 
