@@ -155,6 +155,7 @@ KNOWN = {
 """How each kind of command is checked, by how it begins."""
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # of runpy
 @pytest.mark.usefixtures("parsers_only", "runs")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_understood(command, capsys):
