@@ -1,4 +1,4 @@
-"""Every file of examples/ trains as it is, and what it saves resumes to the bit."""
+"""Every file of examples/ trains as it is, and what it saves resumes bit for bit."""
 
 import ast
 import contextlib
