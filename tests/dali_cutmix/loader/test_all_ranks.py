@@ -1,4 +1,4 @@
-"""AllRanks: one state for all processes, each restored to its own. Several processes: test_readme_trainers.py."""
+"""AllRanks: one state for all processes, each restored to its own. Several processes: tests/e2e/test_examples.py."""
 
 import json
 

@@ -1,11 +1,11 @@
-"""The README's "In your trainer": every example runs as printed, and what it saves resumes to the bit."""
+"""Every file of examples/ trains as it is, and what it saves resumes bit for bit."""
 
+import ast
 import contextlib
 import hashlib
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,23 +24,20 @@ import dali_cutmix as dc
 from tests.helpers import ROOT, tally
 from tests.helpers.images import save
 
-TITLES = ["torchvision", "timm", "Lightning", "Accelerate", "A graph of your own"]
 LOSSES = (nn.CrossEntropyLoss, SoftTargetCrossEntropy)
 SAMPLES, BATCH, EPOCHS = 24, 4, 2
 STEPS = SAMPLES // BATCH  # of an epoch
 
-# All that differs from the print, besides the folder in place of /data/imagenet.
-SMALLER = {
-    "batch_size=256": f"batch_size={BATCH}",
-    "size=224": "size=32",
-    'get_model("resnet50"': 'get_model("shufflenet_v2_x0_5"',
-    'create_model("resnet50"': 'create_model("test_resnet"',
-    "90, 80": f"{EPOCHS}, 1",
-    "epochs = 90": f"epochs = {EPOCHS}",
-    "epochs=90": f"epochs={EPOCHS}",
-    "range(90)": f"range({EPOCHS})",
-    "5000": "2",
+SMALL = f"--size 32 --batch-size {BATCH} --epochs {EPOCHS}"
+TORCHVISION, TIMM = f"{SMALL} --model shufflenet_v2_x0_5", f"{SMALL} --model test_resnet"
+ARGUMENTS = {
+    "torchvision_resnet50": TORCHVISION,
+    "timm_resnet50": f"{TIMM} --mixup-off-epoch 1",
+    "lightning_resnet50": f"{TORCHVISION} --checkpoint-every 2",
+    "accelerate_resnet50": f"{TORCHVISION} --checkpoint-every 2",
+    "custom_graph": TORCHVISION,
 }
+"""Options of each example that make it small, besides the folder."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +55,8 @@ class StoppedError(Exception):
     """Ends a run as a kill would: between two steps, and nothing is saved any more."""
 
 
-def blocks() -> dict[str, list[str]]:
-    """The Python blocks below each heading of the README's section."""
-    [section] = re.findall(r"^## In your trainer$(.*?)^## ", (ROOT / "README.md").read_text(), re.M | re.S)
-    _, *parts = re.split(r"^### (.*)$", section, flags=re.M)
-    texts = [re.findall(r"^```python\n(.*?)^```$", part, re.M | re.S) for part in parts[1::2]]
-    return dict(zip(parts[::2], texts, strict=True))
+def path_of(example: str) -> Path:
+    return ROOT / "examples" / f"{example}.py"
 
 
 @contextlib.contextmanager
@@ -97,25 +90,29 @@ def watched(stop_after: int | None) -> Iterator[list[Step]]:
 
 
 def run(
-    title: str,
+    example: str,
     data: Path,
+    more: str = "",
     *,
     seed: int = 0,
     stop_after: int | None = None,
-    changes: dict[str, str] | None = None,
     names: dict[str, Any] | None = None,
 ) -> list[Step]:
-    """Run the example under ``title`` in the current folder; return its steps, and in ``names`` what it defined."""
-    [code] = blocks()[title]
-    code = code.replace("/data/imagenet", str(data))
-    for printed, small in (SMALLER | (changes or {})).items():
-        code = code.replace(printed, small)
+    """Run an example in the current folder; return its steps, and in ``names`` what it defined.
+
+    Args:
+        more: options besides ``ARGUMENTS``; of two values the last one counts.
+    """
+    path = path_of(example)
     names = {} if names is None else names
     names["__name__"] = "__main__"
+    names["__doc__"] = None
+    arguments = f"{ARGUMENTS[example]} {more}".split()
     torch.manual_seed(seed)
     try:
-        with watched(stop_after) as steps, contextlib.suppress(StoppedError):
-            exec(compile(code, title, "exec"), names)
+        with pytest.MonkeyPatch.context() as patch, watched(stop_after) as steps, contextlib.suppress(StoppedError):
+            patch.setattr(sys, "argv", [str(path), str(data), *arguments])
+            exec(compile(path.read_text(), path, "exec"), names)
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)
     return steps
@@ -135,14 +132,14 @@ def data(tmp_path_factory, photos) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, data):
-    """``whole(title)``: the steps of a run from start to end; run once for each title."""
+    """``whole(example)``: the steps of a run from start to end; run once for each example."""
     made: dict[str, list[Step]] = {}
 
-    def steps(title: str) -> list[Step]:
-        if title not in made:
+    def steps(example: str) -> list[Step]:
+        if example not in made:
             with contextlib.chdir(tmp_path_factory.mktemp("whole")):
-                made[title] = run(title, data)
-        return made[title]
+                made[example] = run(example, data)
+        return made[example]
 
     return steps
 
@@ -158,16 +155,22 @@ def on_one_core(monkeypatch):
     torch.set_num_threads(threads)
 
 
-def test_every_example_fits_on_a_screen():
-    assert list(blocks()) == TITLES
-    for title, texts in blocks().items():
-        for text in texts:
-            assert len(text.splitlines()) <= 60, title
+def test_every_example_is_run_here():
+    assert {path_of(example) for example in ARGUMENTS} == set((ROOT / "examples").iterdir()) - {path_of("__pycache__")}
 
 
-@pytest.mark.parametrize("title", TITLES)
-def test_every_example_trains_as_printed(title, whole):
-    steps = whole(title)
+@pytest.mark.parametrize("example", ARGUMENTS)
+def test_every_example_fits_on_a_screen(example):
+    """Besides the docstring, which says how to run it, comments and the command line."""
+    parsed = ast.parse(text := path_of(example).read_text())
+    assert f"python -m examples.{example} " in (ast.get_docstring(parsed) or "")
+    code = text.splitlines()[parsed.body[0].end_lineno :]
+    assert len([line for line in code if not line.startswith(("#", "parser", "args ="))]) <= 60
+
+
+@pytest.mark.parametrize("example", ARGUMENTS)
+def test_every_example_trains_as_it_is(example, whole):
+    steps = whole(example)
     assert len(steps) == EPOCHS * STEPS
     assert all(math.isfinite(step.loss) for step in steps)
     assert len({step.images for step in steps}) == len(steps)
@@ -179,45 +182,45 @@ def test_every_example_trains_as_printed(title, whole):
 
 
 def test_timm_switches_mixing_off_for_the_last_epochs(whole):
-    assert not any(step.mixed for step in whole("timm")[STEPS:])
+    assert not any(step.mixed for step in whole("timm_resnet50")[STEPS:])
 
 
 @pytest.mark.parametrize(
-    ("title", "stop_after", "saved"),
+    ("example", "stop_after", "saved"),
     [
-        ("torchvision", 8, 6),
-        ("timm", 8, 6),
-        ("Lightning", 3, 2),
-        ("Lightning", 7, 6),
-        ("Lightning", 9, 8),
-        ("Accelerate", 3, 2),
-        ("Accelerate", 7, 6),
-        ("Accelerate", 9, 8),
+        ("torchvision_resnet50", 8, 6),
+        ("timm_resnet50", 8, 6),
+        ("lightning_resnet50", 3, 2),
+        ("lightning_resnet50", 7, 6),
+        ("lightning_resnet50", 9, 8),
+        ("accelerate_resnet50", 3, 2),
+        ("accelerate_resnet50", 7, 6),
+        ("accelerate_resnet50", 9, 8),
     ],
 )
 def test_a_stopped_example_started_again_continues_to_the_bit(
-    title, stop_after, saved, data, whole, tmp_path, monkeypatch
+    example, stop_after, saved, data, whole, tmp_path, monkeypatch
 ):
     """From the last checkpoint on: the same batches, and with them the same losses."""
     monkeypatch.chdir(tmp_path)
-    assert run(title, data, stop_after=stop_after) == whole(title)[:stop_after]
-    assert run(title, data, seed=1) == whole(title)[saved:]
+    assert run(example, data, stop_after=stop_after) == whole(example)[:stop_after]
+    assert run(example, data, seed=1) == whole(example)[saved:]
     tally.count("resumes")
 
 
 def test_lightnings_checkpoint_at_the_end_of_an_epoch_resumes_too(data, whole, tmp_path, monkeypatch):
     """There Lightning itself restores no loader."""
     monkeypatch.chdir(tmp_path)
-    changes = {"every_n_train_steps=2": "every_n_epochs=1"}
-    assert run("Lightning", data, stop_after=8, changes=changes) == whole("Lightning")[:8]
-    assert run("Lightning", data, seed=1, changes=changes) == whole("Lightning")[6:]
+    example, at_the_end = "lightning_resnet50", "--checkpoint-every 0"
+    assert run(example, data, at_the_end, stop_after=8) == whole(example)[:8]
+    assert run(example, data, at_the_end, seed=1) == whole(example)[6:]
     tally.count("resumes")
 
 
 def test_random_numbers_of_the_users_own_operators_are_in_the_state(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    run("A graph of your own", data, names=names)
+    run("custom_graph", data, names=names)
     trained, fresh = names["loader"], dc.Loader(names["graph"]())
     next(iter(trained))
     fresh.load_state_dict(trained.state_dict())
@@ -246,29 +249,28 @@ def ranks(tmp_path_factory, data):
 def main(data: Path, folder: Path) -> None:
     """What each of two processes does."""
     steps = {}
-    for title in ("Lightning", "Accelerate"):
+    for example, more in {"lightning_resnet50": "--devices 2", "accelerate_resnet50": ""}.items():
         for name, options in {"whole": {}, "stopped": {"stop_after": 5}, "resumed": {"seed": 1}}.items():
-            place = folder / title / ("whole" if name == "whole" else "stopped")
+            place = folder / example / ("whole" if name == "whole" else "stopped")
             place.mkdir(parents=True, exist_ok=True)
             os.chdir(place)
-            run_steps = run(title, data, changes={"L.Trainer(": "L.Trainer(devices=2, "}, **options)
-            steps[f"{title} {name}"] = [asdict(step) for step in run_steps]
+            steps[f"{example} {name}"] = [asdict(step) for step in run(example, data, more, **options)]
     (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(steps))
 
 
-@pytest.mark.parametrize("title", ["Lightning", "Accelerate"])
-def test_two_ranks_share_every_epoch_without_a_sample_twice(title, ranks):
+@pytest.mark.parametrize("example", ["lightning_resnet50", "accelerate_resnet50"])
+def test_two_ranks_share_every_epoch_without_a_sample_twice(example, ranks):
     for epoch in range(EPOCHS):
         half = slice(epoch * STEPS // 2, (epoch + 1) * STEPS // 2)
-        delivered = [sample for rank in ranks for step in rank[f"{title} whole"][half] for sample in step["samples"]]
+        delivered = [sample for rank in ranks for step in rank[f"{example} whole"][half] for sample in step["samples"]]
         tally.assert_none_lost(range(SAMPLES), delivered)
         assert len(delivered) == SAMPLES
 
 
-@pytest.mark.parametrize("title", ["Lightning", "Accelerate"])
-def test_two_ranks_continue_each_with_its_own_batches(title, ranks):
+@pytest.mark.parametrize("example", ["lightning_resnet50", "accelerate_resnet50"])
+def test_two_ranks_continue_each_with_its_own_batches(example, ranks):
     for rank in ranks:
-        whole, stopped, resumed = (rank[f"{title} {name}"] for name in ("whole", "stopped", "resumed"))
+        whole, stopped, resumed = (rank[f"{example} {name}"] for name in ("whole", "stopped", "resumed"))
         assert stopped == whole[:5]
         assert resumed == whole[4:]
     tally.count("resumes")
