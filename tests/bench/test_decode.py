@@ -24,7 +24,7 @@ from bench.decode.rewritten import rewrite
 from bench.decode.ways import LOADS, Way, ways
 from bench.gpu import figures
 from dali_cutmix._dali.libnvjpeg import library
-from tests.helpers.bench_fixtures import cache_fixture, data_fixture, is_running  # noqa: F401
+from tests.helpers.processes import cache_fixture, data_fixture, is_running  # noqa: F401
 
 SMALL = ["--batch-size", "8", "--threads", "2", "--device", "cpu"]
 

@@ -18,7 +18,7 @@ from tests.dali_cutmix.sources.test_packed_folder import overwrite, packed  # no
 from tests.helpers import tally
 from tests.helpers.bad_files import BAD, GOOD, photo
 from tests.helpers.images import save
-from tests.helpers.record_fixtures import write_recordio, write_tfrecord, write_webdataset
+from tests.helpers.records import write_recordio, write_tfrecord, write_webdataset
 
 
 @pytest.fixture(autouse=True)

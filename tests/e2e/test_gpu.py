@@ -22,7 +22,7 @@ from dali_cutmix.gpu.keep_alive import MOST_AHEAD
 from dali_cutmix.mixing.paste_operator import paste, paste_numpy
 from pipelines import cifar, cub, imagenet
 from tests.helpers.bad_files import BAD
-from tests.helpers.cifar_fixtures import make_data, write_folder
+from tests.helpers.cifar_archives import make_data, write_folder
 from tests.helpers.images import save
 from train.evaluation.cam import ClassMaps
 from train.models import classifiers

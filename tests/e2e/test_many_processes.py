@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from tests.helpers import many_processes, tally
-from tests.helpers.train_fixtures import ALONE, command, quick
+from tests.helpers.training import ALONE, command, quick
 from train.engine.checkpoint import Checkpoint
 from train.evaluation.accuracy import Options, evaluate
 from train.models import classifiers

@@ -13,9 +13,9 @@ from PIL import Image
 
 from pipelines import coco, voc
 from tests.helpers import tally
-from tests.helpers.layout_fixtures import write_voc
-from tests.helpers.train_fixtures import ALONE, assert_same_result, command, make_folder, quick
-from tests.helpers.transfer_fixtures import make_scenes, quickly
+from tests.helpers.fine_tuning import make_scenes, quickly
+from tests.helpers.training import ALONE, assert_same_result, command, make_folder, quick
+from tests.helpers.voc_and_coco import write_voc
 from train import __main__ as training
 from train import evaluate as evaluation
 from train.cli import parse

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from pipelines import voc
-from tests.helpers.train_fixtures import ALONE
+from tests.helpers.training import ALONE
 from train.config.run import RunConfig
 from train.data.scene_drawing import Scenes
 from train.data.scenes import scenes_coco, scenes_voc

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.helpers.train_fixtures import environment_with, launcher
+from tests.helpers.training import environment_with, launcher
 from train.engine.checkpoint import Checkpoint
 
 PATIENCE = 120  # seconds

@@ -17,7 +17,7 @@ from nvidia.dali import fn, pipeline_def
 import dali_cutmix as dc
 from pipelines import cifar, cifar_archive, imagenet
 from tests.helpers import tally
-from tests.helpers.cifar_fixtures import FORMS, HUNDRED, TEN, make_data, pack, write_folder, write_pickle
+from tests.helpers.cifar_archives import FORMS, HUNDRED, TEN, make_data, pack, write_folder, write_pickle
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 SITE = "https://www.cs.toronto.edu/~kriz/cifar.html"

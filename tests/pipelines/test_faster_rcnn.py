@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 from pipelines import faster_rcnn
 from pipelines.annotations import Entry, Object, annotate
 from pipelines.faster_rcnn import fitted
-from tests.helpers.annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
+from tests.helpers.annotated_images import CLASSES, check_objects, order, painted, see, told_apart, turned
 from tests.helpers.images import save
 
 LEVELS = {"mean": (0, 0, 0), "std": (1, 1, 1)}

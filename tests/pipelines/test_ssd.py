@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from pipelines import ssd
 from pipelines.annotations import Entry, Object, annotate
 from pipelines.ssd_augmentation import crop, cut, distort_colours, zoom
-from tests.helpers.annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
+from tests.helpers.annotated_images import CLASSES, check_objects, order, painted, see, told_apart, turned
 from tests.helpers.images import save
 
 LEVELS = {"mean": (0, 0, 0), "std": (1, 1, 1)}

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.helpers.train_fixtures import make_folder
+from tests.helpers.training import make_folder
 from train import __main__ as training
 from train import evaluate as evaluation
 

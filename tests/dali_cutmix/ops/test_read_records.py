@@ -13,7 +13,7 @@ from dali_cutmix.sources import record_files, recordio
 from pipelines import imagenet
 from tests.helpers import tally
 from tests.helpers.bad_files import photo
-from tests.helpers.record_fixtures import MAGIC, by_dali, record, write_recordio, write_tfrecord, write_webdataset
+from tests.helpers.records import MAGIC, by_dali, record, write_recordio, write_tfrecord, write_webdataset
 
 KINDS = ["webdataset", "tfrecord", "recordio"]
 
@@ -253,7 +253,7 @@ def test_a_sample_that_lacks_a_component_is_refused_or_skipped(tmp_path, samples
             image = {} if i == 3 else {"jpg": jpeg}
             writer.write({"__key__": f"{i:05d}"} | image | ({} if i == 5 else {"cls": label}) | {"txt": "x"})
     if index:
-        from tests.helpers.record_fixtures import tool
+        from tests.helpers.records import tool
 
         tool("wds2idx", tmp_path / "a.tar", tmp_path / "a.idx")
     read = partial(dc.read_webdataset, tmp_path / "a.tar")

@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 import dali_cutmix as dc
-from tests.helpers.train_fixtures import ALONE, make_folder, quick
+from tests.helpers.training import ALONE, make_folder, quick
 from train.engine.loop import finite, fit
 from train.engine.metrics_log import columns
 from train.engine.run import start

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from tests.helpers.box_fixtures import make_boxed
-from tests.helpers.train_fixtures import ALONE, quick
+from tests.helpers.boxed_images import make_boxed
+from tests.helpers.training import ALONE, quick
 from train import evaluate as evaluation
 from train.engine.loop import fit
 from train.engine.run import start

@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from tests.helpers import tally
-from tests.helpers.box_fixtures import edit, make_boxed
+from tests.helpers.boxed_images import edit, make_boxed
+from tests.helpers.fine_tuning import make_scenes
 from tests.helpers.images import save
-from tests.helpers.train_fixtures import ALONE, assert_same_result, environment_with
-from tests.helpers.transfer_fixtures import make_scenes
+from tests.helpers.training import ALONE, assert_same_result, environment_with
 from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision import models as torchvision_models
 
-from tests.helpers.train_fixtures import ALONE, make_folder, quick
+from tests.helpers.training import ALONE, make_folder, quick
 from train.engine.loop import fit
 from train.engine.run import start
 from train.models import classifiers

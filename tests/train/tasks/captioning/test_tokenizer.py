@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.helpers.caption_fixtures import caption
+from tests.helpers.captions import caption
 from train.tasks.captioning.tokenizer import tokenize
 
 
