@@ -23,7 +23,9 @@ from bench.loaders.runner import ContenderError, Runner
 from bench.loaders.serving import Rate
 from tests.helpers import fake_contenders
 from tests.helpers.fake_contenders import SlowImport, fake
-from tests.helpers.processes import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
+from tests.helpers.processes import are_gone, is_running
+
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 SMALL = ["--size", "8", "--batch-size", "4", "--threads", "1", "--device", "cpu"]
 

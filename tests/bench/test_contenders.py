@@ -14,10 +14,12 @@ from PIL import Image
 from bench.loaders.contenders import CONTENDERS, Settings, dali, ours, outputs, torchvision_gpu
 from bench.loaders.contenders.torchvision import MEAN, STD
 from dali_cutmix.gpu import keep_alive
-from tests.helpers.processes import cache_fixture, data_fixture  # noqa: F401
 
 SIZE, BATCH = 16, 6
-pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("small_cache"),
+    pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning"),
+]
 NAMED = {contender.name: contender for contender in CONTENDERS}
 
 

@@ -24,7 +24,9 @@ from bench.decode.rewritten import rewrite
 from bench.decode.ways import LOADS, Way, ways
 from bench.gpu import figures
 from dali_cutmix._dali.libnvjpeg import library
-from tests.helpers.processes import cache_fixture, data_fixture, is_running  # noqa: F401
+from tests.helpers.processes import is_running
+
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 SMALL = ["--batch-size", "8", "--threads", "2", "--device", "cpu"]
 

@@ -20,7 +20,9 @@ from bench.gpu.steps import STEPS, Step, Task, budgets
 from bench.loaders.contenders import CONTENDERS, Contender
 from tests.bench import test_tune as test_bench_tune
 from tests.helpers import ROOT
-from tests.helpers.processes import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
+from tests.helpers.processes import are_gone, is_running
+
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 RESULTS = ROOT / "bench" / "results"
 

@@ -14,7 +14,7 @@ from bench.soak.damaged_copies import Copies
 from bench.soak.resource_trend import Point, growth, trends
 from dali_cutmix.sources.packed_folder import Shards
 from tests.helpers import ROOT, tally
-from tests.helpers.processes import write_photos
+from tests.helpers.images import write_photos
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from bench.loaders.serving import Rate
 from bench.tune import command
 from bench.tune.candidates import MOST_CORES, candidates, largest_image, threads
 from bench.tune.search import Setting, compare, search
-from tests.helpers.processes import cache_fixture, data_fixture  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 THREADS = Setting("num_threads", 2, (1, 3, 4))
 PREFETCH = Setting("prefetch", 2, (1, 4))

@@ -1,24 +1,7 @@
-"""Helpers of the benchmarks' tests: a folder of small JPEGs, a cache folder of their own, who is still running."""
+"""Whether processes that a test started still run."""
 
 import time
 from pathlib import Path
-
-import numpy as np
-import pytest
-from PIL import Image
-
-from bench.common import packed_photos, photos
-
-
-def write_photos(root: Path, images: int = 24) -> Path:
-    """Noise, 96×80 pixels, in three classes."""
-    noise = np.random.default_rng(0)
-    for number in range(images):
-        pixels = noise.integers(0, 256, (5, 6, 3), np.uint8)
-        folder = root / f"class{number % 3}"
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).resize((96, 80)).save(folder / f"{number}.jpg")
-    return root
 
 
 def is_running(pid) -> bool:
@@ -35,19 +18,3 @@ def are_gone(pids, within: float = 5.0) -> bool:
     while any(map(is_running, pids)) and time.monotonic() < end:
         time.sleep(0.05)
     return not any(map(is_running, pids))
-
-
-@pytest.fixture(scope="module", autouse=True, name="small_cache")
-def cache_fixture(tmp_path_factory):
-    """Long epochs are short ones, in a folder of this test module."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        for module in (photos, packed_photos):
-            patch.setattr(module, "EPOCH", 48)
-        yield
-
-
-@pytest.fixture(scope="module", name="data")
-def data_fixture(tmp_path_factory):
-    """A folder of 24 images."""
-    return write_photos(tmp_path_factory.mktemp("photos"))

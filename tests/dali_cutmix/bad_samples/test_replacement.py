@@ -18,10 +18,10 @@ from dali_cutmix.loader import pipeline_runner
 from dali_cutmix.sources.sample_list import Listing
 from dali_cutmix.sources.source import Source
 from pipelines import imagenet
-from tests.dali_cutmix.sources.test_packed_folder import overwrite, packed  # noqa: F401  (a fixture)
 from tests.helpers import tally
 from tests.helpers.bad_files import BAD, GOOD
 from tests.helpers.images import save
+from tests.helpers.shards import overwrite
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_the_replaced_files_of_a_state_that_is_refused_leave_no_trace(folder, tm
         epoch(other)
 
 
-def test_samples_of_shards_are_replaced_too(photo_folder, packed, tmp_path):  # noqa: F811
+def test_samples_of_shards_are_replaced_too(photo_folder, packed, tmp_path):
     root = shutil.copytree(packed(photo_folder), tmp_path / "copy")
     overwrite(root / "shard-00002.tar", "00000013.jpg", b"this is no picture" * 20)
     for kind in ("val", "train"):

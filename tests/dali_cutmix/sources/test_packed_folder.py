@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import tarfile
 
 import numpy as np
 import pytest
@@ -17,20 +16,7 @@ from dali_cutmix.sources import manifest, packed_folder, record_files
 from dali_cutmix.sources.image_folder import scan_folder
 from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED
 from pipelines import imagenet
-
-
-@pytest.fixture(scope="session")
-def packed(tmp_path_factory):
-    """``packed(folder)``: the folder in shards of five samples, whose files keep their bytes."""
-    made = {}
-
-    def of(folder):
-        if folder not in made:
-            made[folder] = tmp_path_factory.mktemp("packed") / folder.name
-            assert main([str(folder), str(made[folder]), "--samples-per-shard=5", "--quality=100", "--workers=1"]) == 0
-        return made[folder]
-
-    return of
+from tests.helpers.shards import overwrite
 
 
 @pytest.fixture
@@ -217,15 +203,6 @@ def test_a_state_of_other_settings_is_refused(photo_folder, packed, tmp_path):
 # Damage
 
 MEND = r"Copy the shard and its \.idx again from where they came from, or remove both and run the command that packed"
-
-
-def overwrite(tar, name, content):
-    """Write over the first bytes of a member."""
-    with tarfile.open(tar) as archive:
-        at = archive.getmember(name).offset_data
-    with tar.open("r+b") as file:
-        file.seek(at)
-        file.write(content)
 
 
 def test_a_bad_sample_is_named_by_shard_and_member_and_no_good_one_is(copy, kind):
