@@ -14,9 +14,9 @@ import dali_cutmix as dc
 from dali_cutmix.sources import image_folder
 from dali_cutmix.sources.sample_list import Listing
 from pipelines import imagenet
-from tests.dali_cutmix.loader.test_loader import epoch_of, flat
 from tests.helpers import tally
 from tests.helpers.images import save
+from tests.helpers.loaders import epoch_of, flat
 
 
 def loader_of(read, *arguments, batch_size=4, **reading):
