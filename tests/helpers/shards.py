@@ -1,6 +1,22 @@
-"""Damage to the shards that ``dali_cutmix.pack`` writes."""
+"""Loaders over the shards that ``dali_cutmix.pack`` writes, and damage to a shard."""
 
 import tarfile
+
+from pipelines import imagenet
+
+
+def loader_of(root, kind, batch_size=7, **options):
+    options = {"batch_size": batch_size, "size": 16, "device": "cpu"} | options
+    if kind == "val":
+        return imagenet.val(root, resize=16, **options)
+    return imagenet.train(root, fused=kind == "fused", **options)
+
+
+def take(loader, n):
+    found = []
+    while len(found) < n:
+        found += [tuple(tensor.numpy().tobytes() for tensor in batch) for batch in loader]
+    return found[:n]
 
 
 def overwrite(tar, name, content):
