@@ -37,3 +37,14 @@ def endless(loader):
 def take(loader, n):
     batches = endless(loader)
     return [bits(next(batches)) for _ in range(n)]
+
+
+def loader_of(read, *arguments, batch_size=4, **reading):
+    """A loader of labels only, through any verb that reads."""
+
+    @pipeline_def(batch_size=batch_size, num_threads=1, device_id=None, seed=0)
+    def graph():
+        _, labels = read(*arguments, **reading)
+        return labels
+
+    return dc.Loader(graph())
