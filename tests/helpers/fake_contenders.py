@@ -7,10 +7,11 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from bench.loaders.contenders import Contender
+from bench.loaders.contenders import Contender, Settings
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class SlowImport(Fake):
 
 def fake(source, name="", **options):
     return Fake(name or source, f"Loader {name or source}", source, (), mixes=False, **options)
+
+
+def settings(cache):
+    """Settings for small batches; contenders write the ids of their processes to ``cache``."""
+    return Settings(Path(), 100, 3, 8, batch_size=4, threads=1, device="cpu", cache=cache)
 
 
 def _batch(settings):
