@@ -1,4 +1,4 @@
-"""Small scenes, quick configurations and a trained classifier for the tests of detection and captioning."""
+"""Small scenes, quick configurations and a first step of training, for detection and captioning."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,8 @@ from train.tasks.captioning.task import write_captions
 from train.tasks.detection.task import detect
 
 FEW = Scenes(train=24, val=10, side=(64, 80), digit=(0.3, 0.5))
+KINDS = {"voc-ssd300": "voc", "voc-faster-rcnn": "voc", "coco-nic": "coco"}
+"""Layout of the data that each recipe trains on."""
 
 
 def make_scenes(parent: Path) -> dict[str, Path]:
