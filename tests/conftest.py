@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: small folders of images, made once for each run."""
+"""Fixtures that all tests share: small folders of images, made once for each run; GPU tests are skipped without one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The contenders that mean something on a GPU only, as far as they run without one."""
+"""Contenders that are meant for a GPU, tested as far as they run without one."""
 
 import threading
 import weakref

@@ -1,3 +1,5 @@
+"""python -m bench loaders: images per second of each loader, in rounds that alternate, and the table of them."""
+
 import copy
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""The soak: a quiet run passes, and whatever grows, differs or gets lost is told."""
+"""The soak test: a quiet run passes, and whatever grows, differs or gets lost is reported."""
 
 import json
 import random

@@ -1,3 +1,5 @@
+"""python -m bench step: training with the loader against training on synthetic data, in rounds that alternate."""
+
 import io
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""python -m dali_cutmix.check: every bad file of a data set is named, and the exit status says if there were any."""
+"""python -m dali_cutmix.check: every bad file of a data set is named, and the exit status says if there are any."""
 
 import json
 import os

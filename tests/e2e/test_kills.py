@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment: the run, started again until it is done, leaves what one leaves that was never killed."""
+"""``kill -9`` at any moment: a run that is started again until it is done leaves what an undisturbed one leaves."""
 
 import random
 import signal

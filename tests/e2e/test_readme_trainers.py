@@ -1,4 +1,4 @@
-"""The README's "In your trainer": every example runs as printed, and what it saves resumes to the bit."""
+"""The README's "In your trainer": every example runs as printed, and what it saves resumes bit for bit."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Fine-tuning by the one loop: detectors and a captioner, from a classifier's backbone, resumed to the bit, judged."""
+"""Fine-tuning detectors and a captioner from a classifier's backbone: resumed bit for bit, evaluated, refused."""
 
 import json
 import re

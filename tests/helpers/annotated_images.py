@@ -1,4 +1,4 @@
-"""Painted images that say of every pixel where it came from, and of every object which it is; what both tell."""
+"""Painted images whose pixels encode their position and their object, and checks of boxes and crops against them."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Folders with boxes, in the forms in which data sets have them: bright rectangles on a dark ground."""
+"""Folders of images with boxes, in the forms in which data sets have them: bright rectangles on a dark ground."""
 
 import csv
 from pathlib import Path

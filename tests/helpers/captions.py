@@ -1,4 +1,4 @@
-"""Captions as people write them, with what they do wrong."""
+"""Random captions as people write them, with the usual mistakes."""
 
 import random
 

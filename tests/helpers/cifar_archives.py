@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 with few images, in the very layouts and byte formats of the archives."""
+"""CIFAR-10 and CIFAR-100 with few images, in the layouts and byte formats of the real archives."""
 
 import pickle
 import struct

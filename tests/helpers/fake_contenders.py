@@ -1,4 +1,4 @@
-"""Contenders that are broken each in its own way, and one that is not; they run in processes of their own."""
+"""Contenders each broken in its own way, and one that works; they run in processes of their own."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""Stop ``python -m train`` at a chosen moment: in a step, while a checkpoint is written, in the turn of an epoch."""
+"""``python -m train`` stopped at a chosen moment: in a step, while a checkpoint is written, between epochs."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What one process of several sees: run by torchrun, it writes RANK.json beside the arguments that it is given."""
+"""A program for torchrun: each process writes what it sees to RANK.json beside the arguments that it is given."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Random detections and objects: with ties, duplicates, difficult ones, images without any."""
+"""Random detections and ground truth: with ties, duplicates, difficult objects and images without any."""
 
 import numpy as np
 

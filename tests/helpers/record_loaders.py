@@ -1,4 +1,4 @@
-"""Readers of record files, and what they deliver."""
+"""Readers of record files, and the samples that they deliver."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A data set in other people's formats, written by other people's tools where there are any."""
+"""Writers of webdataset, TFRecord and RecordIO files, by other people's tools where there are any."""
 
 import struct
 import subprocess

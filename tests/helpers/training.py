@@ -1,4 +1,4 @@
-"""Helpers of the trainer's tests: a tiny folder of classes, a quick configuration, commands, comparisons."""
+"""A tiny folder of classes, a training configuration of a second, commands, and comparisons of runs."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""What the two commands print, and that whatever cannot be is told before work starts."""
+"""What the commands train and evaluate print, and that wrong input is refused before work starts."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""on_error="replace": a bad file costs itself only, is recorded with its reason, and too many end the run."""
+"""on_error="replace": a bad file loses only itself, is recorded with its reason, and too many end the run."""
 
 import json
 import re

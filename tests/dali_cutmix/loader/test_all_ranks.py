@@ -1,4 +1,4 @@
-"""AllRanks: one state for all processes, each restored to its own. Several processes: test_readme_trainers.py."""
+"""AllRanks: one state for all processes, each restored to its own; several processes are in test_readme_trainers.py."""
 
 import json
 

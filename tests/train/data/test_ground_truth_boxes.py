@@ -1,4 +1,4 @@
-"""Boxes: read from CSV, XML and CUB's lists; moved into the crop as the images are; what is refused."""
+"""Ground-truth boxes: read from CSV, XML and CUB's lists; moved into the crop as the images are; refusals."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Data in whatever form it comes: what training and the evaluators make of --data."""
+"""Data in every supported layout: what training and the evaluators make of --data."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""Checkpoints: nothing saved is ever lost, and nothing strange is loaded."""
+"""Checkpoints: nothing that was saved is lost, and files of unknown origin are refused."""
 
 import os
 import pickle

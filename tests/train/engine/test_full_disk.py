@@ -1,4 +1,4 @@
-"""A full disk or an unwritable folder while saving: a clear error, and the last checkpoint intact to go on from."""
+"""A full disk or an unwritable folder while saving: a clear error, and the last checkpoint intact to resume from."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""The loop: each step against plain PyTorch, what a run leaves behind, and what it never waits for."""
+"""The training loop: each step against plain PyTorch, what a run leaves behind, and what it never waits for."""
 
 import csv
 

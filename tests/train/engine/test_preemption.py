@@ -1,4 +1,4 @@
-"""SIGTERM, a scheduler's pre-emption, saves and ends; Ctrl-C ends in a sentence; neither costs anything on resuming."""
+"""SIGTERM from a scheduler saves and ends; Ctrl-C ends with one sentence; resuming loses nothing after either."""
 
 import os
 import signal

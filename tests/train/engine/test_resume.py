@@ -1,4 +1,4 @@
-"""A run that was cut off and continued ends as one that was not: the same weights, bit for bit."""
+"""A run that was interrupted and continued ends as an uninterrupted one: the same weights, bit for bit."""
 
 import shutil
 from dataclasses import replace

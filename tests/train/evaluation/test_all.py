@@ -1,4 +1,4 @@
-"""The command ``train.evaluate all``: which evaluations it makes, and that what cannot be is told before the first."""
+"""python -m train.evaluate all: which evaluations it makes; what cannot work is refused before the first."""
 
 import sys
 

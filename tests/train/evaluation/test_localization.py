@@ -1,4 +1,4 @@
-"""The command ``train.evaluate localization``: its numbers from plain PyTorch, its files, and what it refuses."""
+"""python -m train.evaluate localization: its numbers from plain PyTorch, its files, and what it refuses."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The command ``train.evaluate robustness``: identities at the ends of each curve, several processes, refusals."""
+"""python -m train.evaluate robustness: known values at the ends of each curve, several processes, refusals."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The command ``train.evaluate uncertainty``: scores, noise, sets, and what it refuses."""
+"""python -m train.evaluate uncertainty: scores, noise, data sets, and what it refuses."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Initial weights: all but the last layer's, from checkpoints and from torchvision's files; what fits is told."""
+"""Initial weights: all but the last layer's, from checkpoints and torchvision's files; misfits are reported."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""METEOR's program: its numbers, and that nothing of it is left where it fails."""
+"""METEOR's Java program: its numbers, and that no process of it is left where it fails."""
 
 import gzip
 import os

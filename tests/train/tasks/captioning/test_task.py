@@ -1,4 +1,4 @@
-"""Captioning: what is trained on and what is written; a step and captions, plain and in bfloat16."""
+"""Captioning: what is trained on and what is written; one step and its captions, plain and in bfloat16."""
 
 import pytest
 import torch

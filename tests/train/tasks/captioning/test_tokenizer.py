@@ -1,4 +1,4 @@
-"""Words of captions, against the Java program of the COCO evaluation where there is Java, and by hand."""
+"""Words of captions, against the Java program of the COCO evaluation where Java is installed, and by hand."""
 
 import shutil
 

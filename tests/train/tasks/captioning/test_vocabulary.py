@@ -1,4 +1,4 @@
-"""A vocabulary: which words, in which order, there and back."""
+"""A vocabulary: which words it keeps, in which order, encoding and decoding."""
 
 import json
 
