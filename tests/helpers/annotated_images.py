@@ -20,7 +20,7 @@ GAP = 16  # pixels between objects
 
 
 def paint(width: int, height: int, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Red tells the column, green the row, blue the object: 0 where there is none."""
+    """An image whose red gives the column, green the row and blue the object, 0 where there is none."""
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[..., 0] = LOW + SPAN // width * np.arange(width)
     pixels[..., 1] = LOW + SPAN // height * np.arange(height)[:, None]
@@ -30,7 +30,7 @@ def paint(width: int, height: int, boxes: np.ndarray, labels: np.ndarray) -> np.
 
 
 def place(rng: np.random.Generator, width: int, height: int, count: int) -> np.ndarray:
-    """Up to so many boxes, n×4, that keep their distance from each other."""
+    """Up to ``count`` boxes, n×4, that keep their distance from each other."""
     boxes: list[tuple[int, ...]] = []
     for _ in range(60):
         w, h = (int(rng.integers(18, max(19, side // 2))) for side in (width, height))
@@ -43,8 +43,8 @@ def place(rng: np.random.Generator, width: int, height: int, count: int) -> np.n
     return np.array(boxes, float)
 
 
-def told_apart(root: Path, count: int) -> Annotated:
-    """So many images with one object each, whose label is the image's number."""
+def one_object_each(root: Path, count: int) -> Annotated:
+    """``count`` images with one object each, whose label is the image's number."""
     entries = []
     for number in range(count):
         save(np.full((40, 50, 3), 10 * number, np.uint8), root / f"{number:03d}.png")
@@ -54,7 +54,7 @@ def told_apart(root: Path, count: int) -> Annotated:
 
 
 def painted(root: Path, count: int = 48, seed: int = 0, difficult: float = 0.0) -> Annotated:
-    """So many lossless images of 60 to 110 pixels a side with one to four objects."""
+    """``count`` lossless images of 60 to 110 pixels a side with one to four objects."""
     rng = np.random.default_rng(seed)
     entries = []
     for number in range(count):
@@ -105,7 +105,7 @@ class Seen(NamedTuple):
     offset: np.ndarray
     blue: np.ndarray
     error: float = 0.0
-    """Of boxes against what they should be, pixels on average."""
+    """Distance of the boxes from where they should be, pixels on average."""
 
     def boxes(self, shares: np.ndarray) -> np.ndarray:
         """Boxes of the file, in shares of it, in pixels of the image, as if it had no border."""
@@ -141,7 +141,7 @@ def shares(annotated: Annotated, number: int) -> np.ndarray:
 
 
 def check_objects(image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, annotated: Annotated, number: int) -> Seen:
-    """Boxes and labels are exactly those of the objects that the pixels show, by their place and by their colour.
+    """Check that boxes and labels are exactly those of the objects that the pixels show, by place and by colour.
 
     Args:
         image: 3×H×W levels.

@@ -17,6 +17,7 @@ def photo() -> bytes:
 
 
 def encoded(image: Image.Image, form: str, **options) -> bytes:
+    """The bytes of an image in a format."""
     stream = io.BytesIO()
     image.save(stream, format=form, **options)
     return stream.getvalue()

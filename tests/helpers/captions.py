@@ -25,7 +25,7 @@ NOISE = (
 
 
 def caption(seed):
-    """One of endlessly many; the same for the same seed."""
+    """One of endlessly many captions; the same for the same seed."""
     rng = random.Random(seed)
 
     def one_of(text):

@@ -20,4 +20,5 @@ def seen(path, split, **options):
 
 
 def loader_of(root, **options):
+    """Training of a few images at a time on the CPU."""
     return cifar.train(root, **{"batch_size": 5, "device": "cpu", "num_threads": 1} | options)

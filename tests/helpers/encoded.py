@@ -12,6 +12,7 @@ OF_CUDA_13 = Nvjpeg("/site-packages/nvidia/cu13/lib/libnvjpeg.so.13", (13, 3, 2)
 
 
 def picture(mode="RGB", kind="JPEG", **options):
+    """The bytes of a noise image, 48×40."""
     rng = np.random.default_rng(0)
     bands = len(mode)
     image = Image.frombytes(mode, (48, 40), rng.integers(0, 256, 48 * 40 * bands, np.uint8).tobytes())

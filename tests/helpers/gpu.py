@@ -56,6 +56,7 @@ def busy(stream=None):
 
 
 def random_batch(n, height, width, channels, seed):
+    """Noise images and a random plan for the paste operator."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (n, height, width, channels), np.uint8)
     x = np.sort(rng.integers(0, width + 1, (n, 2)), 1)

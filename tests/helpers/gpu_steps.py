@@ -11,14 +11,17 @@ RESULTS = ROOT / "bench" / "results"
 
 
 def python(code, *arguments):
+    """A command that runs a program."""
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 
 def step(name, code, seconds=10.0, figure=lambda log, path: ""):
+    """A step that is a small program; it is given the path of its result."""
     return Step(name, seconds, lambda task, budget: python(code, task.json(name)), figure)
 
 
 def run_steps(monkeypatch, tmp_path, data, steps, *options):
+    """The command ``bench gpu`` with these steps only; its exit status."""
     monkeypatch.setattr(gpu, "STEPS", steps)
     monkeypatch.chdir(tmp_path)
     return main(["gpu", "--device", "cpu", "--data", str(data), "--out", "out", *options])

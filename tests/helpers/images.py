@@ -13,7 +13,7 @@ def save(image, path, **options):
 
 
 def write_photos(root: Path, images: int = 24) -> Path:
-    """Noise, 96×80 pixels, in three classes."""
+    """A folder of noise images, 96×80 pixels, in three classes."""
     noise = np.random.default_rng(0)
     for number in range(images):
         pixels = noise.integers(0, 256, (5, 6, 3), np.uint8)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def is_running(pid) -> bool:
-    """A zombie is not; whoever is init here may be slow to collect what was left to it."""
+    """Whether a process runs: a zombie does not, though init may be slow to collect it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
@@ -13,7 +13,7 @@ def is_running(pid) -> bool:
 
 
 def are_gone(pids, within: float = 5.0) -> bool:
-    """Whether all of them end in time."""
+    """Whether all processes end in time."""
     end = time.monotonic() + within
     while any(map(is_running, pids)) and time.monotonic() < end:
         time.sleep(0.05)

@@ -8,6 +8,7 @@ CLASSES = ("bird", "cat", "dog", "tv")
 
 
 def boxes(rng, count, whole, size):
+    """Random boxes, count×4, with whole sides if asked."""
     corners = rng.uniform(0, size, (count, 2)), rng.uniform(0, size / 2, (count, 2))
     found = np.c_[corners[0], corners[0] + corners[1]]
     return np.floor(found) if whole else found

@@ -40,5 +40,6 @@ def delivered(read, **options):
 
 
 def loader_of(read, kind="train", **options):
+    """A loader of small images over a reader of records."""
     options = {"batch_size": 7, "size": 16, "device": "cpu", "num_classes": 4} | options
     return imagenet.val(read, resize=16, **options) if kind == "val" else imagenet.train(read, **options)

@@ -42,6 +42,7 @@ def oracle(crops, plan, size):
 
 @st.composite
 def batches(draw):
+    """Random crops, a plan for them, and the size of the output."""
     n, size = draw(st.integers(1, 5)), draw(st.integers(1, 24))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     crops = [random.integers(0, 256, (*random.integers(1, 70, 2), 3), dtype=np.uint8) for _ in range(n)]
@@ -59,6 +60,7 @@ needs_compiled = pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was b
 
 
 def format_of(size, dtype=torch.float32, channels_last=False):
+    """A format of the output with ImageNet's normalization."""
     return Format(
         size,
         dtype,

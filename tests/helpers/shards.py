@@ -6,6 +6,7 @@ from pipelines import imagenet
 
 
 def loader_of(root, kind, batch_size=7, **options):
+    """A loader of small images, of one kind: val, train or fused."""
     options = {"batch_size": batch_size, "size": 16, "device": "cpu"} | options
     if kind == "val":
         return imagenet.val(root, resize=16, **options)
@@ -13,6 +14,7 @@ def loader_of(root, kind, batch_size=7, **options):
 
 
 def take(loader, n):
+    """The bytes of the first n batches; epochs are read to their ends."""
     found = []
     while len(found) < n:
         found += [tuple(tensor.numpy().tobytes() for tensor in batch) for batch in loader]

@@ -9,6 +9,7 @@ TRAININGS = ["--size", "32", "--val-resize", "32", "--epochs", "2", "--batch-siz
 
 
 def options_of(data, other, output, *methods, jobs=2) -> list[str]:
+    """The command line of a small study."""
     given = ["digits", "--data", data, "--ood", f"lsun-crop={other}", "--output", output, "--device", "cpu"]
     given += ["--methods", *(methods or ("none", "cutmix")), "--seeds", 2, "--steps", 3, "--noise-images", 20]
     given += ["--jobs", jobs]
@@ -16,5 +17,6 @@ def options_of(data, other, output, *methods, jobs=2) -> list[str]:
 
 
 def plan_of(data, other, folder):
+    """The plan of the same study."""
     options = Options(data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, steps=3)
     return make_plan(replace(options, noise_images=20, output=folder, device="cpu"), TRAININGS)

@@ -17,13 +17,6 @@ SIZE, BATCH = 64, 16
 MEAN, STD = np.array(dc.IMAGENET_MEAN), np.array(dc.IMAGENET_STD)
 
 
-@pytest.fixture(params=[False, True], ids=["dali", "fused"])
-def fused(request):
-    if request.param and not dc.can_fuse(None, None):
-        pytest.skip("dali_cutmix was built without a C++ compiler")
-    return request.param
-
-
 def levels(images):
     """N×H×W×3, 0 to 255, as they were before normalization."""
     return images.numpy().transpose(0, 2, 3, 1) * STD + MEAN

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 
 from pipelines import ssd
 from pipelines.annotations import Entry, Object, annotate
-from tests.helpers.annotated_images import CLASSES, check_objects, order, painted, see, told_apart, turned
+from tests.helpers.annotated_images import CLASSES, check_objects, one_object_each, order, painted, see, turned
 from tests.helpers.images import save
 
 LEVELS = {"mean": (0, 0, 0), "std": (1, 1, 1)}
@@ -160,7 +160,7 @@ def test_a_bad_file_is_replaced_with_the_objects_of_what_comes_instead(tmp_path)
 
 
 def test_the_shards_of_an_epoch_are_disjoint_and_together_hold_every_image(tmp_path):
-    annotated = told_apart(tmp_path, 12)
+    annotated = one_object_each(tmp_path, 12)
     halves = [ssd.train(annotated, batch_size=3, size=32, shard=(rank, 2), **CPU) for rank in (0, 1)]
     for _ in range(2):
         numbers = [[n for _, _, labels in half for n in labels[labels >= 0].tolist()] for half in halves]

@@ -33,13 +33,6 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
-@pytest.fixture(params=["val", "train", "fused"])
-def kind(request):
-    if request.param == "fused" and not dc.can_fuse(None, None):
-        pytest.skip("dali_cutmix was built without a C++ compiler")
-    return request.param
-
-
 def make(root, kind, log, **options):
     common = {"batch_size": 8, "size": 16, "device": "cpu", "on_error": "replace", "max_bad": 0.3, "bad_log": log}
     if kind == "val":
