@@ -59,7 +59,7 @@ def test_they_are_pytorch_oods_with_the_sign_turned():
 
 
 @pytest.mark.parametrize(("inside", "outside"), [([0.9, 0.8, 0.7], [0.1, 0.2])])
-def test_sets_that_are_apart_are_one_object_each_and_the_other_way_round_not_at_all(inside, outside):
+def test_sets_that_are_apart_are_told_apart_and_the_other_way_round_not_at_all(inside, outside):
     apart = detection(np.array(inside), np.array(outside))
     assert (apart.tnr95, apart.auroc, apart.accuracy) == (100, 100, 100)
     turned = detection(np.array(outside), np.array(inside))
