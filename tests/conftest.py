@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: small folders of images, made once for each run."""
+"""Fixtures that all tests share: small folders of images, made once for each run; GPU tests are skipped without one."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+import dali_cutmix as dc
 from tests.helpers import tally
 from tests.helpers.images import save
 
@@ -86,3 +87,19 @@ def photo_folder(tmp_path_factory, photos):
         y, x = rng.integers(0, 427 - height), rng.integers(0, 640 - width)
         save(photos[i % 2][y : y + height, x : x + width], root / "abcd"[i % 4] / f"{i:02d}.jpg")
     return root
+
+
+@pytest.fixture(params=[False, True], ids=["dali", "fused"])
+def fused(request):
+    """Both ways to mix: DALI's operators, and the fused pass where it is built."""
+    if request.param and not dc.can_fuse(None, None):
+        pytest.skip("dali_cutmix was built without a C++ compiler")
+    return request.param
+
+
+@pytest.fixture(params=["val", "train", "fused"])
+def kind(request):
+    """Each kind of loader: evaluation, training by DALI's operators, training by the fused pass."""
+    if request.param == "fused" and not dc.can_fuse(None, None):
+        pytest.skip("dali_cutmix was built without a C++ compiler")
+    return request.param

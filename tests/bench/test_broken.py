@@ -15,20 +15,18 @@ from typing import ClassVar
 import pytest
 
 from bench.__main__ import main
-from bench.common import Settings, budget
+from bench.common import budget
 from bench.loaders import command, contenders, rounds, runner
 from bench.loaders.output import MOST_SHOWN
 from bench.loaders.runner import ContenderError, Runner
 from bench.loaders.serving import Rate
 from tests.helpers import fake_contenders
-from tests.helpers.bench_fixtures import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
-from tests.helpers.fake_contenders import SlowImport, fake
+from tests.helpers.fake_contenders import SlowImport, fake, settings
+from tests.helpers.processes import are_gone, is_running
+
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 SMALL = ["--size", "8", "--batch-size", "4", "--threads", "1", "--device", "cpu"]
-
-
-def settings(cache):
-    return Settings(Path(), 100, 3, 8, batch_size=4, threads=1, device="cpu", cache=cache)
 
 
 def pids(folder, name):
@@ -260,8 +258,8 @@ def test_nothing_goes_on_when_the_benchmark_is_killed(tmp_path):
     """As ``timeout -s KILL`` does it, in the midst of a loader's endless start."""
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "import tests.bench.test_broken as t; from tests.helpers.fake_contenders import fake\n"
-        "if __name__ == '__main__': t.Runner(fake('spams'), t.settings(Path(sys.argv[2])))\n"
+        "from bench.loaders.runner import Runner; from tests.helpers.fake_contenders import fake, settings\n"
+        "if __name__ == '__main__': Runner(fake('spams'), settings(Path(sys.argv[2])))\n"
     )
     script = tmp_path / "benchmark.py"
     script.write_text(code)

@@ -1,4 +1,4 @@
-"""The contenders that mean something on a GPU only, as far as they run without one."""
+"""Contenders that are meant for a GPU, tested as far as they run without one."""
 
 import threading
 import weakref
@@ -15,10 +15,12 @@ from bench.common import Settings
 from bench.loaders.contenders import CONTENDERS, dali, ours, outputs, torchvision_gpu
 from bench.loaders.contenders.torchvision import MEAN, STD
 from dali_cutmix.gpu import keep_alive
-from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
 SIZE, BATCH = 16, 6
-pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("small_cache"),
+    pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning"),
+]
 NAMED = {contender.name: contender for contender in CONTENDERS}
 
 

@@ -1,3 +1,5 @@
+"""python -m bench gallery: a picture of each policy's images."""
+
 import numpy as np
 import pytest
 from PIL import Image

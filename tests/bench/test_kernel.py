@@ -14,7 +14,8 @@ from bench.__main__ import main
 from bench.common import timing
 from dali_cutmix.fused import cuda, resample
 from dali_cutmix.fused.cpu import is_compiled
-from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 
 @pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was built without a C++ compiler")

@@ -1,3 +1,5 @@
+"""python -m bench loaders: images per second of each loader, in rounds that alternate, and the table of them."""
+
 import copy
 import dataclasses
 import io
@@ -17,7 +19,8 @@ from bench.loaders.contenders import CONTENDERS
 from bench.loaders.report import print_table
 from dali_cutmix.sources.packed_folder import Shards
 from dali_cutmix.utils.cache import cache_folder
-from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 SIZE, BATCH = 32, 4
 SMALL = ["--size", str(SIZE), "--batch-size", str(BATCH), "--seconds", "0.2", "--rounds", "1", "--threads", "1"]

@@ -1,4 +1,4 @@
-"""What a process prints is shown in part, whatever it prints."""
+"""Output of a process is shown in part, whatever it prints."""
 
 import multiprocessing
 import os

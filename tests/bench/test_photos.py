@@ -1,3 +1,5 @@
+"""The photographs that the benchmarks create, and long epochs that repeat them."""
+
 import hashlib
 from collections import Counter
 

@@ -1,3 +1,5 @@
+"""Loaders measured in processes of their own: their rates and batches, and CPU time that others use."""
+
 import itertools
 import os
 import subprocess

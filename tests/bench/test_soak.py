@@ -1,4 +1,4 @@
-"""The soak: a quiet run passes, and whatever grows, differs or gets lost is told."""
+"""The soak test: a quiet run passes, and whatever grows, differs or gets lost is reported."""
 
 import json
 import random
@@ -14,7 +14,7 @@ from bench.soak.damaged_copies import Copies
 from bench.soak.resource_trend import Point, growth, trends
 from dali_cutmix.sources.packed_folder import Shards
 from tests.helpers import ROOT, tally
-from tests.helpers.bench_fixtures import write_photos
+from tests.helpers.images import write_photos
 
 
 @pytest.fixture(scope="module")

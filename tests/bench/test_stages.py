@@ -1,3 +1,5 @@
+"""python -m bench loaders --stages: how much time each stage of the pipeline takes."""
+
 import io
 
 import pytest

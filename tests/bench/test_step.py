@@ -1,3 +1,5 @@
+"""python -m bench step: training with the loader against training on synthetic data, in rounds that alternate."""
+
 import io
 import itertools
 import json
@@ -15,7 +17,8 @@ from bench.step import rounds as step_rounds
 from bench.step.report import print_table, summary
 from bench.step.timing import Steps, measure_steps, settle
 from bench.step.training import Trainer, Training, synthetic_batch
-from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 SMALL = Training("resnet10", 3, 32, 4, "cpu", amp=False, channels_last=True, compile=False)
 QUICK = ["--device", "cpu", "--model", "resnet10", "--batch-size", "4", "--size", "32", "--threads", "1"]

@@ -1,4 +1,4 @@
-"""python -m dali_cutmix.check: every bad file of a data set is named, and the exit status says if there were any."""
+"""python -m dali_cutmix.check: every bad file of a data set is named, and the exit status says if there are any."""
 
 import json
 import os
@@ -14,11 +14,11 @@ import pytest
 import dali_cutmix as dc
 from dali_cutmix import check
 from dali_cutmix.check import main
-from tests.dali_cutmix.sources.test_packed_folder import overwrite, packed  # noqa: F401  (a fixture)
 from tests.helpers import tally
 from tests.helpers.bad_files import BAD, GOOD, photo
 from tests.helpers.images import save
-from tests.helpers.record_fixtures import write_recordio, write_tfrecord, write_webdataset
+from tests.helpers.records import write_recordio, write_tfrecord, write_webdataset
+from tests.helpers.shards import overwrite
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_what_it_names_training_stumbles_over_and_nothing_else(folder, capfd):
 SPOILED = b"this is no picture" * 20
 
 
-def test_packed_shards(photo_folder, packed, tmp_path, capfd):  # noqa: F811
+def test_packed_shards(photo_folder, packed, tmp_path, capfd):
     root = shutil.copytree(packed(photo_folder), tmp_path / "copy")
     assert main([str(root)]) == 0
     capfd.readouterr()

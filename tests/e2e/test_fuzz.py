@@ -1,4 +1,4 @@
-"""Damaged files by the thousand: whatever is in them, the process goes on, and no good sample is lost."""
+"""Damaged files by the thousand: whatever they hold, the process goes on, and no good sample is lost."""
 
 import json
 import os

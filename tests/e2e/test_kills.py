@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment: the run, started again until it is done, leaves what one leaves that was never killed."""
+"""``kill -9`` at any moment: a run that is started again until it is done leaves what an undisturbed one leaves."""
 
 import random
 import signal
@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.helpers import tally
 from tests.helpers.kills import Training
-from tests.helpers.train_fixtures import ALONE, TIMINGS, assert_same_result, command, make_folder, rows
+from tests.helpers.training import ALONE, TIMINGS, assert_same_result, command, make_folder, rows
 from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit

@@ -1,6 +1,6 @@
-"""Two and four processes under torchrun: each sample once, augmentation of one's own, the metrics of one process.
+"""Two and four processes under torchrun: each sample once, different augmentation, the metrics of one process.
 
-One start of torchrun for each number of processes: `many_processes` looks, the tests judge.
+Each number of processes is started once: `many_processes` records what they see, the tests check it.
 """
 
 import io
@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from tests.helpers import many_processes, tally
-from tests.helpers.train_fixtures import ALONE, command, quick
+from tests.helpers.training import ALONE, command, quick
 from train.engine.checkpoint import Checkpoint
 from train.evaluation.accuracy import Options, evaluate
 from train.models import classifiers

@@ -1,4 +1,4 @@
-"""Memory: what a process holds after 5 epochs it holds after 50, and none is taken for a decompression bomb."""
+"""Memory: a process holds no more after 50 epochs than after 5, and no image is mistaken for a decompression bomb."""
 
 import subprocess
 import sys

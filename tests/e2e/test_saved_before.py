@@ -10,7 +10,7 @@ import torch
 
 from tests.helpers import ROOT
 from tests.helpers.saved_loaders import BATCHES, loaders
-from tests.helpers.train_fixtures import ALONE, make_folder, quick
+from tests.helpers.training import ALONE, make_folder, quick
 from train.engine import Checkpoint, fit
 from train.evaluation.accuracy import Options, evaluate
 from train.launch import start

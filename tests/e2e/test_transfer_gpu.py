@@ -1,6 +1,6 @@
-"""On a GPU: a step of each detector and of the captioner, and what they find and write, plain and in bfloat16.
+"""On a GPU: one step of each detector and of the captioner, and what they find and write, plain and in bfloat16.
 
-The trainer's packages need not be there, as in test_gpu.py: then these tests are skipped, and say so.
+The trainer's packages may be missing: then these tests are skipped, and say so.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Helpers that several tests share. No test imports another test's file."""
+"""Helpers that several test files share; tests/README.md lists them. No test file imports another."""
 
 from pathlib import Path
 

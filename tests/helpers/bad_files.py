@@ -1,4 +1,4 @@
-"""Files that cannot be decoded, and rare ones that can: each a function that writes one to a path."""
+"""Writers of files that cannot be decoded, and of rare ones that can: one function for each kind."""
 
 import io
 from functools import cache
@@ -17,6 +17,7 @@ def photo() -> bytes:
 
 
 def encoded(image: Image.Image, form: str, **options) -> bytes:
+    """The bytes of an image in a format."""
     stream = io.BytesIO()
     image.save(stream, format=form, **options)
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""Random damage to image files: varied originals, and ways to spoil them, all drawn from one generator."""
+"""Random damage to image files: varied originals and ways to spoil them, all drawn from one generator."""
 
 import io
 import struct

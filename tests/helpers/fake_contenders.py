@@ -1,4 +1,4 @@
-"""Contenders that are broken each in its own way, and one that is not; they run in processes of their own."""
+"""Contenders each broken in its own way, and one that works; they run in processes of their own."""
 
 import ctypes
 import os
@@ -7,10 +7,11 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from bench.common import Contender
+from bench.common import Contender, Settings
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,13 @@ class SlowImport(Fake):
 
 
 def fake(source, name="", **options):
+    """A contender that runs the function ``source`` of this module."""
     return Fake(name or source, f"Loader {name or source}", source, (), mixes=False, **options)
+
+
+def settings(cache):
+    """Settings for small batches; contenders write the ids of their processes to ``cache``."""
+    return Settings(Path(), 100, 3, 8, batch_size=4, threads=1, device="cpu", cache=cache)
 
 
 def _batch(settings):
@@ -44,6 +51,7 @@ def _batch(settings):
 
 
 def good(settings, pause=0.001, before=0.0):
+    """Give batches for ever."""
     time.sleep(before)
     while True:
         time.sleep(pause)
@@ -51,21 +59,24 @@ def good(settings, pause=0.001, before=0.0):
 
 
 def raises(settings):
+    """Give one batch, then raise."""
     yield _batch(settings)
     raise EOFError("the file\nends too early")
 
 
 def exits(settings):
+    """Give one batch, then leave the interpreter."""
     yield _batch(settings)
     sys.exit("cannot go on")
 
 
 def ends(settings):
+    """Give one batch and no more."""
     yield _batch(settings)
 
 
 def spams(settings):
-    """As a pipeline does whose stages fail in threads of their own, one sample after the other."""
+    """Print errors without end and give no batch, as a pipeline whose stages fail in threads of their own."""
 
     def fail():
         while True:
@@ -81,7 +92,7 @@ def spams(settings):
 
 
 def hangs(settings):
-    """In C, with the interpreter's lock held and SIGTERM ignored; so does a worker of it."""
+    """Hang in C, with the interpreter's lock held and SIGTERM ignored; a worker does so too."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     worker = os.fork()
     if worker:
@@ -93,7 +104,7 @@ def hangs(settings):
 
 
 def crashes(settings):
-    """With a worker that outlives it."""
+    """Give one batch, then crash, with a worker that outlives it."""
     yield _batch(settings)
     worker = os.fork()
     if not worker:
@@ -107,7 +118,7 @@ def crashes(settings):
 
 
 def falls_silent(settings):
-    """In its second turn: between two turns it is not asked for a while."""
+    """Stop in the second turn: between two turns nobody asks for a batch for a while."""
     turns = 0
     while turns < 2:
         asked = time.monotonic()

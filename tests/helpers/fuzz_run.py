@@ -1,4 +1,4 @@
-"""A process of its own that reads files through a real pipeline, so that a crash ends it and not the tests."""
+"""A program that reads files through a real pipeline, so that a crash ends it and not the tests."""
 
 import json
 import re

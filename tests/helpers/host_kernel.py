@@ -1,4 +1,4 @@
-"""Run the library's kernels on the CPU: the very sources of the GPU, built by the host's C++ compiler under a shim."""
+"""The CUDA kernels run on the CPU: the GPU's own sources, built by the host's C++ compiler under a shim."""
 
 import ctypes
 import shutil

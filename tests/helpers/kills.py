@@ -1,4 +1,4 @@
-"""Stop ``python -m train`` at a chosen moment: in a step, while a checkpoint is written, in the turn of an epoch."""
+"""``python -m train`` stopped at a chosen moment: in a step, while a checkpoint is written, between epochs."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.helpers.train_fixtures import environment_with, launcher
+from tests.helpers.training import environment_with, launcher
 from train.engine.checkpoint import Checkpoint
 
 PATIENCE = 120  # seconds

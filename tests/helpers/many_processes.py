@@ -1,4 +1,4 @@
-"""What one process of several sees: run by torchrun, it writes RANK.json beside the arguments that it is given."""
+"""A program for torchrun: each process writes what it sees to RANK.json beside the arguments that it is given."""
 
 import hashlib
 import json
@@ -17,13 +17,14 @@ Seen = dict[str, Any]
 
 
 def train_loader(folder: str, shard: tuple[int, int], mix: dc.Policy | None) -> dc.Loader:
+    """Training of tiny images, in pairs of labels, for one shard."""
     return imagenet.train(
         folder, batch_size=2, size=16, mix=mix, targets="pairs", device="cpu", shard=shard, seed=3, num_threads=1
     )
 
 
 def batches(loader: dc.Loader, epochs: int) -> list[Seen]:
-    """Of each batch: its samples, its λ, and a digest of each image."""
+    """Samples, λ and a digest of each image, for each batch."""
     return [
         {
             "samples": labels[:, 0].tolist(),
@@ -71,6 +72,7 @@ def failure(ranks: Ranks) -> str:
 
 
 def look(given: Seen, ranks: Ranks) -> Seen:
+    """Everything that this process sees, for the tests to check."""
     sizes = given["folders"]
     return {
         "training": {size: training(folder, ranks.shard) for size, folder in sizes.items()},

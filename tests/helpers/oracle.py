@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Box(NamedTuple):
-    """Half open, in pixels: columns x1 to x2, rows y1 to y2."""
+    """A half-open box in pixels: columns x1 to x2, rows y1 to y2."""
 
     x1: int
     y1: int
@@ -23,6 +23,7 @@ class Box(NamedTuple):
 
 
 def half_up(x):
+    """The nearest whole number; halves are rounded up."""
     return math.floor(x + 0.5)
 
 
@@ -43,6 +44,7 @@ def cutmix_box(lam, u, v, width, height):
 
 
 def cutout_box(length, u, v, width, height):
+    """A square of ``length`` times the shorter side, clipped to the image."""
     side = length * min(width, height)
     return clipped(u * width, v * height, side, side, width, height)
 
@@ -79,6 +81,7 @@ def bounding_box(mask):
 
 
 def is_box(mask):
+    """Whether the True pixels fill one rectangle."""
     return bounding_box(mask).area == mask.sum()
 
 
@@ -95,7 +98,7 @@ def coded_images(n, height, width):
 
 
 class Found(NamedTuple):
-    """What a mixed coded image says of itself; ``partner`` is None where no other image's pixel is visible."""
+    """What a mixed coded image shows of itself; ``partner`` is None where no other image's pixel is visible."""
 
     box: Box
     partner: int | None

@@ -8,12 +8,12 @@ import numpy as np
 
 import dali_cutmix as dc
 from pipelines import captions, cifar, coco, cub, faster_rcnn, imagenet, ssd
-from tests.helpers.annotated_fixtures import painted
-from tests.helpers.box_fixtures import make_cub
-from tests.helpers.cifar_fixtures import make_data, write_folder
+from tests.helpers.annotated_images import painted
+from tests.helpers.boxed_images import make_cub
+from tests.helpers.cifar_archives import make_data, write_folder
 from tests.helpers.images import save
-from tests.helpers.layout_fixtures import caption_content, write_coco
-from tests.helpers.record_fixtures import write_webdataset
+from tests.helpers.records import write_webdataset
+from tests.helpers.voc_and_coco import caption_content, write_coco
 
 BATCHES = 3
 """Batches that were delivered before a state was taken."""

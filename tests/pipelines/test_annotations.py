@@ -1,4 +1,4 @@
-"""Annotated images: one form, checked against the headers; what training leaves out; what a digest stands for."""
+"""Annotated images: one form, checked against the headers; what training leaves out; what the digest covers."""
 
 from dataclasses import replace
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines import captions, coco, ssd
-from tests.helpers.layout_fixtures import caption_content, coco_content, write_coco
+from tests.helpers.voc_and_coco import caption_content, coco_content, write_coco
 
 NULL = object()
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 import dali_cutmix as dc
 from pipelines import cub, imagenet
-from tests.helpers.box_fixtures import edit, make_cub
+from tests.helpers.boxed_images import edit, make_cub
 
 
 @pytest.fixture(scope="module")

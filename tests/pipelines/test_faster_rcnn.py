@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 from pipelines import faster_rcnn
 from pipelines.annotations import Entry, Object, annotate
 from pipelines.faster_rcnn import fitted
-from tests.helpers.annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
+from tests.helpers.annotated_images import CLASSES, check_objects, one_object_each, order, painted, see, turned
 from tests.helpers.images import save
 
 LEVELS = {"mean": (0, 0, 0), "std": (1, 1, 1)}
@@ -144,7 +144,7 @@ def test_evaluation_keeps_images_without_objects(tmp_path):
 
 
 def test_the_shards_of_an_epoch_are_disjoint_and_together_hold_every_image(tmp_path):
-    annotated = told_apart(tmp_path, 12)
+    annotated = one_object_each(tmp_path, 12)
     halves = [faster_rcnn.train(annotated, batch_size=3, shard=(rank, 2), **SMALL) for rank in (0, 1)]
     for _ in range(2):
         numbers = [[n for _, _, labels, _ in half for n in labels[:, 0].tolist()] for half in halves]

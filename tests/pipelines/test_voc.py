@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from pipelines import ssd, voc
-from tests.helpers.box_fixtures import edit
+from tests.helpers.boxed_images import edit
 from tests.helpers.images import save
-from tests.helpers.layout_fixtures import make_voc, write_voc
+from tests.helpers.voc_and_coco import make_voc, write_voc
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
-"""What the two commands print, and that whatever cannot be is told before work starts."""
+"""What the commands train and evaluate print, and that wrong input is refused before work starts."""
 
 import sys
 
 import pytest
 
-from tests.helpers.train_fixtures import make_folder
+from tests.helpers.training import make_folder
 from train import __main__ as training
 from train import evaluate as evaluation
 

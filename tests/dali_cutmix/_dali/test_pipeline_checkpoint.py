@@ -1,4 +1,4 @@
-"""A checkpoint in a form that does not depend on how a graph decodes: nothing is lost, nothing is put elsewhere."""
+"""DALI's checkpoint in a form that does not depend on how a graph decodes: nothing is lost or misplaced."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Options: where and how a pipeline runs."""
+"""Pipeline options: where and how a pipeline runs."""
 
 import os
 

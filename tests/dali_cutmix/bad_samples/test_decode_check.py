@@ -1,4 +1,4 @@
-"""Faults: which of many images are bad, with few of them decoded at once."""
+"""The decode check: which of many images are bad, with few of them decoded at once."""
 
 import numpy as np
 import pytest

@@ -74,15 +74,6 @@ def loaders(root, kind, **options):
     )
 
 
-@pytest.fixture(params=["val", "train", "fused"])
-def kind(request):
-    from dali_cutmix import can_fuse
-
-    if request.param == "fused" and not can_fuse(None, None):
-        pytest.skip("dali_cutmix was built without a C++ compiler")
-    return request.param
-
-
 @pytest.mark.parametrize("spoiled", SPOILERS)
 def test_a_bad_file_is_named_and_no_good_one_is(good_files, kind, spoiled):
     bad = sorted(good_files.rglob("*.jpg"))[13]

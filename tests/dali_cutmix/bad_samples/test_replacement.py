@@ -1,4 +1,4 @@
-"""on_error="replace": a bad file costs itself only, is recorded with its reason, and too many end the run."""
+"""on_error="replace": a bad file loses only itself, is recorded with its reason, and too many end the run."""
 
 import json
 import re
@@ -18,10 +18,10 @@ from dali_cutmix.loader import pipeline_runner
 from dali_cutmix.sources.sample_list import Listing
 from dali_cutmix.sources.source import Source
 from pipelines import imagenet
-from tests.dali_cutmix.sources.test_packed_folder import overwrite, packed  # noqa: F401  (a fixture)
 from tests.helpers import tally
 from tests.helpers.bad_files import BAD, GOOD
 from tests.helpers.images import save
+from tests.helpers.shards import overwrite
 
 
 @pytest.fixture
@@ -31,13 +31,6 @@ def folder(tmp_path):
         image = np.full((24, 24, 3), 6 * i, np.uint8)
         save(image, tmp_path / "data" / f"class{i // 5}" / f"{i:02d}.jpg")
     return tmp_path / "data"
-
-
-@pytest.fixture(params=["val", "train", "fused"])
-def kind(request):
-    if request.param == "fused" and not dc.can_fuse(None, None):
-        pytest.skip("dali_cutmix was built without a C++ compiler")
-    return request.param
 
 
 def make(root, kind, log, **options):
@@ -206,7 +199,7 @@ def test_the_replaced_files_of_a_state_that_is_refused_leave_no_trace(folder, tm
         epoch(other)
 
 
-def test_samples_of_shards_are_replaced_too(photo_folder, packed, tmp_path):  # noqa: F811
+def test_samples_of_shards_are_replaced_too(photo_folder, packed, tmp_path):
     root = shutil.copytree(packed(photo_folder), tmp_path / "copy")
     overwrite(root / "shard-00002.tar", "00000013.jpg", b"this is no picture" * 20)
     for kind in ("val", "train"):

@@ -1,4 +1,4 @@
-"""The fused pass: what a user gets from it, and when it is chosen."""
+"""The fused pass in a graph: what a user gets from it, and when it is chosen."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The fused path: decoded crops and a plan in, the normalized, mixed batch out, each pixel resampled once."""
+"""The fused pass on the CPU: crops and a plan in, the normalized, mixed batch out, each pixel resampled once."""
 
 import gc
 
@@ -10,54 +10,9 @@ from hypothesis import strategies as st
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
-from dali_cutmix.fused.cpu import is_compiled
-from dali_cutmix.mixing.plan import COLUMNS, HOLE, ONE
+from tests.helpers.resampling import LEVEL, batches, needs_compiled, oracle
 
-pytestmark = pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was built without a C++ compiler")
-
-LEVEL = 1 / 57.12  # one of 255 levels, after normalization
-
-
-def taps(length_in, length_out):
-    """The antialiased triangle filter as a dense matrix; pixels beyond the border count as the border's."""
-    matrix = np.zeros((length_out, length_in))
-    ratio = length_in / length_out
-    support = max(ratio, 1.0)
-    for out in range(length_out):
-        centre = (out + 0.5) * ratio
-        for i in range(int(np.floor(centre - support)) - 1, int(np.ceil(centre + support)) + 1):
-            share = max(0.0, 1 - abs(i + 0.5 - centre) / support)
-            matrix[out, min(max(i, 0), length_in - 1)] += share
-    return matrix / matrix.sum(1, keepdims=True)
-
-
-def oracle(crops, plan, size):
-    """Resize every crop whole, in float64, then flip, paste, normalize: what the kernel does in one pass."""
-    resized = []
-    for crop, row in zip(crops, plan, strict=True):
-        image = np.einsum("yh,hwc,xw->yxc", taps(crop.shape[0], size), crop.astype(float), taps(crop.shape[1], size))
-        resized.append((image[:, ::-1] if row[5] else image) - np.array(dc.IMAGENET_MEAN))
-    out = np.stack(resized)
-    for mixed, (partner, x1, y1, x2, y2, _, weight) in zip(out, plan, strict=True):
-        share = weight / ONE
-        other = 0 if partner == HOLE else resized[partner][y1:y2, x1:x2]
-        mixed[y1:y2, x1:x2] = share * mixed[y1:y2, x1:x2] + (1 - share) * other
-    return (out / np.array(dc.IMAGENET_STD)).transpose(0, 3, 1, 2)
-
-
-@st.composite
-def batches(draw):
-    n, size = draw(st.integers(1, 5)), draw(st.integers(1, 24))
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    crops = [random.integers(0, 256, (*random.integers(1, 70, 2), 3), dtype=np.uint8) for _ in range(n)]
-    plan = np.zeros((n, len(COLUMNS)), np.int32)
-    for row in plan:
-        kind = draw(st.sampled_from(["paste", "hole", "blend", "nothing"]))
-        (x1, x2), (y1, y2) = (sorted(random.integers(0, size + 1, 2)) for _ in "xy")
-        weight = draw(st.sampled_from([0, 1, ONE // 3, ONE])) if kind == "blend" else 0
-        box = {"blend": (0, 0, size, size), "nothing": (0, 0, 0, 0)}.get(kind, (x1, y1, x2, y2))
-        row[:] = HOLE if kind == "hole" else random.integers(n), *box, random.integers(2), weight
-    return crops, plan, size
+pytestmark = needs_compiled
 
 
 @settings(max_examples=150)

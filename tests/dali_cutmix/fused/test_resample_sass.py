@@ -9,8 +9,8 @@ from dali_cutmix.fused import cuda
 from dali_cutmix.fused.batch_layout import DTYPES, table
 from dali_cutmix.fused.cpu import OnCpu, is_compiled
 from dali_cutmix.mixing.plan import make_plan
-from tests.dali_cutmix.fused.test_resample_cuda import of
 from tests.helpers import host_kernel, sass
+from tests.helpers.resampling import format_of
 
 pytestmark = [
     pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was built without a C++ compiler"),
@@ -97,7 +97,7 @@ def assert_equal(images, crops, plan, how):
 @pytest.mark.parametrize(("mixing", "form"), FIRST)
 def test_a_row_takes_at_most_half_of_the_instructions_that_it_first_took(cubin, mixing, form):
     crops, plan = photographs(64, POLICIES[mixing], SIZE)
-    how = of(SIZE, *FORMATS[form])
+    how = format_of(SIZE, *FORMATS[form])
     images, machine = execute(cubin, crops, plan, how, BLOCKS)
     rows = len(crops) * SIZE * assert_equal(images, crops, plan, how)
     assert machine.count / rows <= FIRST[mixing, form] / 2
@@ -129,13 +129,13 @@ def test_the_machine_code_makes_what_the_cpu_makes(cubin, dtype, channels_last):
     plan = np.array(
         [(1, 5, 6, 30, 20, 0, 0), (3, 0, 0, 33, 33, 1, 30000), (-1, 0, 2, 9, 33, 1, 0), (2, 0, 0, 33, 40, 0, 0)]
     )
-    how = of(33, dtype, channels_last)
+    how = format_of(33, dtype, channels_last)
     images, _ = execute(cubin, crops, plan.astype(np.int32), how)
     assert assert_equal(images, crops, plan.astype(np.int32), how) == 1
 
 
 def test_the_machine_code_takes_large_crops_in_parts(cubin):
     crops = [np.random.default_rng(0).integers(0, 256, (300, 700, 3), dtype=np.uint8)]
-    how, plan = of(33, torch.float16, True), np.array([(0, 3, 0, 20, 9, 1, 0)], np.int32)
+    how, plan = format_of(33, torch.float16, True), np.array([(0, 3, 0, 20, 9, 1, 0)], np.int32)
     images, _ = execute(cubin, crops, plan, how, blocks=1)
     assert assert_equal(images, crops, plan, how) > 0

@@ -1,4 +1,4 @@
-"""What a loader for a GPU says before it starts, where the CPU will decode; no GPU is needed to say it."""
+"""A loader for a GPU warns before it starts where the CPU will decode; no GPU is needed to see it."""
 
 import warnings
 

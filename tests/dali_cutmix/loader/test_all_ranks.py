@@ -5,8 +5,8 @@ import json
 import pytest
 
 import dali_cutmix as dc
-from tests.dali_cutmix.loader.test_loader import flat, label_loader
 from tests.helpers import tally
+from tests.helpers.loaders import flat, label_loader
 
 
 def make(numbered_folder):

@@ -1,4 +1,4 @@
-"""The hand-off on a GPU, without one: what must be copied, held and current, with the calls of CUDA replaced."""
+"""The hand-off on a GPU, without one: what must be copied, held and current, with CUDA's calls replaced."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace

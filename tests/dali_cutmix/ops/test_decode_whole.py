@@ -28,13 +28,6 @@ OLD_STATES = json.loads((ROOT / "tests" / "helpers" / "states_of_version_2.json"
 """Of loaders over ``photo_folder`` after three batches of 5, saved before windows were drawn apart from decoding."""
 
 
-@pytest.fixture(params=[False, True], ids=["dali", "fused"])
-def fused(request):
-    if request.param and not is_compiled():
-        pytest.skip("dali_cutmix was built without a C++ compiler")
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def kinds_folder(tmp_path_factory, photos):
     """Every kind of image that decodes in its own way: turned by EXIF, progressive, gray, CMYK, PNG, tiny, long."""

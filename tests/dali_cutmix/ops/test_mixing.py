@@ -1,6 +1,6 @@
-"""Mixing in a graph of one's own: what went wrong in well-known implementations, one test each.
+"""Mixing in a graph of your own: what went wrong in well-known implementations, one test each.
 
-The images are coded: every pixel tells which image, column and row it came from. Nothing here looks at a plan.
+The images are coded: every pixel says which image, column and row it came from. Nothing here looks at a plan.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Read: a folder of classes, in sorted order, and the folders that are none."""
+"""read_folder: a folder of classes, in sorted order, and folders that are refused."""
 
 import os
 import subprocess

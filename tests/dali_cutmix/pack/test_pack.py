@@ -1,6 +1,5 @@
-"""Pack: smaller JPEGs in shards, whatever stops it, and what it refuses."""
+"""python -m dali_cutmix.pack: every image once, whatever stops the command, which goes on where it stopped."""
 
-import io
 import json
 import os
 import resource
@@ -12,14 +11,12 @@ import tarfile
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from dali_cutmix.pack import encode, writer
-from dali_cutmix.pack.cli import main
 from dali_cutmix.pack.writer import write_shard
 from dali_cutmix.sources import manifest
 from dali_cutmix.sources.image_folder import scan_folder
@@ -27,140 +24,7 @@ from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED, Manifest, read_in
 from dali_cutmix.sources.packed_folder import Shards
 from dali_cutmix.utils.atomic_files import write_atomically
 from tests.helpers.images import save
-
-
-def pack(source, out, **options):
-    """The command in this process; its exit status."""
-    options = {"workers": 2, "short_side": 64} | options
-    return main([str(source), str(out), *(f"--{k.replace('_', '-')}={v}" for k, v in options.items())])
-
-
-def contents(folder):
-    """The bytes of every file of a packed folder."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-# One image
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        ((640, 427), (150, 100)),
-        ((427, 640), (100, 150)),
-        ((333, 333), (100, 100)),
-        ((1000, 101), (990, 100)),
-        ((101, 2000), (100, 1980)),
-        ((100, 700), (100, 700)),
-        ((60, 40), (60, 40)),
-        ((1, 1), (1, 1)),
-    ],
-)
-@pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_the_shorter_side_is_the_one_asked_for_and_nothing_is_enlarged(tmp_path, size, expected, suffix):
-    path = tmp_path / f"a{suffix}"
-    save(Image.new("RGB", size, (9, 99, 199)), path)
-    assert Image.open(io.BytesIO(encode.shrink(path, 100, 90))).size == expected
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_a_small_plain_jpeg_keeps_its_bytes_unless_encoding_it_again_makes_them_fewer(tmp_path, photos, mode):
-    save(Image.fromarray(photos[1][200:280, 200:320]).convert(mode), tmp_path / "a.jpg", quality=80)
-    before = (tmp_path / "a.jpg").read_bytes()
-    assert encode.shrink(tmp_path / "a.jpg", 80, 90) == before
-    assert encode.shrink(tmp_path / "a.jpg", 79, 90) != before
-    assert len(encode.shrink(tmp_path / "a.jpg", 80, 30)) < 0.7 * len(before)
-
-
-def rotated():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return {"exif": exif}
-
-
-SMALL = {
-    "progressive": (".jpg", "RGB", lambda: {"progressive": True, "comment": b"by me"}),
-    "CMYK": (".jpg", "CMYK", dict),
-    "rotated": (".jpg", "RGB", rotated),
-    "PNG": (".png", "RGB", dict),
-    "transparent": (".png", "RGBA", dict),
-    "palette": (".png", "P", dict),
-    "WebP": (".webp", "RGB", dict),
-}
-
-
-@pytest.mark.parametrize("kind", SMALL)
-def test_everything_else_becomes_an_upright_plain_jpeg(tmp_path, photos, kind):
-    suffix, mode, options = SMALL[kind]
-    path = tmp_path / f"a{suffix}"
-    save(Image.fromarray(photos[0][:80, :120]).convert(mode), path, **options())
-    small = Image.open(io.BytesIO(encode.shrink(path, 100, 95)))
-    assert (small.format, small.mode) == ("JPEG", "RGB")
-    assert small.size == ((80, 120) if kind == "rotated" else (120, 80))
-    assert not {"progressive", "exif", "comment", "icc_profile"} & set(small.info)
-    assert [layer[1:3] for layer in small.layer] == [(2, 2), (1, 1), (1, 1)], "4:2:0"
-    expected = np.asarray(Image.open(path).convert("RGB").convert("L"), np.float32)
-    if kind == "rotated":
-        expected = np.rot90(expected, -1)
-    assert np.abs(np.asarray(small.convert("L"), np.float32) - expected).mean() < 3
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
-def test_every_orientation_is_turned_upright(tmp_path, photos, orientation, suffix):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    path = tmp_path / f"a{suffix}"
-    save(Image.fromarray(photos[1][:200, :300]), path, exif=exif)
-    with Image.open(path) as image:
-        expected = ImageOps.exif_transpose(image).convert("L")
-    small = Image.open(io.BytesIO(encode.shrink(path, 100, 100))).convert("L")
-    assert small.size == tuple(side // 2 for side in expected.size)
-    expected = expected.resize(small.size, Image.Resampling.LANCZOS)
-    assert np.abs(np.asarray(small, np.float32) - np.asarray(expected, np.float32)).mean() < 3
-
-
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_a_damaged_exif_block_is_passed_over_as_decoders_do(tmp_path, photos):
-    """Whatever two bytes of it are: what Pillow makes of some raises errors of many kinds."""
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010E], exif[0x8769] = 6, "a picture", {0x9003: "2020:01:01 00:00:00"}
-    save(Image.fromarray(photos[0][:80, :120]), tmp_path / "a.jpg", exif=exif)
-    content = bytearray((tmp_path / "a.jpg").read_bytes())
-    start, length = content.index(b"Exif"), int.from_bytes(content[4:6], "big")
-    random = np.random.default_rng(0)
-    for _ in range(150):
-        damaged = content.copy()
-        for at in random.integers(start + 6, start + length - 2, 2):
-            damaged[at] = random.integers(256)
-        (tmp_path / "b.jpg").write_bytes(damaged)
-        small = Image.open(io.BytesIO(encode.shrink(tmp_path / "b.jpg", 40, 90)))
-        assert sorted(small.size) == [40, 60]
-
-
-@pytest.mark.parametrize("short_side", [200, 100, 40])
-def test_decoding_at_a_smaller_size_first_is_hardly_seen(tmp_path, photos, short_side):
-    save(photos[1], tmp_path / "a.jpg")
-    size = round(640 * short_side / 427), short_side
-    slow = Image.open(tmp_path / "a.jpg").resize(size, Image.Resampling.LANCZOS).convert("L")
-    fast = Image.open(io.BytesIO(encode.shrink(tmp_path / "a.jpg", short_side, 100))).convert("L")
-    assert np.abs(np.asarray(fast, np.float32) - np.asarray(slow, np.float32)).mean() < 1.5
-
-
-@pytest.mark.parametrize("suffix", [".png", ".pgm"])
-def test_sixteen_bits_become_eight(tmp_path, suffix):
-    ramp = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
-    path = tmp_path / f"a{suffix}"
-    Image.fromarray(ramp).save(path)
-    small = np.asarray(Image.open(io.BytesIO(encode.shrink(path, 100, 100))), int)
-    assert np.abs(small[..., 0] - (ramp >> 8)).max() <= 3
-
-
-def test_pixels_without_a_range_are_refused(tmp_path):
-    Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match="pixels of mode F have no fixed range; convert it to 8 bits"):
-        encode.shrink(tmp_path / "a.tif", 100, 90)
-
+from tests.helpers.packing import contents, pack
 
 # One shard
 
@@ -298,52 +162,6 @@ def test_a_finished_pack_is_mended_by_the_same_command(photo_folder, tmp_path, d
     assert contents(out) == before
 
 
-def one_more_file(source):
-    save(Image.new("RGB", (8, 8)), source / "a" / "new.jpg")
-    return {}
-
-
-OTHERWISE = {
-    "short side": (lambda _: {"short_side": 65}, "--short-side: 64 there, 65 given"),
-    "quality": (lambda _: {"quality": 80}, "--quality: 90 there, 80 given"),
-    "samples": (lambda _: {"samples_per_shard": 9}, "--samples-per-shard: 5 there, 9 given"),
-    "files": (one_more_file, "files: 24 in 4 classes (SHA-256 "),
-}
-
-
-@pytest.mark.parametrize("what", OTHERWISE)
-@pytest.mark.parametrize("finished", [True, False], ids=["finished", "unfinished"])
-def test_other_settings_or_files_are_refused_with_both_named(photo_folder, tmp_path, capsys, what, finished):
-    source, out = shutil.copytree(photo_folder, tmp_path / "src"), tmp_path / "out"
-    pack(source, out, samples_per_shard=5)
-    if not finished:
-        (out / MANIFEST).rename(out / UNFINISHED)
-    before = contents(out)
-    change, message = OTHERWISE[what]
-    assert pack(source, out, **({"samples_per_shard": 5} | change(source))) == 1
-    printed = capsys.readouterr().err
-    assert f"OUT {out} given; it was packed otherwise ({message}" in printed
-    assert "given). Run the command with what is there, or give an empty folder." in printed
-    assert contents(out) == before
-
-
-HOLD = (
-    "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); input()"
-)
-
-
-def test_a_second_run_into_the_same_folder_is_refused(photo_folder, tmp_path, capsys):
-    out = tmp_path / "out"
-    out.mkdir()
-    command = [sys.executable, "-c", HOLD, str(out / ".lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == "held\n"
-        assert pack(photo_folder, out) == 1
-        assert f"OUT {out} given; another run is packing into it. Wait for its end." in capsys.readouterr().err
-        other.communicate("\n")
-    assert pack(photo_folder, out) == 0
-
-
 def test_a_full_disk_is_an_error_that_says_how_to_go_on(photo_folder, tmp_path, capsys):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
@@ -388,61 +206,6 @@ def test_ctrl_c_says_how_to_go_on(photo_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(writer, "write_shard", interrupted)
     assert pack(photo_folder, tmp_path / "out") == 130
     assert "stopped; run the same command again to go on" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"short_side": 0}, "--short-side 0 given; allowed is a whole number of at least 1."),
-        ({"quality": 0}, "--quality 0 given; allowed is a whole number from 1 to 100."),
-        ({"quality": 101}, "--quality 101 given; allowed is a whole number from 1 to 100."),
-        ({"samples_per_shard": 0}, "--samples-per-shard 0 given; allowed is a whole number of at least 1."),
-        ({"workers": 0}, "--workers 0 given; allowed is a whole number of at least 1."),
-    ],
-    ids=str,
-)
-def test_numbers_that_make_no_sense_are_refused(photo_folder, tmp_path, capsys, options, message):
-    assert pack(photo_folder, tmp_path / "out", **options) == 1
-    assert capsys.readouterr().err == f"error: {message}\n"
-    assert not (tmp_path / "out").exists()
-
-
-def refused(source, out, capsys):
-    assert pack(source, out) == 1
-    return capsys.readouterr().err
-
-
-def test_folders_that_cannot_be_packed_are_refused(photo_folder, tmp_path, capsys):
-    (tmp_path / "empty").mkdir()
-    out = tmp_path / "out"
-    assert "nowhere: no such folder; wanted is a folder with one" in refused(tmp_path / "nowhere", out, capsys)
-    assert "empty: it is empty; wanted is a folder with one subfolder" in refused(tmp_path / "empty", out, capsys)
-    assert not out.exists()
-
-
-def test_one_folder_inside_the_other_is_refused(photo_folder, capsys):
-    for source, out in (
-        (photo_folder, photo_folder / "out"),
-        (photo_folder, photo_folder),
-        (photo_folder / "a", photo_folder),
-    ):
-        assert f"SRC {source} and OUT {out} given; one is inside the other." in refused(source, out, capsys)
-
-
-def test_an_out_that_holds_something_else_is_refused(photo_folder, tmp_path, capsys):
-    (tmp_path / "mine.txt").write_text("mine")
-    message = f"OUT {tmp_path} given; it is neither empty nor a folder that was packed. Give an empty folder."
-    assert message in refused(photo_folder, tmp_path, capsys)
-    message = "mine.txt given; it is a file. Give a folder that is new, empty or packed in part."
-    assert message in refused(photo_folder, tmp_path / "mine.txt", capsys)
-    assert (tmp_path / "mine.txt").read_text() == "mine"
-
-
-def test_without_pillow_it_says_what_to_install(photo_folder, tmp_path, monkeypatch, capsys):
-    found = __import__("importlib").util.find_spec
-    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name == "PIL" else found(name, *rest))
-    message = "error: PIL not installed; packing needs pip install 'dali_cutmix[pack]'.\n"
-    assert refused(photo_folder, tmp_path / "out", capsys) == message
 
 
 def test_names_may_hold_anything(tmp_path):

@@ -1,10 +1,7 @@
-"""Shards: read as the folder that was packed, to the bit; damage is named."""
+"""Packed folders: shards are read as the folder that was packed, bit for bit, and loaders resume in them."""
 
 import json
 import os
-import re
-import shutil
-import tarfile
 
 import numpy as np
 import pytest
@@ -13,69 +10,10 @@ from nvidia.dali import fn, pipeline_def
 
 import dali_cutmix as dc
 from dali_cutmix.pack.cli import main
-from dali_cutmix.sources import manifest, packed_folder, record_files
+from dali_cutmix.sources import packed_folder, record_files
 from dali_cutmix.sources.image_folder import scan_folder
-from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED
-from pipelines import imagenet
-
-
-@pytest.fixture(scope="session")
-def packed(tmp_path_factory):
-    """``packed(folder)``: the folder in shards of five samples, whose files keep their bytes."""
-    made = {}
-
-    def of(folder):
-        if folder not in made:
-            made[folder] = tmp_path_factory.mktemp("packed") / folder.name
-            assert main([str(folder), str(made[folder]), "--samples-per-shard=5", "--quality=100", "--workers=1"]) == 0
-        return made[folder]
-
-    return of
-
-
-@pytest.fixture
-def copy(packed, photo_folder, tmp_path):
-    """Shards of the photo folder for a test to spoil."""
-    return shutil.copytree(packed(photo_folder), tmp_path / "copy")
-
-
-@pytest.fixture(params=["val", "train", "fused"])
-def kind(request):
-    if request.param == "fused" and not dc.can_fuse(None, None):
-        pytest.skip("dali_cutmix was built without a C++ compiler")
-    return request.param
-
-
-def loader_of(root, kind, batch_size=7, **options):
-    options = {"batch_size": batch_size, "size": 16, "device": "cpu"} | options
-    if kind == "val":
-        return imagenet.val(root, resize=16, **options)
-    return imagenet.train(root, fused=kind == "fused", **options)
-
-
-def label_loader(root, batch_size=4, *, executor=None, **reading):
-    @pipeline_def(batch_size=batch_size, num_threads=1, device_id=None, seed=0, **(executor or {}))
-    def graph():
-        _, labels = dc.read_folder(root, **reading)
-        return labels
-
-    return dc.Loader(graph())
-
-
-def epoch_of(loader):
-    return [labels.tolist() for (labels,) in loader]
-
-
-def flat(batches):
-    return [label for batch in batches for label in batch]
-
-
-def take(loader, n):
-    found = []
-    while len(found) < n:
-        found += [tuple(tensor.numpy().tobytes() for tensor in batch) for batch in loader]
-    return found[:n]
-
+from tests.helpers.loaders import epoch_of, flat, label_loader
+from tests.helpers.shards import loader_of, take
 
 # As the folder
 
@@ -138,7 +76,7 @@ def test_evaluation_gives_every_sample_exactly_once_in_sorted_order(numbered_fol
 @pytest.mark.parametrize("executor", [{"exec_dynamic": False}, {"prefetch_queue_depth": 4}], ids=str)
 def test_the_executor_changes_no_label(numbered_folder, packed, executor):
     root = packed(numbered_folder(23))
-    one, other = label_loader(root), label_loader(root, executor=executor)
+    one, other = label_loader(root), label_loader(root, options=executor)
     assert [epoch_of(one) for _ in range(3)] == [epoch_of(other) for _ in range(3)]
 
 
@@ -214,152 +152,9 @@ def test_a_state_of_other_settings_is_refused(photo_folder, packed, tmp_path):
         loader_of(tmp_path / "out", "train").load_state_dict(saved)
 
 
-# Damage
-
-MEND = r"Copy the shard and its \.idx again from where they came from, or remove both and run the command that packed"
-
-
-def overwrite(tar, name, content):
-    """Write over the first bytes of a member."""
-    with tarfile.open(tar) as archive:
-        at = archive.getmember(name).offset_data
-    with tar.open("r+b") as file:
-        file.seek(at)
-        file.write(content)
-
-
-def test_a_bad_sample_is_named_by_shard_and_member_and_no_good_one_is(copy, kind):
-    tar = copy / "shard-00002.tar"
-    overwrite(tar, "00000013.jpg", b"this is no picture" * 20)
-    loader = loader_of(copy, kind, 8)
-    with pytest.raises(dc.DecodeError) as caught:
-        take(loader, 7)
-    message = str(caught.value)
-    named = f"{tar}: 00000013.jpg (was c/06.jpg) (no image: it begins with b'this is no pictu')"
-    assert f"cannot be decoded: {named}. Repair that image in the folder that" in message
-    assert "remove the shard and its .idx, and run the command that packed it again" in message
-    assert "every other file of its batch is fine. " in message
-    assert "DALI says: " in message
-    assert set(re.findall(r"[^\s,:]+\.jpg", message)) == {"00000013.jpg", "c/06.jpg"}
-
-
-def test_two_bad_samples_of_a_batch_are_both_named(copy):
-    for name in ("00000009.jpg", "00000011.jpg"):
-        overwrite(copy / f"shard-0000{int(name[:8]) // 5}.tar", name, bytes(300))
-    with pytest.raises(dc.DecodeError, match=r"shard-00001\.tar: 00000009\.jpg .*, .*shard-00002\.tar: 00000011\.jpg "):
-        take(loader_of(copy, "val", 8), 3)
-
-
-def test_a_shard_that_shrinks_while_it_is_read_is_an_error_and_no_crash(copy, kind):
-    loader = loader_of(copy, kind, 4)
-    take(loader, 1)
-    for tar in copy.glob("*.tar"):
-        os.truncate(tar, 600)
-    with pytest.raises(
-        dc.DecodeError,
-        match=r": .*shard-0000\d\.tar: .*\.jpg \(was .*\) \(cannot be read: the file is shorter than",
-    ):
-        take(loader, 12)
-
-
-def test_a_shard_that_vanished_after_the_loader_was_built_is_named(copy):
-    loader = loader_of(copy, "val", 4, prefetch=1)
-    next(iter(loader))
-    (copy / "shard-00004.tar").unlink()
-    with pytest.raises(dc.DecodeError, match=r": .*shard-00004\.tar: 00000020\.jpg .* \(cannot be read: No such"):
-        take(loader, 6)
-
-
-def without_index(tar):
-    tar.with_suffix(".idx").unlink()
-
-
-def cut_off(tar):
-    os.truncate(tar, 3000)
-
-
-def other_index(tar):
-    shutil.copy(tar.with_name("shard-00004.idx"), tar.with_suffix(".idx"))
-
-
-def empty_index(tar):
-    tar.with_suffix(".idx").write_text("")
-
-
-def half_an_index(tar):
-    os.truncate(tar.with_suffix(".idx"), 120)
-
-
-def flipped_digits(tar):
-    index = tar.with_suffix(".idx")
-    index.write_bytes(index.read_bytes().replace(b"jpg 512", b"jpg 5!2"))
-
-
-DAMAGE = {
-    "no shard": (lambda tar: tar.unlink(), r"\S+/shard-00001\.tar is missing"),
-    "no index": (without_index, r"\S+/shard-00001\.idx is missing"),
-    "cut off": (cut_off, r"3000 bytes long, its index needs \d+"),
-    "index of another": (other_index, r"its index begins with 'v1\.2 4', the manifest has 5 samples"),
-    "empty index": (empty_index, r"its index begins with '', the manifest has 5 samples"),
-    "half an index": (half_an_index, r"its index is damaged \(cannot reshape .*\)"),
-    "flipped digits": (flipped_digits, r"its index is damaged \(invalid literal .*\)"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_shard_is_named_before_anything_is_read(copy, damage):
-    spoil, message = DAMAGE[damage]
-    spoil(copy / "shard-00001.tar")
-    with pytest.raises(ValueError, match=rf"shard-00001\.tar: {message}\. {MEND}"):
-        label_loader(copy)
-
-
-def change_manifest(folder, **changes):
-    content = json.loads((folder / MANIFEST).read_bytes())
-    (folder / MANIFEST).write_text(json.dumps(content | changes))
-
-
-def test_a_newer_manifest_is_refused_with_both_versions_named(copy):
-    change_manifest(copy, version=manifest.VERSION + 1)
-    with pytest.raises(
-        ValueError, match=r"dali_cutmix\.json: version 2 given, this dali_cutmix reads version 1; insta"
-    ):
-        label_loader(copy)
-
-
-@pytest.mark.parametrize("part", ["shards", "classes"])
-@pytest.mark.parametrize("value", [{}, [], None], ids=repr)
-def test_a_manifest_without_shards_or_classes_is_refused(copy, part, value):
-    change_manifest(copy, **{part: value})
-    with pytest.raises(ValueError, match=r"not a manifest of dali_cutmix\.pack \(no shards or no classes\)"):
-        label_loader(copy)
-
-
 def test_what_is_packed_is_no_folder_to_pack_or_to_measure(copy):
     with pytest.raises(ValueError, match="packed by dali_cutmix.pack; wanted is the folder that was packed"):
         scan_folder(copy)
-
-
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"version": 1}', b"\xff\xfe"], ids=repr)
-def test_what_is_no_manifest_is_refused(copy, content):
-    (copy / MANIFEST).write_bytes(content)
-    with pytest.raises(ValueError, match=r"dali_cutmix\.json: not a manifest of dali_cutmix\.pack \(.*copy it again"):
-        label_loader(copy)
-
-
-def test_a_manifest_whose_lists_differ_in_length_is_refused(copy):
-    change_manifest(copy, classes={"a": ["1.jpg"]})
-    with pytest.raises(ValueError, match=r"it lists 1 files, but 24 samples in its shards; copy it again"):
-        label_loader(copy)
-
-
-def test_an_unfinished_pack_says_how_to_finish_it(copy):
-    (copy / MANIFEST).rename(copy / UNFINISHED)
-    (copy / "shard-00003.tar").unlink()
-    command = f"python -m dali_cutmix.pack SRC {copy} --short-side 400 --quality 100 --samples-per-shard 5"
-    with pytest.raises(ValueError, match=r"not packed completely, 4 of 5 shards are there\. Run the same") as caught:
-        label_loader(copy)
-    assert command in str(caught.value)
 
 
 def test_classes_and_ranks_are_checked_as_for_a_folder(photo_folder, packed):

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and what is left beside them."""
+"""Files and folders that exist whole or not at all, and what is left beside them."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The embedded data: the same bytes each time, no digit in both splits, boxes around the digits."""
+"""The embedded digits: the same bytes each time, no digit in both splits, boxes around the digits."""
 
 import csv
 import multiprocessing

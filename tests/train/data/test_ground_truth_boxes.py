@@ -1,4 +1,4 @@
-"""Boxes: read from CSV, XML and CUB's lists; moved into the crop as the images are; what is refused."""
+"""Ground-truth boxes: read from CSV, XML and CUB's lists; moved into the crop as the images are; refusals."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from tests.helpers.box_fixtures import edit, make_boxed, make_cub
+from tests.helpers.boxed_images import edit, make_boxed, make_cub
 from tests.helpers.images import save
-from tests.helpers.train_fixtures import ALONE
+from tests.helpers.training import ALONE
 from train.data.ground_truth_boxes import boxes_in_crop, read_boxed, turned
 from train.data.splits import listed
 from train.recipes import digits

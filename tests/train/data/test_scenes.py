@@ -1,4 +1,4 @@
-"""The embedded scenes: two layouts of the same, boxes around the strokes, true sentences, the same bytes each time."""
+"""The embedded scenes: the same scenes in two layouts, tight boxes, true sentences, the same bytes each time."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Data in whatever form it comes: what training and the evaluators make of --data."""
+"""Data in every supported layout: what training and the evaluators make of --data."""
 
 from dataclasses import replace
 from functools import partial
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.helpers.box_fixtures import make_boxed, make_cub
-from tests.helpers.cifar_fixtures import make_data, pack, write_folder
-from tests.helpers.train_fixtures import ALONE, make_folder, quick
+from tests.helpers.boxed_images import make_boxed, make_cub
+from tests.helpers.cifar_archives import make_data, pack, write_folder
+from tests.helpers.training import ALONE, make_folder, quick
 from train.config.classification import Config
 from train.data.splits import listed, open_evaluated, open_split, reordered
 from train.engine.loop import fit

@@ -1,4 +1,4 @@
-"""Checkpoints: nothing saved is ever lost, and nothing strange is loaded."""
+"""Checkpoints: nothing that was saved is lost, and files of unknown origin are refused."""
 
 import os
 import pickle
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dali_cutmix.utils.atomic_files import write_atomically
-from tests.helpers.train_fixtures import same
+from tests.helpers.training import same
 from train.engine.checkpoint import Checkpoint, find
 
 CHECKPOINT = Checkpoint(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.helpers import tally
-from tests.helpers.train_fixtures import ALONE, assert_same_result, command, make_folder
+from tests.helpers.training import ALONE, assert_same_result, command, make_folder
 from train.engine.checkpoint import Checkpoint
 from train.engine.distributed import join, resolve_device
 from train.evaluation.accuracy import Options, evaluate

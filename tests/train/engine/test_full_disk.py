@@ -1,4 +1,4 @@
-"""A full disk or an unwritable folder while saving: a clear error, and the last checkpoint intact to go on from."""
+"""A full disk or an unwritable folder while saving: a clear error, and the last checkpoint intact to resume from."""
 
 import os
 import random
@@ -14,7 +14,7 @@ import pytest
 
 from tests.helpers import tally
 from tests.helpers.kills import Training
-from tests.helpers.train_fixtures import ALONE, assert_same_result, environment_with, make_folder, rows
+from tests.helpers.training import ALONE, assert_same_result, environment_with, make_folder, rows
 from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit

@@ -1,4 +1,4 @@
-"""The loop: each step against plain PyTorch, what a run leaves behind, and what it never waits for."""
+"""The training loop: each step against plain PyTorch, what a run leaves behind, and what it never waits for."""
 
 import csv
 
@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 import dali_cutmix as dc
-from tests.helpers.train_fixtures import ALONE, make_folder, quick
+from tests.helpers.training import ALONE, make_folder, quick
 from train.engine.loop import finite, fit
 from train.engine.metrics_log import columns
 from train.launch import start

@@ -1,4 +1,4 @@
-"""SIGTERM, a scheduler's pre-emption, saves and ends; Ctrl-C ends in a sentence; neither costs anything on resuming."""
+"""SIGTERM from a scheduler saves and ends; Ctrl-C ends with one sentence; resuming loses nothing after either."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import torch
 
 from tests.helpers import tally
 from tests.helpers.kills import Training
-from tests.helpers.train_fixtures import ALONE, assert_same_result, environment_with, make_folder, quick, rows
+from tests.helpers.training import ALONE, assert_same_result, environment_with, make_folder, quick, rows
 from train import __main__ as training
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit

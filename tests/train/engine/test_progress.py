@@ -1,4 +1,4 @@
-"""Images per second and the share of waiting, by a clock that the test turns."""
+"""Images per second and the share of waiting, by a clock that the test controls."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A run that was cut off and continued ends as one that was not: the same weights, bit for bit."""
+"""A run that was interrupted and continued ends as an uninterrupted one: the same weights, bit for bit."""
 
 import shutil
 from dataclasses import replace
@@ -9,7 +9,7 @@ import torch
 
 import dali_cutmix as dc
 from tests.helpers import tally
-from tests.helpers.train_fixtures import ALONE, assert_same_result, make_folder, quick, rows
+from tests.helpers.training import ALONE, assert_same_result, make_folder, quick, rows
 from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit

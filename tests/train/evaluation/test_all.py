@@ -1,11 +1,11 @@
-"""The command ``train.evaluate all``: which evaluations it makes, and that what cannot be is told before the first."""
+"""python -m train.evaluate all: which evaluations it makes; what cannot work is refused before the first."""
 
 import sys
 
 import pytest
 
-from tests.helpers.box_fixtures import make_boxed
-from tests.helpers.train_fixtures import ALONE, quick
+from tests.helpers.boxed_images import make_boxed
+from tests.helpers.training import ALONE, quick
 from train import evaluate as evaluation
 from train.engine.loop import fit
 from train.evaluation import accuracy

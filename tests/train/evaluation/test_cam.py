@@ -1,4 +1,4 @@
-"""Class activation maps: their mean is the logit, a model made by hand points where it looks, others are refused."""
+"""Class activation maps: their mean is the logit, a hand-made model points where it looks, others are refused."""
 
 import pytest
 import torch

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import log_loss, top_k_accuracy_score
 
-from tests.helpers.train_fixtures import ALONE, command, load_model, make_folder, quick
+from tests.helpers.training import ALONE, command, load_model, make_folder, quick
 from train.engine.checkpoint import Checkpoint
 from train.engine.distributed import Ranks
 from train.engine.loop import fit

@@ -1,4 +1,4 @@
-"""The command ``train.evaluate localization``: its numbers from plain PyTorch, its files, and what it refuses."""
+"""python -m train.evaluate localization: its numbers from plain PyTorch, its files, and what it refuses."""
 
 import csv
 import json
@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from skimage import measure
 
-from tests.helpers.box_fixtures import edit, make_boxed, make_cub
+from tests.helpers.boxed_images import edit, make_boxed, make_cub
 from tests.helpers.images import save
-from tests.helpers.train_fixtures import ALONE, command, load_model, make_folder, quick
+from tests.helpers.training import ALONE, command, load_model, make_folder, quick
 from train import evaluate as evaluation
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit

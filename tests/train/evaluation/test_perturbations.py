@@ -1,4 +1,4 @@
-"""Perturbations: FGSM against finite differences, holes and in-between samples against their definitions."""
+"""Perturbations: FGSM against finite differences, holes and interpolated samples against their definitions."""
 
 import numpy as np
 import pytest

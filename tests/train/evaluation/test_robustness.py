@@ -1,4 +1,4 @@
-"""The command ``train.evaluate robustness``: identities at the ends of each curve, several processes, refusals."""
+"""python -m train.evaluate robustness: known values at the ends of each curve, several processes, refusals."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tests.helpers.images import save
-from tests.helpers.train_fixtures import ALONE, command, make_folder, quick
+from tests.helpers.training import ALONE, command, make_folder, quick
 from train import evaluate as evaluation
 from train.engine.loop import fit
 from train.evaluation import accuracy

@@ -1,4 +1,4 @@
-"""The command ``train.evaluate uncertainty``: scores, noise, sets, and what it refuses."""
+"""python -m train.evaluate uncertainty: scores, noise, data sets, and what it refuses."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from torch import nn
 
 import dali_cutmix as dc
 from tests.helpers.images import save
-from tests.helpers.train_fixtures import ALONE, command, load_model, make_folder, quick
+from tests.helpers.training import ALONE, command, load_model, make_folder, quick
 from train import evaluate as evaluation
 from train.engine.checkpoint import Checkpoint
 from train.engine.distributed import Ranks

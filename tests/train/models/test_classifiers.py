@@ -1,4 +1,4 @@
-"""Models by name."""
+"""Classifiers by name."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""SSD and Faster R-CNN: sizes, default boxes and parameters as published, losses by their definition, learning."""
+"""SSD and Faster R-CNN: sizes, default boxes and parameters as published, losses by definition, overfitting."""
 
 import copy
 

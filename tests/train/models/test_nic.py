@@ -1,4 +1,4 @@
-"""NIC: what the LSTM sees in which order, word by word as at once, what is trained, learning by heart."""
+"""NIC: what the LSTM sees in which order, step by step as all at once, what is trained, overfitting two images."""
 
 import pytest
 import torch

@@ -1,10 +1,10 @@
-"""Initial weights: all but the last layer's, from checkpoints and from torchvision's files; what fits is told."""
+"""Initial weights: all but the last layer's, from checkpoints and torchvision's files; misfits are reported."""
 
 import pytest
 import torch
 from torchvision import models as torchvision_models
 
-from tests.helpers.train_fixtures import ALONE, make_folder, quick
+from tests.helpers.training import ALONE, make_folder, quick
 from train.engine.loop import fit
 from train.launch import start
 from train.models import classifiers

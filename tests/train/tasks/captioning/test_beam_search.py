@@ -1,4 +1,4 @@
-"""Beam search against all sequences there are, and against the same search written out in plain Python."""
+"""Beam search against an exhaustive search, and against the same algorithm written out in plain Python."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""METEOR's program: its numbers, and that nothing of it is left where it fails."""
+"""METEOR's Java program: its numbers, and that no process of it is left where it fails."""
 
 import gzip
 import os
@@ -36,7 +36,7 @@ def test_it_is_the_number_of_the_coco_evaluation(monkeypatch, tmp_path):
 def test_it_is_the_number_of_the_coco_evaluation_for_captions_as_people_write_them():
     from pycocoevalcap.meteor.meteor import Meteor
 
-    from tests.helpers.caption_fixtures import caption
+    from tests.helpers.captions import caption
     from train.tasks.captioning.tokenizer import tokenize
 
     words = [" ".join(tokenize(caption(seed))) for seed in range(400)]

@@ -11,7 +11,7 @@ from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from tests.helpers.caption_fixtures import caption
+from tests.helpers.captions import caption
 from train.tasks.captioning import metrics as caption_metrics
 from train.tasks.captioning.meteor import NoMeteorError
 from train.tasks.captioning.metrics import bleu, caption_scores, cider_d, rouge_l

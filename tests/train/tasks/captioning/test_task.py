@@ -1,11 +1,11 @@
-"""Captioning: what is trained on and what is written; a step and captions, plain and in bfloat16."""
+"""Captioning: what is trained on and what is written; one step and its captions, plain and in bfloat16."""
 
 import pytest
 import torch
 
 from pipelines.annotations import Captioned
-from tests.helpers.train_fixtures import ALONE
-from tests.helpers.transfer_fixtures import make_scenes, quickly, step_and_captions
+from tests.helpers.fine_tuning import make_scenes, quickly, step_and_captions
+from tests.helpers.training import ALONE
 from train.models.nic import Nic
 from train.tasks.captioning.data import train_loader
 from train.tasks.captioning.task import write_captions

@@ -1,10 +1,10 @@
-"""Words of captions, against the Java program of the COCO evaluation where there is Java, and by hand."""
+"""Words of captions, against the Java program of the COCO evaluation where Java is installed, and by hand."""
 
 import shutil
 
 import pytest
 
-from tests.helpers.caption_fixtures import caption
+from tests.helpers.captions import caption
 from train.tasks.captioning.tokenizer import tokenize
 
 

@@ -1,4 +1,4 @@
-"""A vocabulary: which words, in which order, there and back."""
+"""A vocabulary: which words it keeps, in which order, encoding and decoding."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers.caption_fixtures import caption
+from tests.helpers.captions import caption
 from train.tasks.captioning.tokenizer import tokenize
 from train.tasks.captioning.vocabulary import END, PAD, SPECIAL, START, UNKNOWN, Vocabulary
 

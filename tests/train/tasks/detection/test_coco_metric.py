@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from tests.helpers.detection_fixtures import CLASSES, random_set
+from tests.helpers.random_detections import CLASSES, random_set
 from train.tasks.detection.coco_metric import coco_ap
 from train.tasks.detection.detections import Detections, Objects
 

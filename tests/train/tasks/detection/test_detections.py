@@ -1,4 +1,4 @@
-"""What detectors find and what there is: joined in order, and refused where it is not what it should be."""
+"""Detections and ground truth: joined in order, and refused where they are malformed."""
 
 from dataclasses import replace
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tests.helpers.train_fixtures import ALONE
-from tests.helpers.transfer_fixtures import make_scenes, quickly, step_and_detections
+from tests.helpers.fine_tuning import make_scenes, quickly, step_and_detections
+from tests.helpers.training import ALONE
 from train.launch import start
 
 DETECTORS = ["voc-ssd300", "voc-faster-rcnn"]

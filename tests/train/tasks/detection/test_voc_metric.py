@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mean_average_precision import MetricBuilder
 
-from tests.helpers.detection_fixtures import CLASSES, random_set
+from tests.helpers.random_detections import CLASSES, random_set
 from train.tasks.detection.detections import Detections, Objects
 from train.tasks.detection.voc_metric import average_precision, voc2007_ap
 

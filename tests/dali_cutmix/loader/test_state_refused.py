@@ -1,0 +1,124 @@
+"""A state of another loader, rank, data set or version is refused, and the message names both values."""
+
+import warnings
+
+import pytest
+from nvidia.dali import pipeline_def
+from PIL import Image
+
+import dali_cutmix as dc
+from dali_cutmix.loader import state
+from pipelines import imagenet
+from tests.helpers.images import save
+from tests.helpers.loaders import label_loader, take
+
+MISMATCHES = {
+    "batch_size": ({"batch_size": 6}, "batch_size: 7 saved, 6 here"),
+    "world": ({"shard": (0, 2)}, "world_size: 1 saved, 2 here"),
+    "seed": ({"seed": 5}, "shuffle_seed: 0 saved, 5 here"),
+    "flip": ({"flip": 0.25}, r"flip: 0.5 saved, 0.25 here"),
+    "targets": ({"targets": "pairs"}, r"targets: 'dense' saved, 'pairs' here"),
+    "scale": ({"scale": (0.5, 1)}, r"scale: '\(0\.08, 1\.0\)' saved, '\(0\.5, 1\.0\)' here"),
+    "ratio": ({"ratio": (1, 1)}, r"ratio: .* saved, '\(1\.0, 1\.0\)' here"),
+    "size": ({"size": 9}, r"[( ]size: '8' saved, '9' here"),
+    "mix": ({"mix": None}, r"mix: 'CutMix\(alpha=1.0, .*\)' saved, 'None' here"),
+    "alpha": (
+        {"mix": dc.CutMix(0.5)},
+        r"mix: 'CutMix\(alpha=1.0, .*\)' saved, 'CutMix\(alpha=0.5, .*\)' here",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISMATCHES)
+def test_a_state_of_another_loader_is_refused_with_both_values_named(photo_folder, name):
+    change, message = MISMATCHES[name]
+    options = {"batch_size": 7, "size": 8, "device": "cpu"}
+    saved = imagenet.train(photo_folder, **options).state_dict()
+    with pytest.raises(ValueError, match=rf"another loader and cannot be continued exactly .*{message}.*Build the"):
+        imagenet.train(photo_folder, **(options | change)).load_state_dict(saved)
+
+
+def test_the_state_of_another_rank_is_refused(photo_folder):
+    def make(rank):
+        return imagenet.train(photo_folder, batch_size=4, size=8, device="cpu", shard=(rank, 2))
+
+    with pytest.raises(ValueError, match="rank: 0 saved, 1 here"):
+        make(1).load_state_dict(make(0).state_dict())
+
+
+def test_the_state_of_other_files_is_refused(numbered_folder, tmp_path):
+    for i in range(10):
+        save(Image.new("L", (8, 8)), tmp_path / f"{i:04d}" / "b.jpg")
+    saved = label_loader(numbered_folder(10)).state_dict()
+    with pytest.raises(ValueError, match=r"\(files: '[0-9a-f]+' saved, '[0-9a-f]+' here\)"):
+        label_loader(tmp_path).load_state_dict(saved)
+    with pytest.raises(ValueError, match=r"\(\w+: 10 saved, 12 here; files: "):
+        label_loader(numbered_folder(12)).load_state_dict(saved)
+
+
+def test_a_state_of_evaluation_is_refused_by_training(numbered_folder):
+    saved = label_loader(numbered_folder(10), shuffle=False).state_dict()
+    with pytest.raises(ValueError, match="drop_last: False saved, True here"):
+        label_loader(numbered_folder(10)).load_state_dict(saved)
+
+
+def test_a_state_of_a_graph_with_other_operators_is_refused_and_the_loader_goes_on(photo_folder):
+    def make(invert):
+        @pipeline_def(batch_size=7, num_threads=1, device_id=None, seed=1)
+        def graph():
+            jpegs, labels = dc.read_folder(photo_folder)
+            images = dc.random_resized_crop(jpegs, 8)
+            return dc.normalize(255 - images if invert else images), labels
+
+        return dc.Loader(graph())
+
+    expected, loader = take(make(False), 4), make(False)
+    assert take(loader, 2) == expected[:2]
+    with pytest.raises(ValueError, match=r"load_state_dict: .*graph with other operators.*DALI says"):
+        loader.load_state_dict(make(True).state_dict())
+    assert take(loader, 2) == expected[2:]
+
+
+def test_another_decoder_is_told_with_both_values_and_the_batches_go_on(photo_folder):
+    """Pixels depend on the GPU, its nvJPEG and the share of its JPEG engine; order, crops and mixing do not."""
+
+    def make():
+        return imagenet.train(photo_folder, batch_size=7, size=8, device="cpu")
+
+    reference = make()
+    take(reference, 2)
+    saved = reference.state_dict()
+    saved["decoder"] = {"gpu": "NVIDIA H100", "nvjpeg": "12.4.0", "hw_decoder_load": 0.65}
+    resumed = make()
+    message = r"another decoder .*\(gpu: 'NVIDIA H100' saved, None here; nvjpeg: '12\.4\.0' saved, None here; hw_dec"
+    with pytest.warns(UserWarning, match=message):
+        resumed.load_state_dict(saved)
+    assert take(resumed, 2) == take(reference, 2)
+
+
+@pytest.mark.parametrize("says", [True, False], ids=["same decoder", "state without one"])
+def test_the_same_decoder_gives_no_warning(photo_folder, says):
+    loader = imagenet.train(photo_folder, batch_size=7, size=8, device="cpu")
+    saved = loader.state_dict()
+    if not says:
+        del saved["decoder"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loader.load_state_dict(saved)
+
+
+@pytest.mark.parametrize("version", [state.VERSION + 1, state.VERSION - 1], ids=["newer", "older"])
+def test_a_state_of_another_version_is_refused_with_both_named(numbered_folder, version):
+    loader = label_loader(numbered_folder(10))
+    other = loader.state_dict() | {"version": version}
+    with pytest.raises(
+        ValueError,
+        match=rf"version {version}, this dali_cutmix reads version {state.VERSION}; use the version",
+    ):
+        loader.load_state_dict(other)
+
+
+@pytest.mark.parametrize("thing", [{}, None, {"epoch": 3}, "state"], ids=str)
+def test_what_is_no_state_is_refused(numbered_folder, thing):
+    with pytest.raises(ValueError, match=r"not a state of a dali_cutmix Loader; give what state_dict\(\) returned"):
+        label_loader(numbered_folder(10)).load_state_dict(thing)

@@ -1,0 +1,55 @@
+"""Loaders that deliver labels only, and the bits of what any loader delivers."""
+
+from nvidia.dali import pipeline_def
+
+import dali_cutmix as dc
+
+
+def label_loader(root, batch_size=4, *, threads=1, options=None, loader=None, **reading):
+    """A loader of labels only: epochs and shards without the time that decoding takes."""
+    executor = options or {}
+
+    @pipeline_def(batch_size=batch_size, num_threads=threads, device_id=None, seed=0, **executor)
+    def graph():
+        _, labels = dc.read_folder(root, **reading)
+        return labels
+
+    return dc.Loader(graph(), **(loader or {}))
+
+
+def epoch_of(loader):
+    """Labels of one epoch, batch by batch."""
+    return [labels.tolist() for (labels,) in loader]
+
+
+def flat(batches):
+    """Labels of several batches in one list."""
+    return [label for batch in batches for label in batch]
+
+
+def bits(batch):
+    """The bytes of a batch, to compare batches exactly."""
+    return tuple(tensor.numpy().tobytes() for tensor in batch)
+
+
+def endless(loader):
+    """Batches of one epoch after the other."""
+    while True:
+        yield from loader
+
+
+def take(loader, n):
+    """The bytes of the next n batches, over the ends of epochs."""
+    batches = endless(loader)
+    return [bits(next(batches)) for _ in range(n)]
+
+
+def loader_of(read, *arguments, batch_size=4, **reading):
+    """A loader of labels only, through any verb that reads."""
+
+    @pipeline_def(batch_size=batch_size, num_threads=1, device_id=None, seed=0)
+    def graph():
+        _, labels = read(*arguments, **reading)
+        return labels
+
+    return dc.Loader(graph())
