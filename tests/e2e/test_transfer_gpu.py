@@ -8,24 +8,30 @@ import pytest
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture(scope="module")
-def fixtures():
-    return pytest.importorskip("transfer_fixtures")
+PACKAGES = ("faster_coco_eval", "sklearn", "tensorboard", "tqdm", "tyro")
 
 
 @pytest.fixture(scope="module")
-def scenes(fixtures, tmp_path_factory):
-    pytest.importorskip("sklearn")
-    return fixtures.make_scenes(tmp_path_factory.mktemp("scenes"))
+def steps():
+    for package in PACKAGES:
+        pytest.importorskip(package)
+    from tests.helpers import fine_tuning
+
+    return fine_tuning
+
+
+@pytest.fixture(scope="module")
+def scenes(steps, tmp_path_factory):
+    return steps.make_scenes(tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.mark.parametrize("amp", [False, True])
 @pytest.mark.parametrize("name", ["voc-ssd300", "voc-faster-rcnn"])
-def test_a_step_and_detections(fixtures, scenes, tmp_path, name, amp):
-    fixtures.step_and_detections(scenes["voc"], tmp_path, name, device="cuda:0", amp=amp)
+def test_a_step_and_detections(steps, scenes, tmp_path, name, amp):
+    steps.step_and_detections(scenes["voc"], tmp_path, name, device="cuda:0", amp=amp)
 
 
 @pytest.mark.parametrize("amp", [False, True])
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_a_step_and_captions(fixtures, scenes, tmp_path, amp, ema):
-    fixtures.step_and_captions(scenes["coco"], tmp_path, device="cuda:0", amp=amp, ema=ema)
+def test_a_step_and_captions(steps, scenes, tmp_path, amp, ema):
+    steps.step_and_captions(scenes["coco"], tmp_path, device="cuda:0", amp=amp, ema=ema)
