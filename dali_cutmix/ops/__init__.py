@@ -13,7 +13,7 @@ from dali_cutmix.ops.decode import (
 from dali_cutmix.ops.graph_notes import notes
 from dali_cutmix.ops.mixing import FILL, Mixing, checked_mixing, mix
 from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype, normalize
-from dali_cutmix.ops.padded import padded_crop
+from dali_cutmix.ops.placed_crops import padded_crop
 from dali_cutmix.ops.read import digest_of, listed, nodes_of, read_files, read_folder
 from dali_cutmix.ops.read_records import read_recordio, read_tfrecord, read_webdataset
 from dali_cutmix.ops.stretch import stretch_random_crop
