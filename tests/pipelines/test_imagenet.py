@@ -284,7 +284,7 @@ def build(kind, root, **options):
         ({"batch_size": 0}, r"batch_size=0 given; allowed is a whole number of at least 1"),
         ({"size": 0}, r"size=0 given; .* at least 1"),
         ({"size": 16.0}, r"size=16\.0 given; .* at least 1"),
-        ({"num_classes": 11}, r"num_classes=11 given, but what is read has 12 classes.*at least 12"),
+        ({"num_classes": 11}, r"num_classes=11 given, but the data has 12 classes.*at least 12"),
         ({"num_classes": "12"}, r"num_classes='12' given; allowed is a whole number"),
         ({"device": "tpu"}, r"device='tpu' given; allowed are 'cpu', 'cuda:0'"),
         ({"shard": (2, 2)}, r"shard=\(2, 2\) given; .*0 <= rank < world_size"),

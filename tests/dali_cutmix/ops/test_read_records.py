@@ -148,7 +148,8 @@ def test_a_bad_sample_is_named_by_its_file_and_place_and_replaced(kind, tmp_path
         "tfrecord": r"train-00001-of-00009: record 3",
         "recordio": r"train\.rec: record 13",
     }[kind]
-    with pytest.raises(dc.DecodeError, match=rf"decoded: \S+/{named} \(no image: .*\. Write its file again without it"):
+    told = rf"decoded: \S+/{named} \(not an image: .*\. Write its file again without it"
+    with pytest.raises(dc.DecodeError, match=told):
         list(loader_of(read, "val"))
     loader = loader_of(read, "val", on_error="replace", max_bad=0.1, bad_log=tmp_path / "bad.jsonl")
     labels = [n for _, batch in loader for n in batch.tolist()]
@@ -197,7 +198,8 @@ def test_a_damaged_index_is_named(kind, tmp_path, samples, content):
     read = written(kind, tmp_path, samples)
     path = sorted(tmp_path.glob("*.idx"))[0]
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{path.name}: no index of .*, or a damaged one .*remove it: the (tar|file)"):
+    told = rf"{path.name}: not an index written by .*, or damaged .*remove it: the (tar|file)"
+    with pytest.raises(ValueError, match=told):
         delivered(read)
     tally.count("bad")
 
@@ -216,7 +218,7 @@ def test_missing_files_and_none_are_refused(verb, tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_the_number_of_classes_mixing_asks_for_it(kind, tmp_path, samples):
-    with pytest.raises(ValueError, match="num_classes=None given, and what is read does not tell it"):
+    with pytest.raises(ValueError, match="num_classes=None given, and the data does not say it"):
         loader_of(written(kind, tmp_path, samples), num_classes=None)
     assert loader_of(written(kind, tmp_path, samples), "val", num_classes=None).num_classes == 0
 
@@ -257,7 +259,7 @@ def test_a_sample_that_lacks_a_component_is_refused_or_skipped(tmp_path, samples
 
         tool("wds2idx", tmp_path / "a.tar", tmp_path / "a.idx")
     read = partial(dc.read_webdataset, tmp_path / "a.tar")
-    told = r"2 of 24 samples lack a component \(sample 3 has cls, txt; .*'txt': 24.* give missing='skip' to leave"
+    told = r"2 of 24 samples lack image or label \(sample 3 has cls, txt; .*'txt': 24.* give missing='skip' to leave"
     with pytest.raises(ValueError, match=told):
         delivered(read)
     assert delivered(read, missing="skip") == [sample for i, sample in enumerate(samples) if i not in (3, 5)]
@@ -299,7 +301,7 @@ def test_a_compressed_tar_says_so(tmp_path, samples):
     (tar, *_) = write_webdataset(tmp_path, samples, 30, index=False)
     tar.write_bytes(gzip.compress(tar.read_bytes()))
     with pytest.raises(
-        ValueError, match=r"\.tar: cut off, compressed, or no tar at all .*unpack it if it is compressed"
+        ValueError, match=r"\.tar: cut off, compressed, or not a tar file .*unpack it if it is compressed"
     ):
         delivered(partial(dc.read_webdataset, tar))
 
@@ -311,7 +313,7 @@ def test_a_tar_that_ends_between_two_samples_is_cut_off_too(tmp_path, samples):
     with tarfile.open(tar) as archive:
         at = archive.getmembers()[9].offset
     os.truncate(tar, at)
-    with pytest.raises(ValueError, match=r"cut off, compressed, or no tar at all \(its end is missing\)"):
+    with pytest.raises(ValueError, match=r"cut off, compressed, or not a tar file \(its end is missing\)"):
         delivered(partial(dc.read_webdataset, tar))
     tally.count("bad")
 
@@ -326,7 +328,7 @@ def test_a_missing_feature_is_named(tmp_path, samples):
         list(loader_of(partial(dc.read_tfrecord, path, image="picture"), "val"))
     with pytest.raises(dc.DecodeError, match=r"its label is 1, below first_label=2"):
         list(loader_of(partial(dc.read_tfrecord, path, first_label=2), "val"))
-    with pytest.raises(dc.DecodeError, match=r"its feature 'x' is no int64"):
+    with pytest.raises(dc.DecodeError, match=r"its feature 'x' is not an int64"):
         list(loader_of(partial(dc.read_tfrecord, path, label="x"), "val"))
 
 

@@ -149,10 +149,10 @@ def test_more_shards_than_files_that_are_kept_open(photo_folder, packed, monkeyp
 
 
 def test_closed_loaders_leave_no_file_open(photo_folder, packed):
-    reader = packed_folder.Shards(packed(photo_folder))
+    reader = packed_folder.PackedFolder(packed(photo_folder))
     before = len(os.listdir("/proc/self/fd"))
     for number in range(24):
-        reader.jpeg(number)
+        reader.read(number)[0]
     assert len(os.listdir("/proc/self/fd")) == before + 5
     del reader
     assert len(os.listdir("/proc/self/fd")) == before
@@ -235,7 +235,7 @@ def test_a_bad_sample_is_named_by_shard_and_member_and_no_good_one_is(copy, kind
     with pytest.raises(dc.DecodeError) as caught:
         take(loader, 7)
     message = str(caught.value)
-    named = f"{tar}: 00000013.jpg (was c/06.jpg) (no image: it begins with b'this is no pictu')"
+    named = f"{tar}: 00000013.jpg (was c/06.jpg) (not an image: it begins with b'this is no pictu')"
     assert f"cannot be decoded: {named}. Repair that image in the folder that" in message
     assert "remove the shard and its .idx, and run the command that packed it again" in message
     assert "every other file of its batch is fine. " in message
@@ -363,7 +363,7 @@ def test_an_unfinished_pack_says_how_to_finish_it(copy):
 
 
 def test_classes_and_ranks_are_checked_as_for_a_folder(photo_folder, packed):
-    with pytest.raises(ValueError, match=r"num_classes=3 given, but what is read has 4 classes"):
+    with pytest.raises(ValueError, match=r"num_classes=3 given, but the data has 4 classes"):
         label_loader(packed(photo_folder), num_classes=3)
     with pytest.raises(ValueError, match=r"24 images for 25 shards; every shard needs at least one"):
         label_loader(packed(photo_folder), shard=(0, 25))
