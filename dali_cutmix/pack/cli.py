@@ -82,8 +82,8 @@ def _check_same(wanted: Manifest, packed: Manifest, out: Path) -> None:
     different = [f"{name}: {there[name]} there, {here[name]} given" for name in here if there[name] != here[name]]
     if different:
         raise ValueError(
-            f"OUT {out} given; it was packed with other settings ({'; '.join(different)}). Run the command with those, "
-            "or give an empty folder."
+            f"OUT {out} given; it was packed with other settings or files ({'; '.join(different)}). Run the command "
+            "with those of OUT, or give an empty folder."
         )
 
 

@@ -322,8 +322,8 @@ def test_other_settings_or_files_are_refused_with_both_named(photo_folder, tmp_p
     change, message = OTHERWISE[what]
     assert pack(source, out, **({"samples_per_shard": 5} | change(source))) == 1
     printed = capsys.readouterr().err
-    assert f"OUT {out} given; it was packed with other settings ({message}" in printed
-    assert "given). Run the command with what is there, or give an empty folder." in printed
+    assert f"OUT {out} given; it was packed with other settings or files ({message}" in printed
+    assert "given). Run the command with those of OUT, or give an empty folder." in printed
     assert contents(out) == before
 
 
