@@ -12,8 +12,6 @@ For a graph with decoders of its own (see ``pipelines/detection_ops.py``): ``not
 ``prepare_decoding``, ``decoder_options`` and ``limit_pixels``.
 """
 
-from typing import Any
-
 from dali_cutmix.ops.crops import random_crop, random_resized_crop, resize_center_crop
 from dali_cutmix.ops.decode import MAX_PIXELS, Decode, decoder_options, limit_pixels, prepare_decoding
 from dali_cutmix.ops.graph_notes import Notes, notes
@@ -22,20 +20,6 @@ from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype,
 from dali_cutmix.ops.placed_crops import padded_crop, stretch_random_crop
 from dali_cutmix.ops.read import read_files, read_folder, source_nodes
 from dali_cutmix.ops.read_records import read_recordio, read_tfrecord, read_webdataset
-from dali_cutmix.sources import Source, digest_of
-from dali_cutmix.sources import list_samples as listed
-
-# Names by which pipelines/ still imports these.
-bounded = limit_pixels
-
-
-def noted(jpegs: Any, max_pixels: int, **crop: Any) -> tuple[Any, Any]:
-    return prepare_decoding(notes(), jpegs, max_pixels, **crop)
-
-
-def nodes_of(source: Source, num_classes: int | None) -> tuple[Any, Any]:
-    return source_nodes(notes(), source, num_classes)
-
 
 __all__ = [
     "FILL",
@@ -46,16 +30,11 @@ __all__ = [
     "Mixing",
     "Notes",
     "as_dtype",
-    "bounded",
     "checked_mixing",
     "decoder_options",
-    "digest_of",
     "limit_pixels",
-    "listed",
     "mix",
-    "nodes_of",
     "normalize",
-    "noted",
     "notes",
     "padded_crop",
     "prepare_decoding",

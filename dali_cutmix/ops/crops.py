@@ -119,8 +119,8 @@ def random_resized_crop(
         [8, 96, 96, 3]
     """
     check_size("size", size)
-    noted: Any = {"size": size, "antialias": antialias}
-    crops = _random_region(notes(), jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels, **noted)
+    bound: Any = {"size": size, "antialias": antialias}
+    crops = _random_region(notes(), jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels, **bound)
     return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
 
 
@@ -168,8 +168,8 @@ def resize_center_crop(
     check_resize(resize, size, "stretched" if stretch else "shorter")
     graph = notes()
     options = decoder_options(graph, hw_decoder_load, preallocate)
-    noted: Any = {"size": size, "resize": resize, "stretch": stretch, "antialias": antialias}
-    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, **noted)
+    bound: Any = {"size": size, "resize": resize, "stretch": stretch, "antialias": antialias}
+    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, **bound)
     shape = shape[:2]
     sides = shape * 0 + resize if stretch else shape * resize // fn.reductions.min(shape)
     images = fn.decoders.image(encoded, **options)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from nvidia.dali import fn, types
 
-from dali_cutmix.ops.graph_notes import Notes, notes
+from dali_cutmix.ops.graph_notes import Notes
 from dali_cutmix.utils import check_fraction, check_max_pixels, check_preallocate
 
 MAX_PIXELS = 178_956_970
@@ -47,14 +47,13 @@ def prepare_decoding(graph: Notes, jpegs: Any, max_pixels: int, **crop: Any) -> 
 
 
 def decoder_options(
-    graph: Notes | None = None, hw_decoder_load: float = 0.65, preallocate: tuple[int, int] = (0, 0)
+    graph: Notes, hw_decoder_load: float = 0.65, preallocate: tuple[int, int] = (0, 0)
 ) -> dict[str, Any]:
     """Arguments for DALI's decoders, noted down in ``graph``; those for nvJPEG only where it decodes.
 
     Raises:
         ValueError: ``hw_decoder_load`` is not a fraction, or ``preallocate`` not a size.
     """
-    graph = graph or notes()
     load = check_fraction("hw_decoder_load", hw_decoder_load, "a fraction of the batch")
     check_preallocate(preallocate)
     options: dict[str, Any] = {"output_type": types.RGB, "jpeg_fancy_upsampling": True}

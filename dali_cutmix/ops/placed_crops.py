@@ -49,8 +49,8 @@ def stretch_random_crop(
     check_resize(resize, size, "stretched")
     graph = notes()
     options = decoder_options(graph, hw_decoder_load, preallocate)
-    noted: Any = {"size": size, "resize": resize, "stretch": True, "antialias": antialias}
-    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, **noted)
+    bound: Any = {"size": size, "resize": resize, "stretch": True, "antialias": antialias}
+    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, **bound)
     images = fn.decoders.image(encoded, **options)
     corner = _random_place(float(resize - size))
     return fn.resize(

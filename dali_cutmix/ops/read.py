@@ -109,12 +109,12 @@ def read_files(
     """
     graph = notes()
     check_shard(shard)
-    root, listed, largest = list_samples(samples)
+    root, sample_list, largest = list_samples(samples)
     names = tuple(classes)
     if names and len(names) <= largest:
         raise ValueError(f"{len(names)} classes named, but labels go up to {largest}; name all, or none.")
     source = Source(
-        listed,
+        sample_list,
         root=root,
         shard=shard,
         seed=seed if shuffle else None,

@@ -313,7 +313,7 @@ def test_what_train_and_val_refuse_alike(colour_folder, kind, options, message):
         ({"mix": "cutmix"}, r"mix='cutmix' given; allowed are dc\.CutMix"),
         ({"targets": "hard"}, r"targets='hard' given; allowed are 'dense' .* 'pairs'"),
         ({"flip": 1.5}, r"flip=1\.5 given; .*0 to 1"),
-        ({"scale": (0, 1)}, r"scale=\(0, 1\) given; .*share of the area"),
+        ({"scale": (0, 1)}, r"scale=\(0, 1\) given; .*fraction of the area"),
         ({"ratio": (2, 1)}, r"ratio=\(2, 1\) given; .*width:height"),
         ({"seed": -1}, r"seed=-1 given; allowed is a whole number from 0"),
     ],
