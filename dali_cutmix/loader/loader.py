@@ -66,7 +66,7 @@ class Loader:
         >>> for images, targets in loader:
         ...     pass  # train
         >>> len(loader), images.shape, targets.shape
-        (4, torch.Size([4, 3, 64, 64]), torch.Size([4, 2]))
+        (2, torch.Size([4, 3, 64, 64]), torch.Size([4, 2]))
 
         Stop anywhere, and continue bit for bit in another process:
 
