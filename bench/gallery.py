@@ -9,7 +9,7 @@ from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
 from bench.common import open_photos
-from dali_cutmix.mixing import BOX, dense, make_plan, paste_numpy
+from dali_cutmix.mixing import BOX, dense_targets, make_plan, paste_numpy
 from dali_cutmix.mixing import draw as draw_numbers
 from dali_cutmix.ops import FILL
 
@@ -85,7 +85,7 @@ def mixed_batches(
         crops, labels, *draws = (np.array(output.as_tensor()) for output in pipeline.run())
         plan = make_plan(policy, 0.5, size, size, *draws)
         mixed = paste_numpy(list(crops), list(plan.rows), FILL)
-        targets = dense(labels, plan, len(classes))[0]
+        targets = dense_targets(labels, plan, len(classes))[0]
         batches.append([_picture(classes, *sample) for sample in zip(mixed, plan.rows, labels, targets, strict=True)])
     return batches
 

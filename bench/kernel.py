@@ -17,7 +17,7 @@ from rich.table import Table
 
 import dali_cutmix as dc
 from bench.common import check_least, choose_device, cores, new_result, open_for, time_calls, write_json
-from dali_cutmix.fused import cuda, fused_mix, resample, table
+from dali_cutmix.fused import cuda, fused_mix, resample, sample_table
 from dali_cutmix.mixing import BOX, ONE, PARTNER, WEIGHT, draw, make_plan
 
 POLICIES: dict[str, dc.Policy | None] = {"no mixing": None, "CutMix": dc.CutMix(), "Mixup": dc.Mixup()}
@@ -128,7 +128,7 @@ def _decode(root: Path, policy: dc.Policy | None, size: int, batch_size: int, th
 
 def _floor_bytes(batch: Batch, size: int, dtype: torch.dtype) -> tuple[int, int]:
     """Read: of each window what is seen of it; written: the batch."""
-    samples = table(batch.crops, batch.plan, batch.windows)
+    samples = sample_table(batch.crops, batch.plan, batch.windows)
     crop = samples["height"].astype(np.int64) * samples["width"] * 3
     x1, y1, x2, y2 = batch.plan[:, BOX].T.astype(np.int64)
     box = (x2 - x1) * (y2 - y1) / size**2
@@ -143,7 +143,7 @@ def _work(finish: dc.Resample, batches: list[Batch], device: str) -> Callable[[]
     if device == "cpu":
         return lambda: finish(batches[0].crops, batches[0].plan)
     gpu = torch.device(device).index
-    tables = [table(batch.crops, batch.plan, batch.windows).view(np.uint8) for batch in batches]
+    tables = [sample_table(batch.crops, batch.plan, batch.windows).view(np.uint8) for batch in batches]
     turns = cycle([cuda.upload(rows, gpu) for rows in tables])
     held: deque[Any] = deque(maxlen=1)  # so the next images take other memory
     return lambda: held.append(finish._on_gpu.launch(next(turns), len(batches[0].plan), gpu))

@@ -1,12 +1,32 @@
 """CutMix in NVIDIA DALI: from JPEG files to mixed, normalized batches with soft targets, in one pipeline.
 
-    jpegs, labels   = read_folder(root)                       which bytes, which label, which shard
-    images          = random_resized_crop(jpegs, size)        decode only the region, resample
-    images, targets = mix(images, labels, CutMix(), ...)      flip, draw a plan, paste, soft targets
-    images          = normalize(images)                       float, channels first or last
-    loader          = Loader(pipeline)                        torch tensors, epochs, state
+The way of the data, and the folder of each stage:
 
-Every verb works inside a graph of your own (``@pipeline_def``); ``Loader`` takes the built graph.
+    jpegs, labels   = read_folder(root)                       sources/   which bytes, which label, which shard
+    images          = random_resized_crop(jpegs, size)        ops/       decode only the region, resize
+    images, targets = mix(images, labels, CutMix(), ...)      mixing/    flip, draw a plan, paste, soft targets
+    images          = normalize(images)                       ops/       floating point, channels first or last
+    loader          = Loader(pipeline)                        loader/    torch tensors, epochs, state
+
+    resize, mix and normalize in one compiled pass            fused/     FusedMix and Resample
+    files that cannot be decoded                              bad_samples/
+    what a GPU needs beside DALI                              gpu/
+    DALI's internals, options of a pipeline                   _dali/
+    cross entropy with mixed targets                          losses.py
+    tools without images: checks, files, cache                utils/
+
+    python -m dali_cutmix.check                               check.py   find all bad files of a data set
+    python -m dali_cutmix.pack                                pack/      write a smaller copy of a data set
+
+Every verb (``ops/``) adds nodes to a graph of your own, a function decorated with ``@pipeline_def``; ``Loader`` takes
+the pipeline that it returns. The examples in the docstrings assume
+
+    import torch
+    from nvidia.dali import pipeline_def
+    import dali_cutmix as dc
+
+and a folder ``photos`` with eight JPEGs in two classes, ``cat/0.jpg`` to ``cat/3.jpg`` and ``dog/4.jpg`` to
+``dog/7.jpg``.
 """
 
 from dali_cutmix._dali import pipeline_options  # first: a missing DALI is reported before anything else

@@ -2,7 +2,7 @@
 
     python -m dali_cutmix.check /data/imagenet/train
 
-The images are decoded whole by the decoder that training uses on a CPU; what it names, training would stumble over.
+The images are decoded completely by the decoder that training uses on a CPU: the files it names would fail in training.
 """
 
 import argparse
@@ -19,27 +19,31 @@ from typing import TextIO
 
 import numpy as np
 
-from dali_cutmix.bad_samples import CHUNK_IMAGES, chunks, find_faults
+from dali_cutmix.bad_samples import CHUNK_IMAGES, chunks, find_undecodable
 from dali_cutmix.ops import MAX_PIXELS
-from dali_cutmix.sources import RecordIO, Shards, Source, Tars, TFRecords, is_packed, list_folders
-from dali_cutmix.utils import in_order, write_atomically
+from dali_cutmix.sources import PackedFolder, RecordIO, Source, TFRecord, WebDataset, is_packed, list_folders
+from dali_cutmix.utils import check_whole, in_order, write_atomically
 
 KINDS = ("folder", "webdataset", "tfrecord", "recordio")
 
 
 def kind_of(path: Path) -> str:
-    """What a path holds, by its ending or by what lies in the folder."""
+    """Guess the format of a data set from its ending or from the files in the folder."""
     if path.is_dir():
         return "webdataset" if not is_packed(path) and any(path.glob("*.tar")) else "folder"
     return {".tar": "webdataset", ".rec": "recordio"}.get(path.suffix, "tfrecord")
 
 
 def open_source(paths: list[Path], kind: str | None) -> Source:
-    """The samples of a data set.
+    """Open a data set.
+
+    Args:
+        paths: its folders or files.
+        kind: one of ``KINDS``; None to guess it.
 
     Raises:
-        FileNotFoundError: it is missing.
-        ValueError: it is none, or damaged as a whole.
+        FileNotFoundError: a path is missing.
+        ValueError: the data set is damaged as a whole, or in another format.
     """
     for path in paths:
         if not path.exists():
@@ -47,32 +51,33 @@ def open_source(paths: list[Path], kind: str | None) -> Source:
     kind = kind or kind_of(paths[0])
     if kind == "folder" and not is_packed(paths[0]):
         roots = [str(path.absolute()) for path in paths]
-        listing, _ = list_folders(roots)
-        return Source(listing, root=os.path.commonpath(roots), digest="")
+        samples, _ = list_folders(roots)
+        return Source(samples, root=os.path.commonpath(roots))
     if kind == "folder":
-        return Source(Shards(paths[0]), digest="")
+        return Source(PackedFolder(paths[0]))
     files = [file.absolute() for path in paths for file in (sorted(path.glob("*.tar")) if path.is_dir() else [path])]
     match kind:
         case "webdataset":
-            return Source(Tars(files, ["jpg", "jpeg", "png", "webp"], "cls", "error"), digest="")
+            return Source(WebDataset(files, ["jpg", "jpeg", "png", "webp"], "cls", "error"))
         case "recordio":
-            return Source(RecordIO(files), digest="")
-    return Source(TFRecords(files, "image/encoded", "image/class/label", 0), digest="")
+            return Source(RecordIO(files))
+    return Source(TFRecord(files, "image/encoded", "image/class/label", 0))
 
 
 def check(source: Source, max_pixels: int, workers: int) -> Iterator[tuple[int, dict[int, str]]]:
-    """Decode everything.
+    """Decode all samples.
 
     Yields:
-        How many samples were checked since the last time, and the bad ones among them by number, with the reason.
+        How many samples were checked since the last time; number of each bad one among them, and the reason.
     """
     with ThreadPoolExecutor(workers) as pool:
         read = in_order(pool, partial(_read, source), range(len(source)), ahead=2 * CHUNK_IMAGES)
         for chunk in chunks(read, lambda result: len(result[1])):
             bad = {number: found for number, found in chunk if isinstance(found, str)}
             good = [(number, found) for number, found in chunk if not isinstance(found, str)]
-            faults = find_faults([found for _, found in good], max_pixels, num_threads=workers)
-            yield len(chunk), dict(sorted((bad | {good[i][0]: reason for i, reason in faults.items()}).items()))
+            undecodable = find_undecodable([found for _, found in good], max_pixels, num_threads=workers)
+            bad |= {good[i][0]: reason for i, reason in undecodable.items()}
+            yield len(chunk), dict(sorted(bad.items()))
 
 
 def _read(source: Source, number: int) -> tuple[int, np.ndarray | str]:
@@ -84,7 +89,7 @@ def _read(source: Source, number: int) -> tuple[int, np.ndarray | str]:
 
 @contextmanager
 def _own_errors() -> Iterator[TextIO]:
-    """Standard error for the command alone: decoders write lines of their own there for every bad image."""
+    """Give standard error to the command alone: decoders write lines of their own there for every bad image."""
     sys.stderr.flush()
     with os.fdopen(os.dup(2), "w", buffering=1) as ours, Path(os.devnull).open("w") as nothing:
         os.dup2(nothing.fileno(), 2)
@@ -101,10 +106,10 @@ def _parser() -> argparse.ArgumentParser:
         "cannot be decoded. Exit status: 0 all are good, 1 some are bad, 2 there is nothing to check.",
     )
     parser.add_argument("paths", metavar="DIR", nargs="+", type=Path, help="folder, packed folder, or files of records")
-    parser.add_argument("--kind", choices=KINDS, help="what DIR holds, where its ending does not say it")
+    parser.add_argument("--kind", choices=KINDS, help="format of DIR, if its ending does not say it")
     parser.add_argument("--max-pixels", type=int, default=MAX_PIXELS, help=f"largest image (default {MAX_PIXELS})")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="threads; default: all cores")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write paths and reasons there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write paths and reasons to this file, too")
     return parser
 
 
@@ -114,9 +119,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if importlib.util.find_spec("tqdm") is None:
             raise ValueError("tqdm is not installed; checking needs pip install 'dali_cutmix[pack]'.")
-        for name, value in {"--max-pixels": given.max_pixels, "--workers": given.workers}.items():
-            if value < 1:
-                raise ValueError(f"{name} {value} given; allowed is a whole number of at least 1.")
+        check_whole("--max-pixels", given.max_pixels)
+        check_whole("--workers", given.workers)
         source = open_source(given.paths, given.kind)
         bad = _check_all(source, given.max_pixels, given.workers)
         if given.json:
@@ -133,13 +137,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check_all(source: Source, max_pixels: int, workers: int) -> list[tuple[str, str]]:
-    """Path and reason of each bad image; each is printed as soon as it is found."""
+    """Check a data set and print each bad image when it is found; path and reason of all of them."""
     from tqdm import tqdm
 
     bad = []
     with _own_errors() as stream, tqdm(total=len(source), unit=" images", file=stream) as bar:
-        for count, faults in check(source, max_pixels, workers):
-            for number, reason in faults.items():
+        for count, reasons in check(source, max_pixels, workers):
+            for number, reason in reasons.items():
                 bad.append((source.name(number), reason))
                 bar.write(f"{bad[-1][0]}: {reason}", file=sys.stdout)
             bar.update(count)

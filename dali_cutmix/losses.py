@@ -1,4 +1,4 @@
-"""Cross entropy for mixed targets, dense or as pairs; the two are equal."""
+"""Cross entropy for mixed targets, dense or as pairs; both give the same loss."""
 
 import torch
 from torch import Tensor
@@ -11,15 +11,24 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float =
     Args:
         logits: N×K, float.
         targets: N×K, float, rows that sum to 1 (``targets="dense"``).
-        label_smoothing: share of the target that is spread evenly over all classes, 0 to 1.
+        label_smoothing: fraction of the target that is spread evenly over all classes, 0 to 1.
 
     Returns:
         A scalar, equal to ``torch.nn.functional.cross_entropy`` with class probabilities.
+
+    Raises:
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0, 0.0]])
+        >>> targets = torch.tensor([[0.75, 0.0, 0.25]])
+        >>> round(dc.soft_cross_entropy(logits, targets).item(), 4)
+        0.7395
     """
     if logits.shape != targets.shape:
         raise ValueError(
-            f"soft_cross_entropy: logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}; both must be "
-            "N×K. For targets='pairs' use pair_cross_entropy."
+            f"soft_cross_entropy: logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}; needed is "
+            "N×K for both. For targets='pairs' use pair_cross_entropy."
         )
     return F.cross_entropy(logits, targets.to(logits.dtype), label_smoothing=label_smoothing)
 
@@ -32,8 +41,20 @@ def pair_cross_entropy(logits: Tensor, labels: Tensor, lam: Tensor, label_smooth
     Args:
         logits: N×K, float.
         labels: N×2, int64: the sample's own label and its partner's.
-        lam: N, float: the share of the sample's own label.
-        label_smoothing: share of the target that is spread evenly over all classes, 0 to 1.
+        lam: N, float: the weight of the sample's own label.
+        label_smoothing: fraction of the target that is spread evenly over all classes, 0 to 1.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0, 0.0]])
+        >>> labels, lam = torch.tensor([[0, 2]]), torch.tensor([0.75])  # 0.75 of class 0, 0.25 of class 2
+        >>> round(dc.pair_cross_entropy(logits, labels, lam).item(), 4)
+        0.7395
     """
     if labels.shape != (*logits.shape[:1], 2) or lam.shape != logits.shape[:1]:
         raise ValueError(

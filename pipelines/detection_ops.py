@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, types
 
-from dali_cutmix.ops import decoder_options, digest_of, listed, nodes_of, noted, notes
-from dali_cutmix.sources import Source
+from dali_cutmix.ops import decoder_options, notes, prepare_decoding, source_nodes
+from dali_cutmix.sources import Source, digest_of, list_samples
 from dali_cutmix.utils import check_chance, check_shard
 from pipelines.annotations import Annotated
 
@@ -44,19 +44,19 @@ def read_images(
     Raises:
         ValueError: see ``dc.read_files``.
     """
-    notes()
+    graph = notes()
     check_shard(shard)
-    root, listing, _ = listed((path, number) for number, path in enumerate(paths))
+    root, samples, _ = list_samples((path, number) for number, path in enumerate(paths))
     source = Source(
-        listing,
+        samples,
         root=root,
         shard=shard,
         seed=seed if shuffle else None,
         classes=classes,
         num_classes=len(classes),
-        digest=digest_of(listing.digest, ()),  # without the classes: those are in the digest of the annotations
+        digest=digest_of(samples.digest, ()),  # without the classes: those are in the digest of the annotations
     )
-    return nodes_of(source, None)
+    return source_nodes(graph, source)
 
 
 def objects_of(numbers: Any, annotated: Annotated) -> tuple[Any, Any]:
@@ -74,9 +74,10 @@ def decode(jpegs: Any, annotated: Annotated, max_pixels: int, **noted_down: Any)
     Returns:
         H×W×3 uint8 on the graph's device; height and width, 2 int64 on the CPU.
     """
-    encoded, _ = noted(jpegs, max_pixels, annotations=annotated.digest, **noted_down)
+    graph = notes()
+    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, annotations=annotated.digest, **noted_down)
     sides = fn.peek_image_shape(encoded, adjust_orientation=False)[:2]
-    return fn.decoders.image(encoded, adjust_orientation=False, **decoder_options()), sides
+    return fn.decoders.image(encoded, adjust_orientation=False, **decoder_options(graph)), sides
 
 
 def resize(images: Any, size: Any, **region: Any) -> Any:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.common.photos import Photos, digest, long_epoch, repeats
 from dali_cutmix.pack import cli
-from dali_cutmix.sources import Shards, scan_folder
+from dali_cutmix.sources import PackedFolder, scan_folder
 from dali_cutmix.utils import cache_folder, make_atomically
 
 QUALITY = 90
@@ -36,12 +36,12 @@ def as_files(packed: Path) -> Path:
     """The JPEGs of a packed folder as a folder of classes: the same bytes, for loaders that cannot read shards."""
 
     def write(target: Path) -> None:
-        shards = Shards(packed)
+        shards = PackedFolder(packed)
         for name in shards.classes:
             (target / name).mkdir(parents=True)
         for number in range(len(shards)):
             path = target / shards.classes[shards.labels[number]] / f"{number:08d}.jpg"
-            path.write_bytes(shards.jpeg(number).tobytes())
+            path.write_bytes(shards.read(number)[0].tobytes())
 
     folder = packed.with_name(f"{packed.name}-files")
     if not folder.exists():

@@ -1,4 +1,11 @@
-"""What touches DALI's inside: its import, private names of its pipelines, its checkpoints, its nvJPEG."""
+"""Everything that depends on DALI's internals.
+
+- ``requirement``: the import of DALI, with an error that says how to install it
+- ``pipeline_options``: device, threads, prefetch and seed of a pipeline
+- ``pipeline_template``: live pipelines from an unbuilt one; the only place with DALI's private names
+- ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
+- ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
+"""
 
 from dali_cutmix._dali import requirement  # first: a missing DALI is reported before anything else needs it
 

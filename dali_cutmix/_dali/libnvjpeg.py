@@ -1,4 +1,4 @@
-"""Find the nvJPEG that nvImageCodec, DALI's decoder, loads at run time. Run as a script, load one and describe it."""
+"""Find the nvJPEG that nvImageCodec, DALI's decoder, loads at run time. As a script: load one, print its version."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Nvjpeg:
-    """A file of the nvJPEG library."""
+    """The nvJPEG library: path of its file, and version."""
 
     path: str
     version: tuple[int, int, int]
@@ -24,15 +24,15 @@ class Nvjpeg:
 
 
 def library() -> Nvjpeg | None:
-    """The nvJPEG that decodes in this process: the one that is loaded, else the one that nvImageCodec would load.
+    """Find the nvJPEG that decodes in this process: the loaded one, or the one that nvImageCodec would load.
 
-    Needs no GPU and loads nothing: one that is not loaded yet is asked for its version in a process of its own.
+    This needs no GPU and loads nothing: a library that is not loaded yet is asked for its version in another process.
     """
     loaded = _loaded()
     if loaded is not None:
         return _describe(loaded)
-    # The dynamic loader takes any loaded file with the same SONAME for the one that is asked for by name: a file that
-    # was opened here only to read its version would decode from then on.
+    # The dynamic loader reuses any loaded file with the requested SONAME: a file that was opened here only to read its
+    # version would decode from then on.
     command = [sys.executable, "-I", "-S", __file__, *_candidates()]
     try:
         said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
@@ -45,16 +45,16 @@ def library() -> Nvjpeg | None:
 
 
 def load() -> None:
-    """Load the nvJPEG that nvImageCodec would load now, before another package loads its own.
+    """Load the nvJPEG that nvImageCodec would load, before another package loads its own.
 
-    Packages bring copies with the same SONAME (torchvision does), and nvImageCodec gets whichever was loaded first.
+    Some packages bring copies with the same SONAME (torchvision does), and nvImageCodec gets the one loaded first.
     """
     if _loaded() is None:
         _first(_candidates())
 
 
 def library_path() -> list[str]:
-    """Folders of ``LD_LIBRARY_PATH`` as this process began: later changes are nothing to the dynamic loader."""
+    """Folders of ``LD_LIBRARY_PATH`` at the start of this process: the dynamic loader ignores later changes."""
     began = dict(line.split("=", 1) for line in _read("/proc/self/environ").split("\0") if "=" in line)
     value = began.get("LD_LIBRARY_PATH", "")
     return [folder or "." for folder in re.split("[:;]", value)] if value else []
@@ -66,7 +66,7 @@ def _read(path: str) -> str:
 
 @cache
 def _wanted(extension: str) -> tuple[list[str], list[str]]:
-    """Names by which nvImageCodec's extension asks for the library, and the folders of its RUNPATH, from its binary."""
+    """Names of the library that nvImageCodec's extension asks for, and the folders of its RUNPATH, from its binary."""
     content = Path(extension).read_bytes()
     names = {name.decode() for name in re.findall(rb"(?<=\0)libnvjpeg\.so(?:\.\d+)?(?=\0)", content)}
     runpath = re.search(rb"\$ORIGIN[^\0]*(?=\0)", content)
@@ -85,7 +85,7 @@ def _names_and_folders() -> tuple[list[str], list[str]]:
 
 
 def _candidates() -> list[str]:
-    """Files and names to open, in the dynamic loader's order; a name alone is looked up in the system's folders."""
+    """Files and names to try, in the dynamic loader's order; a name alone is looked up in the system's folders."""
     names, folders = _names_and_folders()
     candidates = []
     for name in names:
@@ -121,7 +121,7 @@ def _property(opened: ctypes.CDLL, number: int) -> int:
 
 
 def _mapped() -> Iterator[tuple[int, int, str]]:
-    """Files in this process's memory: first address, the one after the last, path."""
+    """Files mapped into this process's memory: first address, end address, path."""
     for line in _read("/proc/self/maps").splitlines():
         span, _, _, _, _, *path = line.split(maxsplit=5)
         if path:

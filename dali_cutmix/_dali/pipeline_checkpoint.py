@@ -1,4 +1,4 @@
-"""A pipeline's checkpoint in a form that does not depend on how its graph decodes, and back.
+"""Portable checkpoints: a pipeline's checkpoint in a form that does not depend on how its graph decodes.
 
 DALI's checkpoint is a protobuf message with one entry for each operator: its name and its state. DALI names operators
 by their kind and a running number. Two graphs that read the same samples and draw the same numbers, and differ only in
@@ -15,17 +15,17 @@ from dali_cutmix.utils import to_varint, varint
 _OPERATOR = 1 << 3 | 2  # protobuf: field 1, with a length
 _AUTOMATIC = re.compile(r"_+(?P<kind>[A-Za-z]\w*?)_(?P<number>\d+)")
 _COPIES = ("__MakeContiguous_", "__Copy_CpuToGpu_", "__Copy_GpuToCpu_")
-"""How names of operators begin that DALI adds where an output needs them."""
+"""Prefixes of operators that DALI adds itself, to copy outputs."""
 _DECODING = ("Image", "ImageSlice", "Slice", "PeekImageShape")
 _FORMERLY = {"ImageRandomCrop": "RandomCropGenerator"}
-"""What drew the windows of random crops in states that were saved before these were drawn apart from decoding."""
+"""Kinds of operators in old states, and their kinds now: decoding once drew the windows of random crops itself."""
 
 
 def entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
     """Split a checkpoint into its entries.
 
     Yields:
-        The operator's name, None for what belongs to the pipeline itself, and the entry as it stands.
+        The operator's name, None for the pipeline's own entry, and the entry's bytes.
     """
     at = 0
     while at < len(checkpoint):
@@ -43,7 +43,7 @@ def entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
 
 
 def portable(checkpoint: bytes) -> bytes:
-    """A checkpoint without the operators that decode or copy, the others named by kind and order."""
+    """Convert a checkpoint: leave out operators that decode or copy, and name the others by kind and order."""
     found = dict(entries(checkpoint))
     names = _portable_names({name: entry for name, entry in found.items() if name})
     parts = {new: _renamed(found[name], new) for name, new in names.items()}
@@ -51,10 +51,13 @@ def portable(checkpoint: bytes) -> bytes:
 
 
 def localized(saved: bytes, own: bytes) -> bytes:
-    """A portable checkpoint for the graph that ``own``, a checkpoint of DALI's, belongs to.
+    """Convert a portable checkpoint to one for a given graph.
 
-    What that graph has no operator for keeps its portable name, by which DALI refuses it. An older state, with DALI's
-    names, will do as well.
+    Entries that the graph has no operator for keep their portable name, and DALI refuses them for it.
+
+    Args:
+        saved: from :func:`portable`, or an older one with DALI's names.
+        own: any checkpoint of that graph, from DALI.
     """
     found = dict(entries(portable(saved)))
     here = {name: entry for name, entry in entries(own) if name}
@@ -69,7 +72,7 @@ def localized(saved: bytes, own: bytes) -> bytes:
 
 
 def _portable_names(operators: Mapping[str, bytes]) -> dict[str, str]:
-    """The portable name of each operator that has one, from their entries; a name that the user gave stays."""
+    """Portable name of each operator that has one, from their entries; names given by the user stay."""
     found: dict[str, str] = {}
     numbered: list[tuple[str, int, str]] = []
     for name, entry in operators.items():
@@ -89,7 +92,7 @@ def _portable_names(operators: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _after_name(entry: bytes) -> bytes:
-    """What an operator's entry holds behind the name: its state, with a key and a length."""
+    """The part of an operator's entry behind its name: its state, with a key and a length."""
     _, at = varint(entry, 0)
     _, at = varint(entry, at)
     length, at = varint(entry, at + 1)
@@ -97,12 +100,12 @@ def _after_name(entry: bytes) -> bytes:
 
 
 def _state(entry: bytes) -> bytes:
-    """An operator's state; empty where it has none."""
+    """State of an operator; empty where it has none."""
     rest = _after_name(entry)
     return rest[varint(rest, 1)[1] :] if rest else b""
 
 
 def _renamed(entry: bytes, name: str) -> bytes:
-    """An operator's entry with another name."""
+    """Give an operator's entry another name."""
     inside = bytes([_OPERATOR]) + to_varint(len(name.encode())) + name.encode() + _after_name(entry)
     return bytes([_OPERATOR]) + to_varint(len(inside)) + inside

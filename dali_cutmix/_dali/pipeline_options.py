@@ -1,4 +1,4 @@
-"""Where and how a pipeline runs: device, threads, prefetch, and a seed of its own for each rank."""
+"""Options of a pipeline: device, threads, prefetch, and a different seed for each rank."""
 
 import os
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from dali_cutmix.utils import check_shard
+from dali_cutmix.utils import check_seed, check_shard, check_whole
 
 
 def _device_id(device: str | torch.device) -> int | None:
-    """None for the CPU, else the GPU's number."""
+    """Number of the GPU, None for the CPU."""
     name = str(device)
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
@@ -28,7 +28,7 @@ def _device_id(device: str | torch.device) -> int | None:
 
 
 def _num_threads() -> int:
-    """The cores of this process, shared among the processes that torchrun started on this machine."""
+    """The cores of this process, divided among the processes that torchrun started on this machine."""
     cores = len(os.sched_getaffinity(0))
     return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
@@ -42,26 +42,33 @@ def pipeline_options(
     seed: int = 0,
     shard: tuple[int, int] = (0, 1),
 ) -> dict[str, Any]:
-    """Arguments for a function decorated with ``@pipeline_def``.
+    """Make the arguments for a function decorated with ``@pipeline_def``.
 
     Args:
         batch_size: samples in a batch of this rank.
-        device: ``"cpu"``, ``"cuda:N"``, or ``"auto"``: the current GPU, the CPU where there is none.
-        num_threads: of the decoder; by default this process's share of the cores.
-        prefetch: batches that are prepared ahead.
-        seed: of every random draw but the order of the samples.
-        shard: (rank, world_size); each rank draws numbers of its own.
+        device: ``"cpu"``, ``"cuda:N"``, or ``"auto"``: the current GPU, or the CPU if there is none.
+        num_threads: threads of the decoder; by default the cores of this process (with torchrun, its part of them).
+        prefetch: number of batches that are prepared ahead.
+        seed: seed of all random numbers except the order of the samples.
+        shard: (rank, world_size); each rank draws different numbers.
 
     Raises:
-        ValueError: an unknown device, a GPU that is not there, a number that is too small.
+        ValueError: an invalid argument, or there is no such GPU.
+
+    Example:
+        >>> options = dc.pipeline_options(batch_size=4, device="cpu", num_threads=2, shard=(0, 2))
+        >>> sorted(options)
+        ['batch_size', 'device_id', 'num_threads', 'prefetch_queue_depth', 'seed']
+        >>> @pipeline_def(**options)
+        ... def graph():
+        ...     jpegs, labels = dc.read_folder("photos", shard=(0, 2))
+        ...     return dc.random_resized_crop(jpegs, 64), labels
     """
     check_shard(shard)
     num_threads = _num_threads() if num_threads is None else num_threads
     for name, value in {"batch_size": batch_size, "num_threads": num_threads, "prefetch": prefetch}.items():
-        if not (isinstance(value, int) and value >= 1):
-            raise ValueError(f"{name}={value!r} given; allowed is a whole number of at least 1.")
-    if not (isinstance(seed, int) and 0 <= seed < 2**32):
-        raise ValueError(f"seed={seed!r} given; allowed is a whole number from 0 to 2**32 - 1.")
+        check_whole(name, value)
+    check_seed(seed)
     return {
         "batch_size": batch_size,
         "device_id": _device_id(device),

@@ -1,7 +1,7 @@
-"""Live pipelines from one unbuilt template. The only place that touches DALI's private names.
+"""Live pipelines from an unbuilt template. This is the only place that uses DALI's private names.
 
-A DALI pipeline takes a checkpoint only while it is built, and a built one cannot be wound back. So the Loader keeps
-the graph as it was defined, never builds that one, and makes every live pipeline from it.
+A DALI pipeline takes a checkpoint only while it is built, and a built one cannot go back. So the Loader keeps the graph
+as it was defined, never builds that one, and makes every live pipeline from a copy of it.
 """
 
 import copy
@@ -13,7 +13,7 @@ from dali_cutmix._dali.pipeline_checkpoint import entries
 
 
 def as_template(pipeline: Pipeline) -> Pipeline:
-    """Prepare a defined, not yet built pipeline as a template, with checkpoints switched on.
+    """Prepare a pipeline that is not built yet as a template, with checkpoints switched on.
 
     Raises:
         ValueError: the pipeline has been built already.
@@ -30,7 +30,7 @@ def as_template(pipeline: Pipeline) -> Pipeline:
 
 
 def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
-    """A built pipeline of its own, at the start or where ``checkpoint`` was taken."""
+    """Build a new pipeline that begins at the start, or where ``checkpoint`` was taken."""
     pipeline = copy.copy(template)
     pipeline._checkpoint = checkpoint
     # What Pipeline.__init__ does: else its threads still call Python while the interpreter is torn down at exit.
@@ -40,7 +40,13 @@ def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
 
 
 def build_reader(pipeline: Pipeline, checkpoint: bytes, reader: str) -> Pipeline:
-    """A built pipeline that begins where the reader of another one stood when ``checkpoint`` was taken."""
+    """Build a pipeline that begins where the reader of another one was when a checkpoint was taken.
+
+    Args:
+        pipeline: not built yet; it has the same reader.
+        checkpoint: of the other pipeline.
+        reader: name of the reader.
+    """
     template = as_template(pipeline)
     fresh = build(template).checkpoint()
     parts = [entry for name, entry in entries(fresh) if name not in (None, reader)]

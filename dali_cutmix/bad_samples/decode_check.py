@@ -1,4 +1,4 @@
-"""Fault: what is wrong with encoded images, found by decoding them on the CPU."""
+"""Find images that cannot be decoded, and say why, by decoding them on the CPU."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -6,33 +6,36 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, pipeline_def, types
 
-from dali_cutmix.ops import bounded
+from dali_cutmix.ops import limit_pixels
 
 CHUNK_IMAGES, CHUNK_BYTES = 64, 16 * 2**20
-"""Decoded at once: hundreds of megabytes of pixels at most."""
-_STARTS = {b"GIF8": "a GIF, which is not read", b"%PDF": "a PDF", b"RIFF": "a RIFF file", b"<": "a page of text"}
+"""Limits of what is decoded at once, hundreds of megabytes of pixels."""
+_STARTS = {b"GIF8": "a GIF, which is not supported", b"%PDF": "a PDF", b"RIFF": "a RIFF file", b"<": "a page of text"}
 _IMAGES = (b"\xff\xd8", b"\x89PNG", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P5", b"P6")
 
 
-def find_faults(images: Sequence[np.ndarray], max_pixels: int, *, num_threads: int = 1) -> dict[int, str]:
-    """Which of the images cannot be decoded, and why.
+def find_undecodable(images: Sequence[np.ndarray], max_pixels: int, *, num_threads: int = 1) -> dict[int, str]:
+    """Find the images that cannot be decoded.
 
-    They are decoded on the CPU, wherever the pipeline decodes: a GPU's JPEG engine reports no error for some files that
-    are damaged, and a pipeline with nvJPEG takes long to build.
+    They are decoded on the CPU even if the pipeline decodes on a GPU: a GPU's JPEG engine reports no error for some
+    damaged files, and a pipeline with nvJPEG takes long to build.
 
     Args:
         images: encoded bytes, 1-D uint8 each.
-        max_pixels: larger images are refused unseen.
-        num_threads: that decode.
+        max_pixels: larger images are refused without decoding them.
+        num_threads: threads that decode.
+
+    Returns:
+        Index of each such image, and the reason.
     """
-    faults = {number: "the file is empty" for number, encoded in enumerate(images) if not len(encoded)}
-    rest = [number for number in range(len(images)) if number not in faults]
+    reasons = {number: "the file is empty" for number, encoded in enumerate(images) if not len(encoded)}
+    rest = [number for number in range(len(images)) if number not in reasons]
 
     def search(numbers: list[int]) -> None:
         if not numbers or _decodes([images[n] for n in numbers], max_pixels, num_threads):
             return
         if len(numbers) == 1:
-            faults[numbers[0]] = _reason(images[numbers[0]], max_pixels)
+            reasons[numbers[0]] = _reason(images[numbers[0]], max_pixels)
             return
         half = len(numbers) // 2
         search(numbers[:half])
@@ -40,11 +43,16 @@ def find_faults(images: Sequence[np.ndarray], max_pixels: int, *, num_threads: i
 
     for chunk in chunks(rest, lambda number: len(images[number])):
         search(chunk)
-    return dict(sorted(faults.items()))
+    return dict(sorted(reasons.items()))
 
 
 def chunks(items: Iterable[Any], size: Callable[[Any], int]) -> Iterator[list[Any]]:
-    """As many items as may be decoded at once, again and again; ``size`` is that of one, in bytes."""
+    """Group items into lists that can be decoded at once.
+
+    Args:
+        items: what to group.
+        size: the size of one item in bytes.
+    """
     chunk, total = [], 0
     for item in items:
         chunk.append(item)
@@ -59,7 +67,7 @@ def chunks(items: Iterable[Any], size: Callable[[Any], int]) -> Iterator[list[An
 def _decodes(images: list[np.ndarray], max_pixels: int, num_threads: int) -> bool:
     @pipeline_def(batch_size=len(images), num_threads=num_threads, device_id=None)
     def graph() -> Any:
-        encoded, _ = bounded(fn.external_source(source=[images]), max_pixels)
+        encoded, _ = limit_pixels(fn.external_source(source=[images]), max_pixels)
         return fn.decoders.image(encoded, output_type=types.RGB)
 
     return _runs(graph())
@@ -74,15 +82,15 @@ def _runs(pipeline: Any) -> bool:
 
 
 def _reason(encoded: np.ndarray, max_pixels: int) -> str:
-    """What is wrong, in words, with one image that does not decode."""
+    """Say what is wrong with an image that does not decode."""
     start = encoded[:16].tobytes()
     if start.startswith(_IMAGES):
-        return _size(encoded, max_pixels) or "its data are damaged or cut off"
+        return _size_reason(encoded, max_pixels) or "its data is damaged or cut off"
     known = next((what for mark, what in _STARTS.items() if start.startswith(mark)), None)
-    return known or f"no image: it begins with {start!r}"
+    return known or f"not an image: it begins with {start!r}"
 
 
-def _size(encoded: np.ndarray, max_pixels: int) -> str | None:
+def _size_reason(encoded: np.ndarray, max_pixels: int) -> str | None:
     @pipeline_def(batch_size=1, num_threads=1, device_id=None)
     def graph() -> Any:
         return fn.peek_image_shape(fn.external_source(source=[[encoded]]))

@@ -1,4 +1,4 @@
-"""After a decoding error: find the samples that caused it. DALI names them in some cases only."""
+"""Find the samples that caused a decoding error; DALI names them in some cases only."""
 
 import re
 from collections.abc import Mapping
@@ -7,58 +7,77 @@ from typing import Any
 import numpy as np
 
 from dali_cutmix._dali import pipeline_template
-from dali_cutmix.bad_samples.batch_bisect import short
-from dali_cutmix.bad_samples.decode_check import find_faults
+from dali_cutmix.bad_samples.batch_bisect import short_reason
+from dali_cutmix.bad_samples.decode_check import find_undecodable
 from dali_cutmix.sources import READER, Source
 
 _OPERATORS = ("decoders", "peek_image_shape", "reshape", "readers")
-_AHEAD = 6  # batches
+_AHEAD = 6  # batches that DALI may have read ahead
 
 
 class DecodeError(RuntimeError):
-    """Samples that cannot be decoded; the message has their paths, of a record also the file that it is in."""
+    """Error for samples that cannot be decoded; its message has the path of each, or file and record.
+
+    Example:
+        >>> @pipeline_def(batch_size=2, num_threads=1, device_id=None)
+        ... def graph():
+        ...     jpegs, labels = dc.read_files([("photos/cat/0.jpg", 0), ("not_an_image.jpg", 1)])
+        ...     return dc.random_resized_crop(jpegs, 64), labels
+        >>> try:
+        ...     next(iter(dc.Loader(graph())))
+        ... except dc.DecodeError as error:
+        ...     print("not_an_image.jpg" in str(error))
+        True
+    """
 
 
 def is_about_samples(error: RuntimeError, source: Source) -> bool:
     """Whether DALI's error comes from reading or decoding."""
-    return any(name in str(error) for name in (*_OPERATORS, *source.operators))
+    return any(name in str(error) for name in (*_OPERATORS, *source.reading_operators))
 
 
-def bad_samples(
+def find_bad_samples(
     source: Source, max_pixels: int, checkpoint: bytes, substitutes: Mapping[int, int], pipeline: Any
 ) -> dict[int, str]:
-    """Numbers of the samples that made a batch fail, and what is wrong with each; none where all are good by now.
+    """Find the samples that made a batch fail, by decoding each sample of it.
 
     Args:
         source: what is read.
-        max_pixels: of the largest image.
+        max_pixels: width × height of the largest image.
         checkpoint: the pipeline's state before the failed batch.
-        substitutes: samples that are read in the place of others.
+        substitutes: samples that are read in place of others.
         pipeline: the graph, for its batch size and threads.
+
+    Returns:
+        Number of each bad sample, and the reason; empty if all are good by now.
     """
-    reader = pipeline_template.build_reader(source.numbers(pipeline.max_batch_size), checkpoint, READER)
+    reader = pipeline_template.build_reader(source.numbers_pipeline(pipeline.max_batch_size), checkpoint, READER)
     for _ in range(_AHEAD):  # an error may come from what is read ahead
         numbers = {np.asarray(number).item() for number in reader.run()[0]}
-        found = _faults(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)
+        found = _check(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)
         if found:
-            return found | _following(source, found, substitutes, max_pixels, pipeline)
+            return found | _bad_successors(source, found, substitutes, max_pixels, pipeline)
     return {}
 
 
-def _following(
+def _bad_successors(
     source: Source, found: Mapping[int, str], known: Mapping[int, int], max_pixels: int, pipeline: Any
 ) -> dict[int, str]:
-    """Bad samples among those that would come in the place of ``found``: whole folders of bad files cost one look.
+    """Find bad samples among those that would be read in place of ``found``: a folder of bad files then costs one look.
 
-    The samples after a bad one are looked at in growing numbers until one is good.
+    The samples after a bad one are checked in growing numbers until one is good.
     """
-    own = source.own
+    candidates = source.interchangeable
     bad: dict[int, str] = {}
     for first in found:
         at, many = first + 1, 1
-        while many <= len(own):
-            numbers = {own[(n - own.start) % len(own)] for n in range(at, at + many)} - {*found, *known, *bad}
-            more = _faults(source, sorted(numbers), max_pixels, pipeline)
+        while many <= len(candidates):
+            numbers = {candidates[(n - candidates.start) % len(candidates)] for n in range(at, at + many)} - {
+                *found,
+                *known,
+                *bad,
+            }
+            more = _check(source, sorted(numbers), max_pixels, pipeline)
             bad |= more
             if len(more) < len(numbers):
                 break
@@ -66,40 +85,43 @@ def _following(
     return bad
 
 
-_UNREAD = re.compile(r"(?:Could not open file|Failed to read file:) (?P<path>.+?)(?P<why>: [^:/]+)?$", re.MULTILINE)
-_UNREAD_ON_S3 = re.compile(r"S3 Object not found\. bucket=(?P<bucket>\S+) object=(?P<key>.+):$", re.MULTILINE)
+_UNREADABLE = re.compile(r"(?:Could not open file|Failed to read file:) (?P<path>.+?)(?P<why>: [^:/]+)?$", re.MULTILINE)
+_MISSING_ON_S3 = re.compile(r"S3 Object not found\. bucket=(?P<bucket>\S+) object=(?P<key>.+):$", re.MULTILINE)
 
 
-def unreadable(error: RuntimeError, source: Source) -> dict[int, str]:
-    """Numbers of the samples whose file could not be read when a pipeline was set to a checkpoint.
+def unreadable_samples(error: RuntimeError, source: Source) -> dict[int, str]:
+    """Find the samples that could not be read when a pipeline was set to a checkpoint.
 
-    DALI then reads the sample before the checkpoint too, which no reader of numbers from there on gives.
+    DALI then also reads the sample before the checkpoint, which a reader that starts there does not deliver.
+
+    Returns:
+        Number of each such sample, and the reason.
     """
-    if match := _UNREAD.search(str(error)):
+    if match := _UNREADABLE.search(str(error)):
         return dict.fromkeys(source.find(match["path"]), f"cannot be read{match['why'] or ''}")
-    if match := _UNREAD_ON_S3.search(str(error)):
+    if match := _MISSING_ON_S3.search(str(error)):
         return dict.fromkeys(source.find(f"s3://{match['bucket']}/{match['key']}"), "cannot be read: no such object")
     return {}
 
 
-def _faults(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) -> dict[int, str]:
-    faults, images = {}, {}
+def _check(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) -> dict[int, str]:
+    reasons, images = {}, {}
     for number in numbers:
         try:
             images[number] = source.encoded(number)
-        except OSError as unreadable:
-            faults[number] = f"cannot be read: {unreadable.strerror or unreadable}"
-        except RuntimeError as unreadable:
-            faults[number] = f"cannot be read: {short(unreadable)}"
-    undecodable = find_faults(list(images.values()), max_pixels, num_threads=pipeline.num_threads)
+        except OSError as error:
+            reasons[number] = f"cannot be read: {error.strerror or error}"
+        except RuntimeError as error:
+            reasons[number] = f"cannot be read: {short_reason(error)}"
+    undecodable = find_undecodable(list(images.values()), max_pixels, num_threads=pipeline.num_threads)
     order = list(images)
-    return faults | {order[i]: reason for i, reason in undecodable.items()}
+    return reasons | {order[i]: reason for i, reason in undecodable.items()}
 
 
-def decode_error(source: Source, faults: Mapping[int, str], error: RuntimeError) -> DecodeError:
-    """The error to raise instead of DALI's: with the path of every bad sample of the failed batch."""
-    named = ", ".join(f"{source.name(number)} ({reason})" for number, reason in sorted(faults.items()))
+def decode_error(source: Source, reasons: Mapping[int, str], error: RuntimeError) -> DecodeError:
+    """Make the error to raise instead of DALI's, with the path of every bad sample of the failed batch."""
+    named = ", ".join(f"{source.name(number)} ({reason})" for number, reason in sorted(reasons.items()))
     return DecodeError(
-        f"cannot be decoded: {named}. {source.mend}; every other file of its batch is fine. To go on without bad "
-        f"files: on_error='replace'. DALI says: {short(error)}"
+        f"cannot be decoded: {named}. {source.fix}; every other file of its batch is fine. To continue without bad "
+        f"files: on_error='replace'. DALI says: {short_reason(error)}"
     )

@@ -1,4 +1,4 @@
-"""What both kernels of the fused pass take: a table of samples, and the format of the batch that they make."""
+"""Memory layout for both kernels of the fused pass: a table of samples in, a batch of a given format out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +21,21 @@ SAMPLE = np.dtype(
         ("pitch", np.int32),
     ]
 )
-"""``struct Sample`` of resample.cpp and resample.cu: a crop and its plan row."""
+"""A crop and its plan row, ``struct Sample`` of resample.cpp and resample.cu."""
 DTYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
-"""``enum Dtype`` of resample.cpp."""
+"""Numbers of the dtypes, ``enum Dtype`` of resample.cpp."""
 
 
 @dataclass(frozen=True)
-class Format:
-    """The format of a batch: normalized = value · ``scale`` + ``shift``, one of each for a channel."""
+class BatchFormat:
+    """The format of a batch of images, N×3×size×size.
+
+    Args:
+        size: side of the images in pixels.
+        dtype: float32, float16 or bfloat16.
+        channels_last: memory format.
+        scale, shift: of each channel; normalized = value · scale + shift.
+    """
 
     size: int
     dtype: torch.dtype
@@ -41,24 +48,26 @@ class Format:
         return n * 3 * self.size**2 * self.dtype.itemsize
 
     def view(self, memory: Tensor, n: int) -> Tensor:
-        """Memory of that many bytes as N×3×size×size."""
+        """View memory of that many bytes as N×3×size×size."""
         images = memory.view(self.dtype)
         if self.channels_last:
             return images.view(n, self.size, self.size, 3).permute(0, 3, 1, 2)
         return images.view(n, 3, self.size, self.size)
 
 
-def table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None) -> np.ndarray:
-    """One ``SAMPLE`` for each crop.
+def sample_table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None) -> np.ndarray:
+    """Make the table that the kernels read, one ``SAMPLE`` for each crop.
 
     Args:
         crops: N arrays H×W×3, uint8, contiguous, each of its own size: a DALI ``TensorList``, or a sequence of NumPy
             arrays.
         plan: N×7, int32.
-        windows: N×4, whole numbers: y, x, height and width in pixels of what is taken of each; all of it by default.
+        windows: N×4, whole numbers: y, x, height and width in pixels of the region to use of each crop; by default all
+            of it.
 
     Raises:
-        ValueError: crops of another shape, type or memory layout, windows beyond them, or a plan for another batch.
+        ValueError: crops of another shape, dtype or memory layout, windows that reach beyond them, or a plan for
+            another batch.
     """
     n = len(crops)
     plan = np.asarray(plan)
@@ -68,7 +77,7 @@ def table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None) -> np
             "crop, with partners from this batch (plan.make_plan makes them)."
         )
     samples = np.empty(n, SAMPLE)
-    # Sample by sample, but with the cheapest call there is for each: this is the host's part of the fused pass.
+    # Sample by sample, but with the cheapest call for each: this is the host's part of the fused pass.
     if isinstance(crops, (TensorListCPU, TensorListGPU)):
         samples["pixels"] = [crops[i].data_ptr() for i in range(n)]
         shapes = crops.shape() if crops.dtype == types.DALIDataType.UINT8 else [()]
@@ -90,7 +99,7 @@ def table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None) -> np
 
 
 def _check_windows(windows: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Corners and sides of windows that lie within their images."""
+    """Corners and sides of windows, checked to lie within their images."""
     if windows.shape != (len(sides), 4):
         raise ValueError(f"Resample: windows of shape {windows.shape} given; needed is one row of 4 for each crop.")
     corners, extents = windows[:, :2], windows[:, 2:]

@@ -1,4 +1,4 @@
-"""The compiled pass on the CPU: by several threads, none of them under the GIL, into memory that is used again."""
+"""The fused pass on the CPU: compiled code in several threads, without the GIL, into memory that is reused."""
 
 import ctypes
 import sys
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dali_cutmix.fused.batch_layout import DTYPES, Format
+from dali_cutmix.fused.batch_layout import DTYPES, BatchFormat
 
 
 class _Output(ctypes.Structure):
@@ -32,18 +32,18 @@ def _library() -> ctypes.CDLL | None:
 
 
 def is_compiled() -> bool:
-    """True where the compiled library was built; without it the graph's own operators do the same work."""
+    """Whether the compiled library was built; without it the graph's own operators do the same work."""
     return _library() is not None
 
 
 class Buffers:
-    """Memory of batches that nobody holds any more, for the next ones: new pages cost more than the kernel itself."""
+    """Memory of earlier batches, reused once nobody refers to them: new pages cost more than the kernel itself."""
 
     def __init__(self) -> None:
         self._buffers: list[np.ndarray] = []
 
     def take(self, size: int) -> np.ndarray:
-        """``size`` bytes. A tensor on the buffer, and every view of that tensor, hold a reference to it."""
+        """Get ``size`` bytes; a tensor on the buffer, and every view of it, hold a reference to the buffer."""
         for buffer in self._buffers:
             if buffer.size == size and sys.getrefcount(buffer) == _REFERENCES_WHEN_FREE:
                 return buffer
@@ -52,12 +52,12 @@ class Buffers:
         return buffer
 
 
-# One with the consumer, one prepared ahead, one in the making, one spare; more are given back to the system.
+# One with the consumer, one prepared ahead, one being made, one spare; the system gets the others back.
 _KEPT = 4
 
 
 def _references_when_free() -> int:
-    """How many references a buffer has in ``Buffers.take`` that only its list holds: it depends on the Python."""
+    """Reference count, in ``Buffers.take``, of a buffer that only its list holds; it depends on the Python version."""
     for buffer in [np.empty(0, np.uint8)]:
         return sys.getrefcount(buffer)
     raise AssertionError
@@ -66,31 +66,36 @@ def _references_when_free() -> int:
 _REFERENCES_WHEN_FREE = _references_when_free()
 
 
-class OnCpu:
-    """Calls the compiled library with ``num_threads`` threads."""
+class CpuKernel:
+    """The compiled library, called with several threads.
+
+    Args:
+        output: format of the batches.
+        num_threads: threads that work on a batch.
+    """
 
     simple = False
-    """Use the part of the library that is for any CPU even where there is AVX-512."""
+    """Use the library's code for any CPU even where there is AVX-512."""
 
-    def __init__(self, output: Format, num_threads: int) -> None:
+    def __init__(self, output: BatchFormat, num_threads: int) -> None:
         self._format = output
         self._buffers = Buffers()
         self._num_threads = num_threads
         self._pool = ThreadPoolExecutor(num_threads - 1, "resample") if num_threads > 1 else None
 
     def __call__(self, samples: np.ndarray) -> Tensor:
-        """The batch, N×3×size×size, from the table of its samples (see ``batch.table``)."""
+        """Make a batch, N×3×size×size, from the table of its samples (see ``sample_table``)."""
         library = _library()
         assert library is not None  # is_compiled() says so
-        n, how = len(samples), self._format
-        images = how.view(torch.from_numpy(self._buffers.take(how.bytes(n))), n)
+        n, form = len(samples), self._format
+        images = form.view(torch.from_numpy(self._buffers.take(form.bytes(n))), n)
         output = _Output(
             images.data_ptr(),
-            how.size,
-            DTYPES[how.dtype],
-            how.channels_last,
-            (ctypes.c_float * 3)(*how.scale),
-            (ctypes.c_float * 3)(*how.shift),
+            form.size,
+            DTYPES[form.dtype],
+            form.channels_last,
+            (ctypes.c_float * 3)(*form.scale),
+            (ctypes.c_float * 3)(*form.shift),
             self.simple,
         )
         taken = ctypes.c_int(0)

@@ -1,4 +1,4 @@
-"""The fused pass on a GPU: one upload, one launch, nothing that waits."""
+"""The fused pass on a GPU: one upload, one kernel launch, no waiting."""
 
 from functools import cache
 from importlib.resources import files
@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dali_cutmix.fused.batch_layout import DTYPES, Format
+from dali_cutmix.fused.batch_layout import DTYPES, BatchFormat
 from dali_cutmix.gpu import KeepAlive, record, upload
 
-ROWS = 12  # of a block, as in resample.cu
-MOST_THREADS = 224  # of a block; five such blocks have room on a multiprocessor of an H100
+ROWS = 12  # of pixels in a block, as in resample.cu
+MOST_THREADS = 224  # in a block; five such blocks fit on a multiprocessor of an H100
 
 
 @cache
 def _kernel(threads: int) -> Any:
-    """Compiled for blocks of that many threads, so that it takes no more shared memory than they need."""
+    """The kernel, compiled for blocks of so many threads: it then takes no more shared memory than they need."""
     import cupy
 
     source = files("dali_cutmix.fused").joinpath("resample.cu").read_text()
@@ -37,34 +37,38 @@ def _launch(gpu: int, grid: tuple[int, int, int], threads: int, arguments: tuple
         _kernel(threads)(grid, (threads,), arguments)
 
 
-class OnGpu:
-    """Starts ``resample.cu``, one launch for a batch."""
+class GpuKernel:
+    """The kernel ``resample.cu``, launched once for each batch.
 
-    def __init__(self, output: Format) -> None:
+    Args:
+        output: format of the batches.
+    """
+
+    def __init__(self, output: BatchFormat) -> None:
         self._format = output
         self._keep_alive = KeepAlive()
 
     def __call__(self, samples: np.ndarray, gpu: int, crops: Any) -> Tensor:
-        """The batch, N×3×size×size, of the samples in a table (see ``batch.table``), whose memory ``crops`` owns."""
+        """Make a batch, N×3×size×size, from its table (see ``sample_table``); ``crops`` owns the samples' memory."""
         images = self.launch(upload(samples.view(np.uint8), gpu), len(samples), gpu)
         self._keep_alive.hold(crops, record(gpu))
         return images
 
     def launch(self, rows: Tensor, n: int, gpu: int) -> Tensor:
-        """The batch of ``n`` samples from their table on the GPU; whoever calls keeps their crops."""
-        how = self._format
-        images = how.view(_empty(how.bytes(n), gpu), n)
-        blocks = -(-how.size // MOST_THREADS)
-        threads = 32 * -(-how.size // (32 * blocks))
+        """Make a batch of ``n`` samples from their table on the GPU; the caller must keep the crops alive."""
+        form = self._format
+        images = form.view(_empty(form.bytes(n), gpu), n)
+        blocks = -(-form.size // MOST_THREADS)
+        threads = 32 * -(-form.size // (32 * blocks))
         _launch(
             gpu,
-            (blocks, -(-how.size // ROWS), n),
+            (blocks, -(-form.size // ROWS), n),
             threads,
             (
                 rows.data_ptr(),
                 images.data_ptr(),
-                *map(np.int32, (how.size, DTYPES[how.dtype], how.channels_last)),
-                *map(np.float32, (*how.scale, *how.shift)),
+                *map(np.int32, (form.size, DTYPES[form.dtype], form.channels_last)),
+                *map(np.float32, (*form.scale, *form.shift)),
             ),
         )
         return images

@@ -1,30 +1,43 @@
-"""Resample, flip, paste, normalize and cast in one pass, at the hand-off, where the batch is one tensor."""
+"""Resample: resample, flip, paste, normalize and cast a batch in one pass."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dali_cutmix.fused.batch_layout import Crops, Format, table
-from dali_cutmix.fused.cpu import OnCpu
-from dali_cutmix.fused.cuda import OnGpu
+from dali_cutmix.fused.batch_layout import BatchFormat, Crops, sample_table
+from dali_cutmix.fused.cpu import CpuKernel
+from dali_cutmix.fused.cuda import GpuKernel
 from dali_cutmix.gpu import gpu_of
 from dali_cutmix.ops import IMAGENET_MEAN, IMAGENET_STD, as_dtype
 from dali_cutmix.utils import check_size
 
 
 class Resample:
-    """Decoded crops and a plan in, the batch out, where the crops are: on the CPU or on a GPU.
+    """Decoded crops and a plan in, a batch out, on the device that the crops are on.
 
-    Outside the box an output pixel is resampled from the sample's own crop, inside it from its partner's, each once;
-    bilinear, antialiased on downscale as DALI's resize; then normalized and cast. The pixels differ from those of
+    Outside the box an output pixel is resampled from the sample's own crop, inside it from its partner's, each once:
+    bilinear, antialiased on downscale as DALI's resize; it is then normalized and cast. The pixels differ from those of
     ``random_resized_crop`` → ``mix`` → ``normalize`` by less than 2 of 255 levels: nothing is rounded in between.
 
     Args:
         size: side of the images in pixels.
-        mean, std: one value for each of three channels, in levels of 0 to 255.
+        mean, std: one value for each of three channels, in levels from 0 to 255.
         dtype: float32, float16 or bfloat16.
         channels_last: memory format of the result.
-        num_threads: that share the batch on the CPU, none of them under the GIL.
+        num_threads: threads that work on a batch on the CPU, without the GIL.
+
+    Raises:
+        ValueError: an invalid size or dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> crops = [np.zeros((90, 120, 3), np.uint8), np.full((70, 50, 3), 255, np.uint8)]
+        >>> #       partner  x1  y1  x2  y2  flip  weight
+        >>> plan = [[     1,  0,  0, 32, 64,    0,      0],  # the left half from the other crop
+        ...         [     0,  0,  0,  0,  0,    1,      0]]  # no box; flipped
+        >>> if dc.can_fuse(None, None):  # the compiled part is there
+        ...     images = dc.Resample(64, mean=(0, 0, 0), std=(255, 255, 255))(crops, np.array(plan, np.int32))
+        ...     assert images.shape == (2, 3, 64, 64) and images[0, 0, 0, [0, 63]].tolist() == [1, 0]
     """
 
     def __init__(
@@ -40,9 +53,9 @@ class Resample:
         check_size("size", size)
         scale = tuple(1 / s for s in std)
         shift = tuple(-m / s for m, s in zip(mean, std, strict=True))
-        self._format = Format(size, as_dtype(dtype), channels_last, scale, shift)
-        self._on_cpu = OnCpu(self._format, num_threads)
-        self._on_gpu = OnGpu(self._format)
+        self._format = BatchFormat(size, as_dtype(dtype), channels_last, scale, shift)
+        self._on_cpu = CpuKernel(self._format, num_threads)
+        self._on_gpu = GpuKernel(self._format)
 
     @property
     def size(self) -> int:
@@ -55,13 +68,13 @@ class Resample:
         Args:
             crops: N arrays H×W×3, uint8, contiguous, each of its own size: an output of a DALI pipeline, or NumPy
                 arrays.
-            plan: N×7, int32, on the host (see :mod:`dali_cutmix.mixing.plan`), boxes in pixels of the output.
-            windows: N×4, whole numbers: y, x, height and width in pixels of what is taken of each crop; all of it by
-                default. So whole images need no copy of what is taken of them.
+            plan: N×7, int32, on the host (see :mod:`dali_cutmix.mixing.plan`); boxes are in pixels of the output.
+            windows: N×4, whole numbers: y, x, height and width in pixels of the region to use of each crop; by default
+                all of it. Whole images then need no copy of the region.
 
         Returns:
-            N×3×size×size in new memory; on a GPU without waiting, on PyTorch's current stream.
+            N×3×size×size in new memory; on a GPU on PyTorch's current stream, without waiting.
         """
         gpu = gpu_of(crops)
-        samples = table(crops, plan, windows)
+        samples = sample_table(crops, plan, windows)
         return self._on_cpu(samples) if gpu is None else self._on_gpu(samples, gpu, crops)

@@ -1,4 +1,9 @@
-"""What a GPU needs beside DALI: the current device, uploads, memory kept until it is read, what nvJPEG can decode."""
+"""What a GPU needs beside DALI.
+
+- ``device``: the current device; ``transfer``: uploads that do not wait
+- ``keep_alive``: keep memory until a GPU has read it
+- ``nvjpeg_limits``: which images nvJPEG cannot decode; ``jpeg_header``: what they are; ``decode_warning``: warn of them
+"""
 
 from dali_cutmix.gpu import nvjpeg_limits
 from dali_cutmix.gpu.decode_warning import warn_of_cpu_decoding

@@ -1,4 +1,4 @@
-"""What a JPEG file's header says."""
+"""Read the header of a JPEG file."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)  # any number of fill bytes may precede a marker
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # Huffman tables, reserved, arithmetic conditioning
-# Samples of luma for one of chroma, across and down, as nvImageCodec names them.
+# Luma samples for each chroma sample, across and down, with nvImageCodec's names.
 _NAMES: dict[tuple[float, float], str] = {
     (1, 1): "4:4:4",
     (2, 1): "4:2:2",
@@ -19,7 +19,7 @@ _NAMES: dict[tuple[float, float], str] = {
 
 
 def _frame(data: memoryview) -> bytes | None:
-    """Contents of the frame header, or None."""
+    """Contents of the frame header; None where there is none."""
     if data[:2] != b"\xff\xd8":
         return None
     at = 2
@@ -37,15 +37,15 @@ def _frame(data: memoryview) -> bytes | None:
 
 
 def chroma(encoded: Any) -> str | None:
-    """Name a JPEG image's chroma subsampling; thumbnails within it are not looked at.
+    """Name a JPEG image's chroma subsampling; thumbnails inside the file are ignored.
 
     Args:
         encoded: a whole file or its beginning, bytes or a one-dimensional array of uint8.
 
     Returns:
-        "4:2:0", "4:4:4" and the like, "gray" for one component, "CMYK" for four, and for what has no name the
-        components' sampling factors, such as "3x1/1x1/1x1". None for what is no JPEG file or is damaged before the
-        end of its frame header.
+        "4:2:0", "4:4:4" and the like, "gray" for one component, "CMYK" for four; the sampling factors of the
+        components where there is no name, such as "3x1/1x1/1x1". None if the file is not a JPEG, or is damaged before
+        the end of its frame header.
     """
     frame = _frame(memoryview(encoded).cast("B"))
     if frame is None or len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:

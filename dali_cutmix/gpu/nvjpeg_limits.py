@@ -1,4 +1,4 @@
-"""Which images a GPU will not decode, and why: facts about nvJPEG and nvImageCodec, DALI's decoder."""
+"""Images that a GPU will not decode, and why: facts about nvJPEG and nvImageCodec, DALI's decoder."""
 
 import os
 from collections import Counter
@@ -12,21 +12,21 @@ from dali_cutmix.gpu.jpeg_header import chroma
 __all__ = ["Nvjpeg", "chroma", "library", "load", "not_on_gpu"]
 
 _OLDEST = (12, 1, 0)  # nvImageCodec registers no decoder with an older one
-_FANCY_REGIONS = (13, 2, 0)  # with an older one it refuses regions of images whose chroma must be upsampled
+_FANCY_REGIONS = (13, 2, 0)  # with an older one it refuses regions of images with subsampled chroma
 _NO_UPSAMPLING = ("4:4:4", "gray")
 
 
 def not_on_gpu(images: Sequence[Any], *, regions: bool, fancy_upsampling: bool, nvjpeg: Nvjpeg | None) -> str | None:
-    """Say in one line that the CPU will decode images in the GPU's place, why, and what to do about it.
+    """Say in one line that the CPU will decode images instead of the GPU, why, and what to do about it.
 
     Args:
         images: encoded files of the data set, bytes or one-dimensional arrays of uint8; a few are enough.
-        regions: the graph decodes regions, not whole images.
+        regions: whether the graph decodes regions, not whole images.
         fancy_upsampling: the graph's ``jpeg_fancy_upsampling``.
-        nvjpeg: what :func:`library` returns.
+        nvjpeg: the library, from :func:`library`.
 
     Returns:
-        The line; None if nothing speaks against the GPU.
+        The line; None if the GPU will decode them.
     """
     if nvjpeg is None:
         return (
@@ -53,8 +53,8 @@ def not_on_gpu(images: Sequence[Any], *, regions: bool, fancy_upsampling: bool, 
         reasons.append(f"{_counted(formats)}, which a GPU does not decode: convert them to JPEG.")
     if not reasons:
         return None
-    share = f"{refused.total() + formats.total()} of {len(images)} images looked at"
-    return " ".join([f"The CPU, not the GPU, will decode {share}.", *reasons])
+    part = f"{refused.total() + formats.total()} of {len(images)} images looked at"
+    return " ".join([f"The CPU, not the GPU, will decode {part}.", *reasons])
 
 
 def _counted(kinds: Counter[str]) -> str:
@@ -62,7 +62,7 @@ def _counted(kinds: Counter[str]) -> str:
 
 
 def _newer(nvjpeg: Nvjpeg) -> str:
-    """How to get a newer nvJPEG of the same major version."""
+    """Say how to get a newer nvJPEG of the same major version."""
     if str(Path(nvjpeg.path).parent) in map(os.path.realpath, library_path()):
         return "unset LD_LIBRARY_PATH, which brings this one"
     if "torchvision" in nvjpeg.path:
@@ -71,7 +71,7 @@ def _newer(nvjpeg: Nvjpeg) -> str:
 
 
 def _other_format(encoded: Any) -> str | None:
-    """Name of a common format for which DALI has decoders on the CPU only."""
+    """Name of a common format that DALI decodes on the CPU only; None for any other."""
     start = bytes(memoryview(encoded).cast("B")[:12])
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
         return "PNG"

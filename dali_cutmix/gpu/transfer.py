@@ -1,4 +1,4 @@
-"""Memory between host and GPU: on which GPU an output of DALI is, and copies that nobody waits for."""
+"""Host and GPU memory: which GPU an output of DALI is on, and uploads that do not wait."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from dali_cutmix.gpu.device import on_device
 
 
 def gpu_of(crops: Any) -> int | None:
-    """The GPU's number where the crops are on one."""
+    """Number of the GPU that an output of DALI is on; None for the CPU."""
     return crops.device_id() if isinstance(crops, TensorListGPU) else None  # type: ignore[attr-defined]
 
 
 def upload(array: np.ndarray, gpu: int) -> Tensor:
-    """A copy on the GPU; from pinned memory, which PyTorch keeps until the copy is done, so that nobody waits."""
+    """Copy an array to a GPU without waiting, from pinned memory that PyTorch keeps until the copy is done."""
     with on_device(gpu):  # pinned memory belongs to the current one
         return torch.from_numpy(array).pin_memory().to(torch.device("cuda", gpu), non_blocking=True)

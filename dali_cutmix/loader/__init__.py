@@ -1,4 +1,14 @@
-"""Epochs of torch tensors from a pipeline, with a state at the consumer's position."""
+"""Epochs of torch tensors from a pipeline, with a state at the consumer's position.
+
+    graph ──▶ PipelineRunner ──▶ BatchProducer ──▶ Loader ──▶ your trainer
+              (live pipeline,    (torch tensors,   (for loop, state)
+              bad samples)       one batch ahead)
+
+- ``loader``: the public face; ``all_ranks``: states of all processes in one
+- ``batch_producer``: batches in order, on a CPU one ahead in a thread
+- ``pipeline_runner``: a live pipeline that is rebuilt after a bad sample
+- ``epoch``: where an epoch ends; ``state``: what a saved state holds; ``to_torch``: DALI's outputs as tensors
+"""
 
 from dali_cutmix.loader.all_ranks import AllRanks
 from dali_cutmix.loader.loader import Loader

@@ -1,18 +1,36 @@
-"""AllRanks: the states of all processes in one, for trainers that write down only what the first one gives."""
+"""AllRanks: the states of all processes in one, for trainers that save only the first process's state."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import torch.distributed as dist
 
-from dali_cutmix.loader.loader import Batch, Loader
+from dali_cutmix.loader.batch_producer import Batch
+from dali_cutmix.loader.loader import Loader
 
 
 class AllRanks:
-    """A loader whose state holds that of every rank, each restored to its own; for Lightning and Accelerate.
+    """A loader whose state holds the states of all ranks, and gives each rank its own back.
+
+    For trainers such as Lightning and Accelerate, which save only the state of rank 0.
+
+        rank 0   state_dict ─┐                                     ┌─ load_state_dict   rank 0
+        rank 1   state_dict ─┴─▶ {"ranks": [state 0, state 1]} ────┴─ load_state_dict   rank 1
 
     Args:
-        loader: this process's.
+        loader: the loader of this process.
+
+    Example:
+        >>> @pipeline_def(**dc.pipeline_options(batch_size=4, device="cpu"))
+        ... def graph():
+        ...     jpegs, labels = dc.read_folder("photos")
+        ...     return dc.random_resized_crop(jpegs, 64), labels
+        >>> loader = dc.AllRanks(dc.Loader(graph()))
+        >>> images, labels = next(iter(loader))
+        >>> state = loader.state_dict()
+        >>> len(state["ranks"])
+        1
+        >>> loader.load_state_dict(state)
     """
 
     def __init__(self, loader: Loader) -> None:
@@ -26,7 +44,7 @@ class AllRanks:
         return iter(self.loader)
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of all ranks; to be called on all of them, and gathered by ``torch.distributed`` where it runs."""
+        """The states of all ranks, gathered by ``torch.distributed`` if it is initialized; call it on all ranks."""
         states = [self.loader.state_dict()]
         if dist.is_initialized():
             states *= dist.get_world_size()
@@ -34,10 +52,10 @@ class AllRanks:
         return {"ranks": states}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue each rank where it stood.
+        """Continue each rank where it was.
 
         Raises:
-            ValueError: the state is of another number of ranks, or does not fit the loader.
+            ValueError: the state has another number of ranks, or does not fit the loader.
         """
         rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         states = saved.get("ranks") if isinstance(saved, dict) else None

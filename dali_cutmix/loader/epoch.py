@@ -1,4 +1,4 @@
-"""Where an epoch ends: counting samples, shards and batches as DALI's readers do."""
+"""Epoch: how many samples and batches a shard has, counted as DALI's readers do."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +8,17 @@ from typing import Any
 class Epoch:
     """One epoch of one shard.
 
+    Ten samples in three shards, ``batch_size=2`` (. is padding):
+
+        shard 0   0 1 | 2 .      runs 2; without drop_last batches 2, samples 3
+        shard 1   3 4 | 5 .      runs 2; without drop_last batches 2, samples 3
+        shard 2   6 7 | 8 9      runs 2; without drop_last batches 2, samples 4
+
+    With ``drop_last``, batches 1 and samples 2 in each shard: all ranks take equally many steps.
+
     Args:
         total: samples of all shards.
-        rank, world_size: which shard; shard r holds samples total·r/n to total·(r+1)/n, rounded down.
+        rank, world_size: which shard; shard r has samples total·r/n to total·(r+1)/n, rounded down.
         batch_size: samples in a batch.
         drop_last: leave the incomplete last batch out.
     """
@@ -38,16 +46,16 @@ class Epoch:
         shard = self.total * (self.rank + 1) // self.world_size - self.total * self.rank // self.world_size
         return self.batches * self.batch_size if self.drop_last else shard
 
-    def in_batch(self, number: int) -> int:
-        """Samples of batch ``number`` that are real; what follows them in it is padding."""
+    def samples_in(self, number: int) -> int:
+        """Real samples in batch ``number``; the rest of it is padding."""
         return min(max(self.samples - number * self.batch_size, 0), self.batch_size)
 
 
 def read_epoch(readers: dict[str, dict[str, Any]], batch_size: int, drop_last: bool) -> Epoch:
-    """The epoch of the one reader of a graph, from ``Pipeline.reader_meta()``.
+    """Make the epoch of a graph with one reader, from ``Pipeline.reader_meta()``.
 
     Raises:
-        ValueError: no or several readers, one without ``pad_last_batch``, or a shard smaller than a batch.
+        ValueError: no reader or several, one without ``pad_last_batch``, or a shard smaller than a batch.
     """
     if len(readers) != 1:
         raise ValueError(f"Loader: the graph has {len(readers)} readers; one is needed, to know where an epoch ends.")

@@ -1,32 +1,42 @@
-"""Running: a pipeline at a position, and what happens when a batch fails."""
+"""PipelineRunner: a live pipeline, and what happens when a batch fails."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from nvidia.dali import Pipeline
 
 from dali_cutmix._dali import pipeline_template
-from dali_cutmix.bad_samples import Replacement, bad_samples, culprits, decode_error, is_about_samples, unreadable
+from dali_cutmix.bad_samples import (
+    Replacement,
+    bisect_failing_batch,
+    decode_error,
+    find_bad_samples,
+    is_about_samples,
+    unreadable_samples,
+)
 from dali_cutmix.ops import MAX_PIXELS, notes
+from dali_cutmix.sources import Source
 
 
-class Running:
-    """A live pipeline, made from a template.
+class PipelineRunner:
+    """A live pipeline, made from a template and made again after each batch that fails.
 
     Args:
         template: see :func:`dali_cutmix._dali.pipeline_template.as_template`.
-        replacement: of its bad samples; None where the graph has a reader of its own.
+        replacement: of its bad samples; None if the graph has a reader of its own.
         replaces: replace what makes a batch fail, or raise.
-        checkpoint: where to begin; None: at the start.
+        checkpoint: where to begin; None for the start.
     """
 
     def __init__(
         self, template: Pipeline, replacement: Replacement | None, replaces: bool, checkpoint: bytes | None = None
     ) -> None:
         self._template, self._replacement, self._replaces = template, replacement, replaces
+        self._notes = notes(template)
         self.pipe = self._build(checkpoint)
         self.checkpoint = checkpoint or self.pipe.checkpoint()
-        """After the last batch."""
+        """The pipeline's state after the last batch."""
         self._failed = False
         self._tried_again: bytes | None = None
 
@@ -39,14 +49,14 @@ class Running:
         device = self.pipe.device_id
         stream = None if device is None else torch.cuda.current_stream(device)
         while True:
-            if self._failed:  # not before: its reader begins to read at once, and files may be mended meanwhile
+            if self._failed:  # not before: its reader begins to read at once, and files may be fixed meanwhile
                 self.pipe = self._build(self.checkpoint)
                 self._failed = False
             try:
                 outputs = self.pipe.run(stream)
             except RuntimeError as error:
                 self._failed = True
-                self._mend(error)
+                self._handle(error)
             else:
                 self.checkpoint = self.pipe.checkpoint()
                 return outputs
@@ -56,29 +66,32 @@ class Running:
             try:
                 return pipeline_template.build(self._template, checkpoint)
             except RuntimeError as error:
-                source, replacement = notes(self._template).source, self._replacement
+                source, replacement = self._notes.source, self._replacement
                 if source is None or replacement is None:
                     raise
-                faults = unreadable(error, source)
-                if not faults.keys() - set(replacement.bad):
+                reasons = unreadable_samples(error, source)
+                if not reasons.keys() - set(replacement.bad):
                     raise
-                if not self._replaces:
-                    raise decode_error(source, faults, error) from error
-                replacement.add(faults, error)
+                self._replace_or_raise(source, replacement, reasons, error)
 
-    def _mend(self, error: RuntimeError) -> None:
-        """Let the batch that failed be tried again without its bad samples, or raise what a user can act on."""
-        note, replacement = notes(self._template), self._replacement
-        if replacement is None or note.source is None or not is_about_samples(error, note.source):
+    def _handle(self, error: RuntimeError) -> None:
+        """After a batch failed, let it be tried again without its bad samples, or raise an error that names them."""
+        source, replacement = self._notes.source, self._replacement
+        if replacement is None or source is None or not is_about_samples(error, source):
             raise error
-        limit = note.max_pixels or MAX_PIXELS
-        faults = bad_samples(note.source, limit, self.checkpoint, replacement.substitutes, self._template)
-        if not faults and self._tried_again != self.checkpoint:
+        limit = self._notes.max_pixels or MAX_PIXELS
+        reasons = find_bad_samples(source, limit, self.checkpoint, replacement.substitutes, self._template)
+        if not reasons and self._tried_again != self.checkpoint:
             self._tried_again = self.checkpoint  # all are good by now: a disk or a network may fail for a moment
             return
-        faults = faults or culprits(note.source, self._template, self.checkpoint, replacement.substitutes)
-        if not faults:
+        reasons = reasons or bisect_failing_batch(source, self._template, self.checkpoint, replacement.substitutes)
+        if not reasons:
             raise error
+        self._replace_or_raise(source, replacement, reasons, error)
+
+    def _replace_or_raise(
+        self, source: Source, replacement: Replacement, reasons: Mapping[int, str], error: RuntimeError
+    ) -> None:
         if not self._replaces:
-            raise decode_error(note.source, faults, error) from error
-        replacement.add(faults, error)
+            raise decode_error(source, reasons, error) from error
+        replacement.add(reasons, error)

@@ -1,29 +1,62 @@
-"""The state of a Loader: what it is bound to, and the refusal of a state that belongs to something else."""
+"""The state of a Loader: which values it is bound to, and the refusal of a state that belongs to something else."""
 
 import base64
 import warnings
+from dataclasses import asdict
 from typing import Any
 
+import torch
+
 from dali_cutmix._dali import localized, portable
+from dali_cutmix.gpu import nvjpeg_limits
+from dali_cutmix.loader.epoch import Epoch
+from dali_cutmix.ops import Notes
 
 VERSION = 2
-_UNSAID = {"stretch": "False"}
-"""What states were saved with before it was noted down in them."""
+_DEFAULTS = {"stretch": "False"}
+"""Values of states that were saved before these were part of them."""
 
 State = dict[str, Any]
 
 
+def make_binding(graph: Notes, epoch: Epoch, seed: int, fused: bool) -> dict[str, Any]:
+    """Values that must be the same in the loader that continues a state: data, order, crops and mixing."""
+    source, mixing = graph.source, graph.mixing
+    return {
+        **asdict(epoch),
+        "files": source.digest if source else None,
+        "shuffle_seed": source.seed if source else None,
+        "seed": seed,
+        **{name: repr(value) for name, value in graph.crop.items()},
+        **(mixing.binding() if mixing else {"mix": None}),
+        "fused": fused,
+    }
+
+
+def describe_decoder(graph: Notes, device: int | None) -> dict[str, Any]:
+    """What decodes: pixels may depend on it, by a level or two."""
+    if device is None:
+        return {"gpu": None, "nvjpeg": None, **graph.decoder}
+    library = nvjpeg_limits.library()
+    version = ".".join(map(str, library.version)) if library else None
+    return {"gpu": torch.cuda.get_device_name(device), "nvjpeg": version, **graph.decoder}
+
+
 def pack(binding: dict[str, Any], *, checkpoint: bytes, **position: Any) -> State:
-    """A small dict of str, int, float and None, fit for JSON and ``torch.load(weights_only=True)``."""
+    """Make a state: a small dict of str, int, float and None, fit for JSON and ``torch.load(weights_only=True)``."""
     pipeline = base64.b64encode(portable(checkpoint)).decode()
     return {"version": VERSION, "binding": dict(binding), "pipeline": pipeline, **position}
 
 
-def checkpoint(state: State, own: bytes) -> bytes:
-    """The checkpoint that a state holds, for the pipeline that ``own``, a checkpoint of DALI's, belongs to.
+def unpack_checkpoint(state: State, own: bytes) -> bytes:
+    """The checkpoint in a state.
+
+    Args:
+        state: the state.
+        own: any checkpoint of the pipeline that it is for.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: the state is damaged.
     """
     try:
         return localized(base64.b64decode(state["pipeline"]), own)
@@ -35,7 +68,7 @@ def checkpoint(state: State, own: bytes) -> bytes:
 
 
 def warn_of_another_decoder(state: State, decoder: dict[str, Any]) -> None:
-    """Say what differs of what decodes, where a state says it; both values are named."""
+    """Warn if another decoder made the batches when the state was saved; the message has both."""
     if different := _differences(state.get("decoder", decoder), decoder):
         warnings.warn(
             f"load_state_dict: another decoder made the batches when the state was saved ({different}). Order, crops "
@@ -48,7 +81,7 @@ def check(state: State, binding: dict[str, Any]) -> None:
     """Refuse a state that this Loader cannot continue exactly.
 
     Raises:
-        ValueError: no state of a Loader, one of a newer version, or one bound to other values; both are named.
+        ValueError: not a state of a Loader, one of a newer version, or one bound to other values; the message has both.
     """
     if not isinstance(state, dict) or "version" not in state or "binding" not in state:
         raise ValueError(
@@ -59,7 +92,7 @@ def check(state: State, binding: dict[str, Any]) -> None:
             f"load_state_dict: the state has version {state['version']}, this dali_cutmix reads version {VERSION}; "
             "use the version of dali_cutmix that saved it."
         )
-    if different := _differences(_UNSAID | state["binding"], binding):
+    if different := _differences(_DEFAULTS | state["binding"], binding):
         raise ValueError(
             f"load_state_dict: the state belongs to another loader and cannot be continued exactly ({different}). "
             "Build the loader as it was when the state was saved."
@@ -67,7 +100,7 @@ def check(state: State, binding: dict[str, Any]) -> None:
 
 
 def _differences(saved: dict[str, Any], here: dict[str, Any]) -> str:
-    """What is not the same, with both values; empty where all is."""
+    """Values that differ, as text; empty where all are the same."""
     return "; ".join(
         f"{name}: {saved.get(name)!r} saved, {value!r} here" for name, value in here.items() if saved.get(name) != value
     )

@@ -1,4 +1,4 @@
-"""Hand-off: outputs of a DALI pipeline as torch tensors."""
+"""Outputs of a DALI pipeline as torch tensors."""
 
 from typing import Any
 
@@ -10,15 +10,16 @@ from torch import Tensor
 from dali_cutmix.gpu import gpu_of, upload
 
 
-def hand_off(outputs: tuple[Any, ...], pipeline: Pipeline, dtype: torch.dtype | None) -> tuple[Tensor, ...]:
-    """Tensors on the pipeline's device; an output in layout HWC becomes N×C×H×W in channels_last format.
+def to_tensors(outputs: tuple[Any, ...], pipeline: Pipeline, dtype: torch.dtype | None) -> tuple[Tensor, ...]:
+    """Convert a batch to tensors on the pipeline's device; layout HWC becomes N×C×H×W in channels_last format.
 
-    On a CPU there is no copy. On a GPU the batch is copied into PyTorch's memory on the consumer's stream, and nobody
-    waits; whoever calls keeps the outputs until that stream has come to the copy.
+    On a CPU there is no copy. On a GPU the batch is copied into PyTorch's memory on the consumer's stream, without
+    waiting; the caller must keep the outputs alive until that stream has executed the copy.
 
     Args:
-        outputs: what ``pipeline`` gave, each uniform in shape.
-        dtype: of images.
+        outputs: of ``pipeline``, each with one shape for all samples.
+        pipeline: that made them.
+        dtype: of the images; None: as they are.
     """
     gpu = pipeline.device_id
     if gpu is None:

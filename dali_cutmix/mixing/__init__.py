@@ -1,9 +1,18 @@
-"""What to mix with what: policies, the plan that is drawn for each batch, soft targets, the paste operator."""
+"""How a batch is mixed: values and pure functions, with one custom operator.
+
+    policy ── draw ──▶ random numbers ── make_plan ──▶ plan ─┬─ paste ────────▶ images
+    (CutMix, …)        (nodes of DALI)   (NumPy)             └─ make_targets ─▶ targets
+
+- ``policies``: frozen values that say what to mix
+- ``plan``: which partner, which box, which weight, for each sample
+- ``targets``: soft targets that follow from a plan
+- ``paste_operator``: flips and pastes images by a plan, on CPU or GPU (``paste.cu``)
+"""
 
 from dali_cutmix.mixing.paste_operator import paste, paste_numpy
-from dali_cutmix.mixing.plan import BOX, COLUMNS, HOLE, ONE, PARTNER, WEIGHT, Plan, draw, leaves, make_plan
+from dali_cutmix.mixing.plan import BOX, COLUMNS, HOLE, ONE, PARTNER, WEIGHT, Plan, alternatives, draw, make_plan
 from dali_cutmix.mixing.policies import CutMix, Cutout, Mixup, OneOf, Policy, check_policy
-from dali_cutmix.mixing.targets import Targets, check_targets, dense, share
+from dali_cutmix.mixing.targets import Targets, dense_targets, make_targets
 
 __all__ = [
     "BOX",
@@ -19,13 +28,12 @@ __all__ = [
     "Plan",
     "Policy",
     "Targets",
+    "alternatives",
     "check_policy",
-    "check_targets",
-    "dense",
+    "dense_targets",
     "draw",
-    "leaves",
     "make_plan",
+    "make_targets",
     "paste",
     "paste_numpy",
-    "share",
 ]

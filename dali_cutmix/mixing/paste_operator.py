@@ -1,7 +1,7 @@
-"""The custom operator: a pure function, images and a plan in, images out.
+"""The paste operator: a pure function, images and a plan in, images out.
 
-NumPy on the CPU, one CuPy kernel launch for the whole batch on the GPU; both give the same bits. It runs on DALI's
-stream, synchronizes nothing and reads the plan only where the images are.
+It uses NumPy on the CPU, and one launch of a CuPy kernel for the whole batch on a GPU; both give the same bits. It runs
+on DALI's stream, synchronizes nothing, and reads the plan on the device that the images are on.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,12 +19,12 @@ THREADS = 256
 
 
 def _check(shapes: Sequence[tuple[int, ...]], fill: Fill) -> tuple[int, int, int]:
-    """The one shape of the batch."""
+    """Shape of every image of the batch, checked."""
     shape = shapes[0]
     if any(other != shape for other in shapes):
         sizes = sorted(set(shapes))[:3]
         raise ValueError(
-            f"mix: images of different shapes in one batch ({', '.join(map(str, sizes))}, …); every image must have "
+            f"mix: images of different shapes in one batch ({', '.join(map(str, sizes))}, …); every image needs "
             "the same height, width and channels: resize or crop before dc.mix."
         )
     if len(shape) != 3 or shape[2] > len(fill):
@@ -40,7 +40,7 @@ def paste_numpy(images: Sequence[np.ndarray], plan: Sequence[np.ndarray], fill: 
     Args:
         images: N arrays H×W×C, uint8.
         plan: N plan rows, int32 (see :mod:`dali_cutmix.mixing.plan`).
-        fill: value of a hole for each channel.
+        fill: value of each channel in a hole.
 
     Returns:
         N arrays H×W×C, uint8, in new memory.
@@ -73,7 +73,7 @@ def _kernel() -> Any:
 
 
 def paste_cupy(images: Sequence[Any], plan: Sequence[Any], fill: Fill) -> list[Any]:
-    """Flip and paste a batch on the GPU, one kernel launch on CuPy's current stream, which is DALI's.
+    """Flip and paste a batch on the GPU, with one kernel launch on CuPy's current stream, which is DALI's.
 
     Arguments and result are those of :func:`paste_numpy`, as CuPy arrays.
     """
@@ -94,7 +94,16 @@ def _uchar4(fill: Fill) -> np.ndarray:
 
 
 def paste(images: Any, rows: Any, fill: Fill) -> Any:
-    """The operator as a DALI node: ``images`` and plan ``rows`` on the same device, uint8 HWC out."""
+    """Flip and paste, as a node of a DALI graph.
+
+    Args:
+        images: H×W×C uint8.
+        rows: plan rows, on the same device.
+        fill: value of each channel in a hole.
+
+    Returns:
+        H×W×C uint8, layout HWC, on that device.
+    """
     function: Callable[..., list[Any]] = paste_numpy if images.device == "cpu" else paste_cupy
     return fn.python_function(
         images,

@@ -1,4 +1,4 @@
-"""Mixing policies: frozen values that say what to mix, with no behaviour of their own."""
+"""Mixing policies: frozen values that say what to mix, without behaviour."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,15 +18,32 @@ def _check_probability(policy: str, probability: float) -> None:
 
 @dataclass(frozen=True)
 class CutMix:
-    """Paste one box of the partner image; share the target by area (paper, Algorithm A1).
+    """Paste one box of the partner image, and mix the targets by area (paper, Algorithm A1).
+
+    The box has the image's shape, √(1−λ) of its width and height, and its centre anywhere in the image; what lies
+    outside of the image is cut off, and λ is corrected to the exact area:
+
+        ┌───────────────────┐
+        │           ┌───────┼ ─ ┐   H·√(1−λ)
+        │     own   │partner│       high,
+        │           │   ·   │   │   W·√(1−λ) wide
+        │           └───────┼ ─ ┘
+        └───────────────────┘       target = λ·y + (1−λ)·y_partner
 
     Args:
-        alpha: λ ~ Beta(alpha, alpha), the share of the image that stays; 1.0 is the paper's Unif(0, 1).
+        alpha: λ ~ Beta(alpha, alpha), the fraction of the image that stays; 1.0 is the paper's Unif(0, 1).
         probability: chance that a batch (with ``per_sample``: a sample) is mixed at all.
-        per_sample: draw λ, box and chance for every sample instead of once for the batch (line 5 to 7 of A1).
+        per_sample: draw λ, box and chance for each sample instead of once for the batch (lines 5 to 7 of A1).
 
     Raises:
-        ValueError: ``alpha`` is not positive, or ``probability`` lies outside 0 to 1.
+        ValueError: ``alpha`` is not positive, or ``probability`` is not in 0 to 1.
+
+    Example:
+        >>> dc.CutMix(alpha=1.0, probability=0.5)
+        CutMix(alpha=1.0, probability=0.5, per_sample=False)
+        >>> dc.CutMix(alpha=0.0)
+        Traceback (most recent call last):
+        ValueError: CutMix: alpha=0.0 given; Beta(alpha, alpha) needs a finite alpha > 0 (the paper uses 1.0).
     """
 
     alpha: float = 1.0
@@ -40,10 +57,14 @@ class CutMix:
 
 @dataclass(frozen=True)
 class Mixup:
-    """Blend with the partner image: λ·x + (1−λ)·x_partner, targets alike (paper, section E.1).
+    """Blend with the partner image, λ·x + (1−λ)·x_partner, and mix the targets alike (paper, section E.1).
 
-    λ ~ Beta(alpha, alpha), rounded to 1/65536, so that images and targets use the very same number.
+    λ ~ Beta(alpha, alpha) is rounded to 1/65536, so that images and targets use the very same number.
     Arguments and errors are those of :class:`CutMix`.
+
+    Example:
+        >>> dc.Mixup(alpha=0.2)
+        Mixup(alpha=0.2, probability=1.0, per_sample=False)
     """
 
     alpha: float = 1.0
@@ -57,18 +78,22 @@ class Mixup:
 
 @dataclass(frozen=True)
 class Cutout:
-    """Zero one square (after normalization); the target stays as it is.
+    """Set one square to zero, after normalization; the target stays as it is.
 
-    The centre is uniform over the image, so the square may reach over the border.
+    The centre is uniform over the image, so the square may reach beyond its border.
 
     Args:
-        length: side of the square as a share of the shorter side of the image. 0.5 is the usual choice for
+        length: side of the square as a fraction of the shorter side of the image. 0.5 is the usual choice for
             CIFAR (16 of 32 pixels) and ImageNet (112 of 224) alike.
         probability: chance that a batch (with ``per_sample``: a sample) gets a hole at all.
-        per_sample: draw centre and chance for every sample instead of once for the batch.
+        per_sample: draw centre and chance for each sample instead of once for the batch.
 
     Raises:
-        ValueError: ``length`` is not in (0, 2], or ``probability`` lies outside 0 to 1.
+        ValueError: ``length`` is not in (0, 2], or ``probability`` is not in 0 to 1.
+
+    Example:
+        >>> dc.Cutout(length=0.5)
+        Cutout(length=0.5, probability=1.0, per_sample=False)
     """
 
     length: float = 0.5
@@ -78,7 +103,7 @@ class Cutout:
     def __post_init__(self) -> None:
         if not 0 < self.length <= 2:
             raise ValueError(
-                f"Cutout: length={self.length} given; it is the side of the square as a share of the image's "
+                f"Cutout: length={self.length} given; it is the side of the square as a fraction of the image's "
                 "shorter side, above 0 and at most 2 (0.5 means 112 of 224 pixels)."
             )
         _check_probability("Cutout", self.probability)
@@ -86,14 +111,19 @@ class Cutout:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of several policies for each batch, drawn by weight.
+    """Choose one of several policies for each batch, at random by weight.
 
     Args:
         policies: two or more policies; ``None`` among them means a batch that is not mixed.
-        weights: relative weights, one for each policy, not negative, not all zero; equal by default.
+        weights: relative weights, one for each policy, not negative and not all zero; equal by default.
 
     Raises:
         ValueError: fewer than two policies, or weights that do not fit them.
+
+    Example:
+        >>> policy = dc.OneOf((dc.CutMix(), dc.Mixup(0.2), None), weights=(2, 1, 1))
+        >>> policy.weights
+        (2, 1, 1)
     """
 
     policies: "tuple[CutMix | Mixup | Cutout | None, ...]"
@@ -104,7 +134,7 @@ class OneOf:
         object.__setattr__(self, "weights", tuple(self.weights) or (1.0,) * len(self.policies))
         if len(self.policies) < 2:
             raise ValueError(
-                f"OneOf: {len(self.policies)} policies given; two or more are needed (one alone is used as it is)."
+                f"OneOf: {len(self.policies)} policies given; two or more are needed (pass a single one without OneOf)."
             )
         for policy in self.policies:
             if not isinstance(policy, (CutMix, Mixup, Cutout, type(None))):
@@ -118,10 +148,11 @@ class OneOf:
 
 
 Policy = CutMix | Mixup | Cutout | OneOf
+"""Any mixing policy."""
 
 
 def check_policy(policy: Policy | None) -> None:
-    """Refuse whatever is no policy, with the words of the caller's ``mix`` argument."""
+    """Refuse anything but a policy or None."""
     if policy is not None and not isinstance(policy, Policy):
         raise ValueError(
             f"mix={policy!r} given; allowed are dc.CutMix(...), dc.Mixup(...), dc.Cutout(...), dc.OneOf(...) or None."

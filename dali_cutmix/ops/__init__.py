@@ -1,22 +1,25 @@
-"""The verbs of a graph: read, decode, crop, mix, normalize."""
+"""The verbs of a graph, in the order of the data's way.
 
-from dali_cutmix.ops.decode import (
-    MAX_PIXELS,
-    Decode,
-    bounded,
-    decoder_options,
-    noted,
-    random_crop,
-    random_resized_crop,
-    resize_center_crop,
-)
-from dali_cutmix.ops.graph_notes import notes
+    read, read_records       which bytes, which label               encoded bytes, label
+    crops, placed_crops      decode, crop, resize                   H×W×3 uint8
+    mixing                   flip, mix, make the targets            H×W×3 uint8, targets
+    normalization            to floating point                      C×H×W or H×W×C
+
+Each verb checks its arguments, adds nodes to the DALI graph under construction, and writes into ``graph_notes`` what
+later verbs and the ``Loader`` need to know. ``decode`` has what all crops share.
+
+For a graph with decoders of its own (see ``pipelines/detection_ops.py``): ``notes``, ``source_nodes``,
+``prepare_decoding``, ``decoder_options`` and ``limit_pixels``.
+"""
+
+from dali_cutmix.ops.crops import random_crop, random_resized_crop, resize_center_crop
+from dali_cutmix.ops.decode import MAX_PIXELS, Decode, decoder_options, limit_pixels, prepare_decoding
+from dali_cutmix.ops.graph_notes import Notes, notes
 from dali_cutmix.ops.mixing import FILL, Mixing, checked_mixing, mix
 from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype, normalize
-from dali_cutmix.ops.padded import padded_crop
-from dali_cutmix.ops.read import digest_of, listed, nodes_of, read_files, read_folder
+from dali_cutmix.ops.placed_crops import padded_crop, stretch_random_crop
+from dali_cutmix.ops.read import read_files, read_folder, source_nodes
 from dali_cutmix.ops.read_records import read_recordio, read_tfrecord, read_webdataset
-from dali_cutmix.ops.stretch import stretch_random_crop
 
 __all__ = [
     "FILL",
@@ -25,18 +28,16 @@ __all__ = [
     "MAX_PIXELS",
     "Decode",
     "Mixing",
+    "Notes",
     "as_dtype",
-    "bounded",
     "checked_mixing",
     "decoder_options",
-    "digest_of",
-    "listed",
+    "limit_pixels",
     "mix",
-    "nodes_of",
     "normalize",
-    "noted",
     "notes",
     "padded_crop",
+    "prepare_decoding",
     "random_crop",
     "random_resized_crop",
     "read_files",
@@ -45,5 +46,6 @@ __all__ = [
     "read_tfrecord",
     "read_webdataset",
     "resize_center_crop",
+    "source_nodes",
     "stretch_random_crop",
 ]

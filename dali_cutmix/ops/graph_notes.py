@@ -1,7 +1,7 @@
-"""What the verbs note down about the graph under construction, for its ``Loader`` and for each other."""
+"""Notes that the verbs take about the graph under construction, for its ``Loader`` and for each other."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from nvidia.dali import Pipeline
@@ -10,7 +10,7 @@ from dali_cutmix.sources import Source
 
 
 class Window(NamedTuple):
-    """Nodes: whole images, and corner (y, x) and extent (height, width) in pixels of what is taken of each."""
+    """A region of each whole image, as nodes: the images, and corner (y, x) and extent (height, width) in pixels."""
 
     images: Any
     corner: Any
@@ -19,11 +19,22 @@ class Window(NamedTuple):
 
 @dataclass
 class Notes:
-    """One graph's notes; whatever a graph does not use stays None.
+    """The notes about one graph; whatever the graph does not use keeps its default.
 
-    ``windows`` has, by its node's name, what was taken out of whole images.
+    Args:
+        device: where the graph decodes.
+        source: what it reads.
+        crop: arguments that change the images, by name; a saved state is bound to them.
+        windows: regions taken out of whole images, by the name of the node that has them.
+        max_pixels: width × height of the largest image that is decoded.
+        decodes_regions: whether it decodes regions, not whole images.
+        decoder: arguments of the decoder that may change pixels by a level or two.
+        mixing: the checked arguments of ``mix``.
+        holes: node with the boxes that ``normalize`` fills with zeros.
+        dtype: of the images at the hand-off.
     """
 
+    device: Literal["cpu", "gpu"]
     source: Source | None = None
     crop: dict[str, Any] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
@@ -39,10 +50,10 @@ _notes: WeakKeyDictionary[Pipeline, Notes] = WeakKeyDictionary()
 
 
 def notes(pipeline: Pipeline | None = None) -> Notes:
-    """The notes of a pipeline; by default of the one under construction.
+    """The notes about a pipeline, by default about the one under construction.
 
     Raises:
-        RuntimeError: a verb was called outside a graph.
+        RuntimeError: no graph is under construction.
     """
     pipeline = pipeline or Pipeline.current()
     if pipeline is None:
@@ -50,10 +61,4 @@ def notes(pipeline: Pipeline | None = None) -> Notes:
             "The verbs of dali_cutmix build a DALI graph: call them inside a function decorated with "
             "@nvidia.dali.pipeline_def, or use pipelines that do (pipelines/imagenet.py)."
         )
-    return _notes.setdefault(pipeline, Notes())
-
-
-def graph_device() -> str:
-    """``"gpu"`` when the graph under construction has a ``device_id``, else ``"cpu"``."""
-    notes()
-    return "cpu" if Pipeline.current().device_id is None else "gpu"
+    return _notes.setdefault(pipeline, Notes("cpu" if pipeline.device_id is None else "gpu"))

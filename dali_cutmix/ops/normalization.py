@@ -17,10 +17,10 @@ _DALI_DTYPE = {torch.float32: types.FLOAT, torch.float16: types.FLOAT16, torch.b
 
 
 def as_dtype(dtype: torch.dtype | str) -> torch.dtype:
-    """float32, float16 or bfloat16, as torch's dtype or by name.
+    """Check a dtype of images, given as torch's or by name: float32, float16 or bfloat16.
 
     Raises:
-        ValueError: another dtype.
+        ValueError: another dtype was given.
     """
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(found, torch.dtype) or found not in _DALI_DTYPE:
@@ -36,24 +36,37 @@ def normalize(
     dtype: torch.dtype | str = torch.float32,
     channels_last: bool = False,
 ) -> Any:
-    """(images − mean) / std for each channel; the holes of ``Cutout`` become exactly 0.
+    """Convert images to floating point, (image − mean) / std for each channel; holes of ``Cutout`` become exactly 0.
 
     Args:
         images: H×W×C uint8, on CPU or GPU.
-        mean, std: one value for each channel, in levels of 0 to 255.
-        dtype: float32, float16 or bfloat16 (DALI writes float32 for the last one, the ``Loader`` casts).
-        channels_last: write H×W×C; the ``Loader`` hands it on as N×C×H×W in torch's channels_last format.
+        mean, std: one value for each channel, in levels from 0 to 255.
+        dtype: float32, float16 or bfloat16 (for the last, DALI writes float32 and the ``Loader`` casts).
+        channels_last: write H×W×C; the ``Loader`` delivers N×C×H×W in torch's channels_last format.
 
     Returns:
-        C×H×W (layout CHW) or, with ``channels_last``, H×W×C (layout HWC).
+        C×H×W (layout CHW), or H×W×C (layout HWC) with ``channels_last``.
+
+    Raises:
+        ValueError: an invalid dtype.
+
+    Example:
+        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        ... def graph():
+        ...     jpegs, labels = dc.read_folder("photos")
+        ...     images = dc.random_resized_crop(jpegs, 64)
+        ...     return dc.normalize(images, dtype="bfloat16"), labels
+        >>> images, labels = next(iter(dc.Loader(graph())))
+        >>> images.dtype, images.shape
+        (torch.bfloat16, torch.Size([4, 3, 64, 64]))
     """
-    note = notes()
-    note.dtype = as_dtype(dtype)
+    graph = notes()
+    graph.dtype = as_dtype(dtype)
     layout = "HWC" if channels_last else "CHW"
     images = fn.crop_mirror_normalize(
-        images, dtype=_DALI_DTYPE[note.dtype], output_layout=layout, mean=list(mean), std=list(std)
+        images, dtype=_DALI_DTYPE[graph.dtype], output_layout=layout, mean=list(mean), std=list(std)
     )
-    if note.holes is None:
+    if graph.holes is None:
         return images
-    anchor, end = note.holes[:2], note.holes[2:]
+    anchor, end = graph.holes[:2], graph.holes[2:]
     return fn.erase(images, anchor=anchor, shape=end - anchor, axis_names="WH", fill_value=0.0)

@@ -1,14 +1,16 @@
-"""Read records: samples from webdataset shards, TFRecord and RecordIO files."""
+"""Read record files: webdataset shards, TFRecord and RecordIO.
 
-import glob
+DALI's own readers of these formats shuffle within a window; these verbs reshuffle all samples in each epoch, exactly as
+``read_folder`` does.
+"""
+
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
-from dali_cutmix.ops.graph_notes import notes
-from dali_cutmix.ops.read import Paths, digest_of, local_paths, nodes_of
-from dali_cutmix.sources import InFiles, RecordIO, Source, Tars, TFRecords
-from dali_cutmix.utils import check_shard
+from dali_cutmix.ops.graph_notes import Notes, notes
+from dali_cutmix.ops.read import source_nodes
+from dali_cutmix.sources import RecordFiles, RecordIO, Source, TFRecord, WebDataset
+from dali_cutmix.utils import Paths, check_choice, check_shard, local_files
 
 
 def read_webdataset(
@@ -22,28 +24,40 @@ def read_webdataset(
     seed: int = 0,
     num_classes: int | None = None,
 ) -> tuple[Any, Any]:
-    """Read webdataset tar files; all samples are reshuffled in every epoch, as those of a folder.
+    """Read webdataset tar files; all samples are reshuffled in each epoch, as those of a folder are.
 
     Args:
-        paths: tar files, or patterns such as ``"/data/train-*.tar"``. DALI's index (``wds2idx``), with the ending .idx
-            beside a tar, spares the start a walk through the tar; one that was made so is kept in the cache.
-        image: extension of the image, or several, of which a sample has one.
+        paths: tar files, or patterns such as ``"/data/train-*.tar"``. DALI's index (``wds2idx``, ending in .idx) beside
+            a tar is used. Without one the whole tar is scanned at the first start, and its index is cached.
+        image: extension of the image, or several; each sample has one of them.
         label: extension of the label, a whole number in digits.
-        missing: ``"error"`` refuses a shard with a sample that lacks image or label, ``"skip"`` leaves it out.
+        missing: what to do about a sample without image or label: ``"error"`` refuses its shard, ``"skip"`` leaves the
+            sample out.
         shard, shuffle, seed, num_classes: see :func:`read_folder`.
 
     Returns:
         See :func:`read_folder`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a shard is cut off or compressed, its index is damaged, or a sample lacks a component.
+        FileNotFoundError: a file is missing, or none matches a pattern.
+        ValueError: an invalid argument; or a shard is cut off or compressed, its index is damaged, or a sample has no
+            image or no label.
+
+    Example:
+        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        ... def graph():
+        ...     jpegs, labels = dc.read_webdataset("photos-*.tar")
+        ...     return dc.random_resized_crop(jpegs, 64), labels
+        >>> loader = dc.Loader(graph())
+        >>> len(loader)
+        2
     """
-    if missing not in ("error", "skip"):
-        raise ValueError(f"missing={missing!r} given; allowed are 'error' and 'skip'.")
+    graph = notes()
+    check_shard(shard)
+    check_choice("missing", missing, ("error", "skip"))
     images = [image] if isinstance(image, str) else list(image)
-    files = files_of(paths, "read_webdataset")
-    return _read_records(Tars(files, images, label, missing), shard, shuffle, seed, num_classes)
+    records = WebDataset(local_files(paths, "read_webdataset"), images, label, missing)
+    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes)
 
 
 def read_tfrecord(
@@ -57,12 +71,13 @@ def read_tfrecord(
     seed: int = 0,
     num_classes: int | None = None,
 ) -> tuple[Any, Any]:
-    """Read TFRecord files of ``tf.train.Example``; all samples are reshuffled in every epoch, as those of a folder.
+    """Read TFRecord files of ``tf.train.Example``; all samples are reshuffled in each epoch, as those of a folder are.
 
     Args:
-        paths: files, or patterns. DALI's index (``tfrecord2idx``) is used where it lies beside a file, with the ending
-            .idx added or in place of the file's own.
-        image, label: names of the features: encoded bytes, and an int64.
+        paths: files, or patterns. DALI's index (``tfrecord2idx``) beside a file is used; its name ends in .idx, added
+            or in place of the file's own ending.
+        image: name of the feature with the encoded bytes.
+        label: name of the feature with the label, an int64.
         first_label: label of the first class, which becomes 0 (1 in TensorFlow's ImageNet).
         shard, shuffle, seed, num_classes: see :func:`read_folder`.
 
@@ -70,11 +85,22 @@ def read_tfrecord(
         See :func:`read_folder`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a file is cut off, or its index is damaged.
+        FileNotFoundError: a file is missing, or none matches a pattern.
+        ValueError: an invalid argument; or a file is cut off, or its index is damaged.
+
+    Example:
+        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        ... def graph():
+        ...     jpegs, labels = dc.read_tfrecord("photos.tfrecord", first_label=1)
+        ...     return dc.random_resized_crop(jpegs, 64), labels
+        >>> loader = dc.Loader(graph())
+        >>> len(loader)
+        2
     """
-    records = TFRecords(files_of(paths, "read_tfrecord"), image, label, first_label)
-    return _read_records(records, shard, shuffle, seed, num_classes)
+    graph = notes()
+    check_shard(shard)
+    records = TFRecord(local_files(paths, "read_tfrecord"), image, label, first_label)
+    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes)
 
 
 def read_recordio(
@@ -86,57 +112,45 @@ def read_recordio(
     num_classes: int | None = None,
     classes: Sequence[str] = (),
 ) -> tuple[Any, Any]:
-    """Read MXNet's RecordIO files; all samples are reshuffled in every epoch, as those of a folder.
+    """Read MXNet's RecordIO files; all samples are reshuffled in each epoch, as those of a folder are.
 
     Args:
         paths: .rec files, or patterns. An index (.idx, by ``im2rec`` or ``rec2idx``) beside a file is used.
-        classes: their names, for ``Loader.classes``, all of them: which labels there are is not known before they are
-            read, so that one without a name is noticed no earlier than in the batch that mixes it.
+        classes: names of all classes, for ``Loader.classes``. The labels are not known before the samples are read, so
+            a label without a name is an error only in the batch that mixes it.
         shard, shuffle, seed, num_classes: see :func:`read_folder`.
 
     Returns:
         See :func:`read_folder`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a file is cut off or none of RecordIO, or its index is damaged.
+        FileNotFoundError: a file is missing, or none matches a pattern.
+        ValueError: an invalid argument; or a file is cut off or in another format, or its index is damaged.
+
+    Example:
+        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        ... def graph():
+        ...     jpegs, labels = dc.read_recordio("photos.rec", classes=["cat", "dog"])
+        ...     return dc.random_resized_crop(jpegs, 64), labels
+        >>> loader = dc.Loader(graph())
+        >>> len(loader)
+        2
     """
-    records = RecordIO(files_of(paths, "read_recordio"))
-    return _read_records(records, shard, shuffle, seed, num_classes, tuple(classes))
+    graph = notes()
+    check_shard(shard)
+    records = RecordIO(local_files(paths, "read_recordio"))
+    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes, tuple(classes))
 
 
-def _read_records(
-    records: InFiles,
+def _record_nodes(
+    graph: Notes,
+    records: RecordFiles,
     shard: tuple[int, int],
-    shuffle: bool,
-    seed: int,
+    seed: int | None,
     num_classes: int | None,
     classes: tuple[str, ...] = (),
 ) -> tuple[Any, Any]:
-    notes()
-    check_shard(shard)
     if not len(records):
         raise ValueError(f"{records.paths[0]}: no samples in {len(records.paths)} files; give files that have some.")
-    source = Source(
-        records,
-        shard=shard,
-        seed=seed if shuffle else None,
-        classes=classes,
-        num_classes=len(classes),
-        # Without names the records' own: states saved before there were any stay valid.
-        digest=digest_of(records.digest, classes) if classes else records.digest,
-    )
-    return nodes_of(source, num_classes)
-
-
-def files_of(paths: Paths, verb: str) -> list[Path]:
-    """Whole paths of files; patterns are sorted, and indexes are not meant by them."""
-    found: list[Path] = []
-    for path in local_paths(paths, verb):
-        if not glob.has_magic(path) or Path(path).exists():
-            found.append(Path(path).absolute())
-        elif matching := [match for match in sorted(glob.glob(path)) if not match.endswith(".idx")]:  # noqa: PTH207
-            found += [Path(match).absolute() for match in matching]
-        else:
-            raise FileNotFoundError(f"{verb}: no file matches {path!r}.")
-    return found
+    source = Source(records, shard=shard, seed=seed, classes=classes, num_classes=len(classes))
+    return source_nodes(graph, source, num_classes)

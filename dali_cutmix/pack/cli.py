@@ -1,9 +1,9 @@
-"""Pack a folder of classes into shards of smaller JPEGs, which ``read_folder`` reads as it reads the folder.
+"""Pack a folder of classes into shards of smaller JPEGs, which ``read_folder`` reads just like the folder.
 
     python -m dali_cutmix.pack /data/imagenet/train /data/imagenet-400/train --short-side 400
 
-A run that was stopped goes on where it was when the same command is run again; what it writes does not depend on
-how often it was stopped or on the number of workers.
+A run that was stopped continues where it was if the same command is run again. What it writes depends neither on the
+number of workers nor on how often it was stopped.
 """
 
 import argparse
@@ -21,20 +21,18 @@ from typing import Any
 
 from dali_cutmix.pack.writer import write_shards
 from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, scan_folder
-from dali_cutmix.utils import write_atomically
+from dali_cutmix.utils import check_whole, write_atomically
 
 
 def plan(source: Path, *, short_side: int, quality: int, samples_per_shard: int) -> Manifest:
-    """What packing ``source`` will write.
+    """Make the manifest that packing ``source`` will write.
 
     Raises:
-        FileNotFoundError, ValueError: no folder of classes, or a number that is not allowed.
+        FileNotFoundError, ValueError: not a folder of classes, or an invalid number.
     """
-    for name, value in {"--short-side": short_side, "--samples-per-shard": samples_per_shard}.items():
-        if value < 1:
-            raise ValueError(f"{name} {value} given; allowed is a whole number of at least 1.")
-    if not 1 <= quality <= 100:
-        raise ValueError(f"--quality {quality} given; allowed is a whole number from 1 to 100.")
+    check_whole("--short-side", short_side)
+    check_whole("--samples-per-shard", samples_per_shard)
+    check_whole("--quality", quality, most=100)
     files, labels, classes = scan_folder(source)
     names: dict[str, list[str]] = {name: [] for name in classes}
     for file, label in zip(files, labels, strict=True):
@@ -51,25 +49,25 @@ def plan(source: Path, *, short_side: int, quality: int, samples_per_shard: int)
 
 
 def check_folders(source: Path, out: Path) -> None:
-    """Refuse one folder inside the other, and a file for a folder."""
+    """Refuse a folder inside the other one, and a file in place of a folder."""
     if out.exists() and not out.is_dir():
-        raise ValueError(f"OUT {out} given; it is a file. Give a folder that is new, empty or packed in part.")
+        raise ValueError(f"OUT {out} given; it is a file. Give a folder that is new, empty or partly packed.")
     one, other = source.resolve(), out.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):
         raise ValueError(f"SRC {source} and OUT {out} given; one is inside the other. Give OUT a folder of its own.")
 
 
 def start(wanted: Manifest, out: Path) -> None:
-    """Note down in ``out`` what will be packed, or refuse a folder that holds something else.
+    """Write down in ``out`` what will be packed, or refuse a folder that holds something else.
 
     Raises:
-        ValueError: there are other files, or shards of other settings or another list of files.
+        ValueError: ``out`` has other files, or shards with other settings or of other files.
     """
-    noted = [out / name for name in (MANIFEST, UNFINISHED) if (out / name).is_file()]
-    if noted:
-        _check_same(wanted, Manifest.read(noted[0]), out)
+    manifests = [out / name for name in (MANIFEST, UNFINISHED) if (out / name).is_file()]
+    if manifests:
+        _check_same(wanted, Manifest.read(manifests[0]), out)
     elif any(not entry.name.startswith(".") for entry in out.iterdir()):
-        raise ValueError(f"OUT {out} given; it is neither empty nor a folder that was packed. Give an empty folder.")
+        raise ValueError(f"OUT {out} given; it is neither empty nor a packed folder. Give an empty folder.")
     else:
         write_atomically(out / UNFINISHED, wanted.to_json())
 
@@ -84,19 +82,19 @@ def _check_same(wanted: Manifest, packed: Manifest, out: Path) -> None:
     different = [f"{name}: {there[name]} there, {here[name]} given" for name in here if there[name] != here[name]]
     if different:
         raise ValueError(
-            f"OUT {out} given; it was packed otherwise ({'; '.join(different)}). Run the command with what is there, "
-            "or give an empty folder."
+            f"OUT {out} given; it was packed with other settings or files ({'; '.join(different)}). Run the command "
+            "with those of OUT, or give an empty folder."
         )
 
 
 @contextmanager
 def _only_one(out: Path) -> Iterator[None]:
-    """Keep a second run out of ``out``; the lock ends with the process, however that ends."""
+    """Lock ``out`` against a second run; the lock ends with the process, however that ends."""
     with (out / ".lock").open("w") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:
-            raise ValueError(f"OUT {out} given; another run is packing into it. Wait for its end.") from error
+            raise ValueError(f"OUT {out} given; another run is packing into it. Wait until it ends.") from error
         yield
 
 
@@ -105,19 +103,19 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m dali_cutmix.pack",
         description="Pack a folder of classes into shards of smaller JPEGs (webdataset tar files with DALI's index). "
         "dali_cutmix.read_folder(OUT) reads them as it reads SRC: same samples, labels and order. A run that was "
-        "stopped goes on when the same command is run again.",
+        "stopped continues when the same command is run again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("source", metavar="SRC", type=Path, help="folder with one subfolder of images for each class")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the shards: new, empty, or packed in part")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the shards: new, empty, or partly packed")
     parser.add_argument(
-        "--short-side", type=int, default=400, help="pixels; larger images are reduced to it, none is enlarged"
+        "--short-side", type=int, default=400, help="shorter side of larger images, in pixels; none is enlarged"
     )
     parser.add_argument(
         "--quality",
         type=int,
         default=90,
-        help="JPEG quality, 1 to 100; a small JPEG that would not get smaller by it keeps its bytes",
+        help="JPEG quality, 1 to 100; a small JPEG that would not get smaller keeps its bytes",
     )
     parser.add_argument("--samples-per-shard", type=int, default=4096, help="images in each tar file")
     parser.add_argument(
@@ -132,8 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if absent := [name for name in ("PIL", "tqdm") if importlib.util.find_spec(name) is None]:
             raise ValueError(f"{' and '.join(absent)} not installed; packing needs pip install 'dali_cutmix[pack]'.")
-        if given.workers < 1:
-            raise ValueError(f"--workers {given.workers} given; allowed is a whole number of at least 1.")
+        check_whole("--workers", given.workers)
         check_folders(given.source, given.out)
         wanted = plan(
             given.source,
@@ -150,19 +147,19 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except BrokenProcessPool:
         print(
-            f"error: a worker process was killed, most likely for want of memory: --workers {given.workers} given. Run "
-            "the same command with fewer, it goes on where it stopped.",
+            f"error: a worker process was killed, most likely because memory ran out: --workers {given.workers} given. "
+            "Run the same command with fewer; it continues where it stopped.",
             file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
+        print("stopped; run the same command again to continue", file=sys.stderr)
         return 130
     if bad:
         print(*bad, sep="\n", file=sys.stderr)
         print(
             f"error: {len(bad)} of {len(wanted.files)} images cannot be packed. Repair or replace these files and run "
-            "the same command again: it writes only the missing shards. To do without them, remove them and pack into "
+            "the same command again: it writes only the missing shards. To go without them, remove them and pack into "
             "an empty folder.",
             file=sys.stderr,
         )

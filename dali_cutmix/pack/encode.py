@@ -1,4 +1,4 @@
-"""Shrink: one image file in, the bytes of a smaller JPEG out."""
+"""Encode: one image file in, the bytes of a smaller JPEG out."""
 
 import io
 from pathlib import Path
@@ -19,15 +19,15 @@ _TURNS = {
 
 
 def shrink(path: Path, short_side: int, quality: int) -> bytes:
-    """Encode an image with its shorter side reduced to ``short_side`` pixels; a smaller one is not enlarged.
+    """Encode an image with its shorter side reduced to ``short_side`` pixels; a smaller image is not enlarged.
 
-    It becomes an upright RGB JPEG with 4:2:0 chroma, the commonest of cameras, and without metadata; its pixels are
-    antialiased (Lanczos). An upright baseline JPEG in RGB or gray that is small already keeps its bytes where encoding
-    it again would not make them fewer.
+    The result is an upright RGB JPEG without metadata, antialiased (Lanczos), with 4:2:0 chroma as most cameras write
+    it. An upright baseline JPEG in RGB or gray that is already small keeps its bytes if encoding it again would not
+    make it smaller.
 
     Raises:
         Exception: whatever Pillow raises for a file that it cannot decode.
-        ValueError: pixels without a fixed range.
+        ValueError: the pixels have no fixed range.
     """
     content = path.read_bytes()
     with Image.open(io.BytesIO(content)) as image:
@@ -37,7 +37,7 @@ def shrink(path: Path, short_side: int, quality: int) -> bytes:
         plain = image.format == "JPEG" and image.mode in ("RGB", "L") and "progressive" not in image.info
         scale = 1 if small else short_side / min(width, height)
         size = round(width * scale), round(height * scale)
-        # Decoding at half the size or less is faster; twice the pixels that are wanted leave the filter enough.
+        # Decoding at a reduced size is faster; twice the wanted size is enough for the filter.
         image.draft(None, (2 * size[0], 2 * size[1]))
         reduced = _to_rgb(image).resize(size, Image.Resampling.LANCZOS)
     upright = reduced if turn is None else reduced.transpose(turn)
@@ -48,12 +48,12 @@ def shrink(path: Path, short_side: int, quality: int) -> bytes:
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What makes it upright, as its EXIF orientation says."""
+    """The turn that makes an image upright, according to its EXIF orientation."""
     if image.format == "TIFF":  # Pillow turns these itself
         return None
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a damaged block, which decoders pass over
+    except Exception:  # a damaged block, which decoders ignore
         return None
 
 

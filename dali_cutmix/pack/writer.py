@@ -1,4 +1,4 @@
-"""Write the shards of a packed folder: a pool of processes encodes, this one writes."""
+"""Write the shards of a packed folder: a pool of processes encodes, this process writes."""
 
 import gc
 import io
@@ -19,14 +19,14 @@ from dali_cutmix.utils import in_order, publish, write_atomically
 
 
 def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> list[str]:
-    """Write one shard and its index under their names, but only if all its images are good.
+    """Write one shard and its index, but only if all its images are good.
 
     Args:
-        tar: its path.
-        samples: number, label, and the JPEG or what is wrong with the image.
+        tar: path of the shard.
+        samples: number and label of each sample, and its JPEG or an error message.
 
     Returns:
-        What is wrong with the bad images.
+        The error messages.
     """
     temporary = tar.with_name(f".{tar.name}.tmp")
     try:
@@ -41,7 +41,7 @@ def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> l
 
 
 def _write_tar(path: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> tuple[list[str], list[str]]:
-    """What is wrong with bad images, and the lines of the index."""
+    """Write a tar; error messages, and the lines of the index."""
     bad, lines = [], []
     with path.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for number, label, jpeg in samples:
@@ -61,9 +61,15 @@ def _write_tar(path: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> t
 def write_shards(source: Path, out: Path, wanted: Manifest, workers: int) -> list[str]:
     """Write the shards that are missing.
 
+    Args:
+        source: the folder to pack.
+        out: the folder for the shards.
+        wanted: the manifest.
+        workers: number of processes that encode.
+
     Returns:
-        What is wrong with images that cannot be packed; their shards are not written. If there are none, ``out`` is
-        complete.
+        An error message for each image that cannot be packed; their shards are not written. If there are none, ``out``
+        is complete.
     """
     from tqdm import tqdm
 
@@ -91,7 +97,7 @@ def write_shards(source: Path, out: Path, wanted: Manifest, workers: int) -> lis
             except OSError as error:
                 raise OSError(
                     error.errno,
-                    f"could not be written ({error.strerror}); mend that and run the same command again, it goes on",
+                    f"could not be written ({error.strerror}); fix that and run the same command again, it continues",
                     str(tar),
                 ) from error
     if not bad and not (out / MANIFEST).is_file():
@@ -110,13 +116,13 @@ def _is_complete(tar: Path, samples: int) -> bool:
 def _attempt(shrink: Callable[[Path], bytes], path: Path) -> bytes | str:
     try:
         return shrink(path)
-    except Exception as error:  # Pillow's decoders raise whatever they like
+    except Exception as error:  # Pillow's decoders raise exceptions of any kind
         return f"{path}: {error or type(error).__name__}"
 
 
 @contextmanager
 def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    # Forked: each would otherwise import DALI and PyTorch anew
+    # Forked, or each would import DALI and PyTorch again.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_follow_parent)
     try:
         yield pool
@@ -125,8 +131,8 @@ def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _follow_parent() -> None:
-    """End with the parent, also when that is killed; leave Ctrl-C to it."""
-    gc.freeze()  # objects of the parent are not this process's to destroy
+    """End with the parent process, also if that is killed, and leave Ctrl-C to it."""
+    gc.freeze()  # this process must not destroy the parent's objects
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

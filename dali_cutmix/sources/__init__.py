@@ -1,4 +1,19 @@
-"""Where samples come from: folders of classes, lists, packed folders, record files; their order and shards."""
+"""Where samples come from, in which order they are read, and which shard of them this process reads.
+
+    folder of classes ── list_folders ──▶ ┐
+    list of (path, label) list_samples ─▶ ├ SampleList ─▶ ┐
+                                                          ├ Source ── nodes() ──▶ encoded bytes, labels
+    packed folder ─── PackedFolder ─────▶ ┐               │
+    webdataset ────── WebDataset ───────▶ ├ RecordFiles ─▶┘
+    TFRecord ──────── TFRecord ─────────▶ │
+    RecordIO ──────── RecordIO ─────────▶ ┘
+
+A sample has a number, its place in the list or in the record files. ``Source`` knows how many there are, reads the
+bytes of any of them, and makes the nodes of a graph that read them in order.
+
+``manifest`` describes a packed folder (see :mod:`dali_cutmix.pack`); ``write_recordio`` writes the one format that the
+library also makes itself.
+"""
 
 from dali_cutmix.sources.image_folder import EXTENSIONS, list_folders, scan_folder
 from dali_cutmix.sources.manifest import (
@@ -10,32 +25,33 @@ from dali_cutmix.sources.manifest import (
     member,
     read_index,
 )
-from dali_cutmix.sources.packed_folder import Shards
-from dali_cutmix.sources.record_files import InFiles
+from dali_cutmix.sources.packed_folder import PackedFolder
+from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.recordio import RecordIO, write_recordio
-from dali_cutmix.sources.sample_list import Listing
-from dali_cutmix.sources.source import READER, Source, names_below
-from dali_cutmix.sources.tfrecord import TFRecords
-from dali_cutmix.sources.webdataset import Tars
+from dali_cutmix.sources.sample_list import SampleList, list_samples
+from dali_cutmix.sources.source import READER, Source, digest_of
+from dali_cutmix.sources.tfrecord import TFRecord
+from dali_cutmix.sources.webdataset import WebDataset
 
 __all__ = [
     "EXTENSIONS",
     "MANIFEST",
     "READER",
     "UNFINISHED",
-    "InFiles",
-    "Listing",
     "Manifest",
+    "PackedFolder",
+    "RecordFiles",
     "RecordIO",
-    "Shards",
+    "SampleList",
     "Source",
-    "TFRecords",
-    "Tars",
+    "TFRecord",
+    "WebDataset",
+    "digest_of",
     "finished_manifest",
     "is_packed",
     "list_folders",
+    "list_samples",
     "member",
-    "names_below",
     "read_index",
     "scan_folder",
     "write_recordio",

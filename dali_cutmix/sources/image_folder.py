@@ -1,4 +1,4 @@
-"""Folder: which images and classes a folder has, scanned once and remembered where there are many."""
+"""Folders of classes: which images and classes they have; the list of a large one is cached."""
 
 import json
 import os
@@ -8,13 +8,13 @@ from itertools import chain
 from pathlib import Path
 
 from dali_cutmix.sources.manifest import is_packed
-from dali_cutmix.sources.sample_list import Listing
+from dali_cutmix.sources.sample_list import SampleList
 from dali_cutmix.utils import cache_path, remember, remembered
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 WORTH_REMEMBERING = 50_000
-"""Images; a smaller folder is scanned in less than a second."""
-_SETTLED = 2.0  # seconds: a change so soon before the scan may have come during it, too
+"""Smallest number of images whose list is cached; a smaller folder is scanned in less than a second."""
+_SETTLED = 2.0  # seconds; after a more recent change, another one may have happened during the scan
 _VERSION = 1
 
 
@@ -23,7 +23,7 @@ def scan_folder(root: str | os.PathLike[str]) -> tuple[list[str], list[int], lis
 
     Raises:
         FileNotFoundError: ``root`` does not exist.
-        ValueError: ``root`` is no folder, is packed, has no class folders, or a class holds no image.
+        ValueError: ``root`` is not a folder, is packed, has no class folders, or a class has no image.
     """
     classes = class_folders(root)
     images = [_images(root, name) for name in classes]
@@ -31,14 +31,22 @@ def scan_folder(root: str | os.PathLike[str]) -> tuple[list[str], list[int], lis
     return list(chain.from_iterable(images)), labels, classes
 
 
-def list_folders(roots: Sequence[str], cache: bool = True) -> tuple[Listing, tuple[str, ...]]:
-    """Listing of one folder of classes or several, below their common path, and the names of the classes.
+def list_folders(roots: Sequence[str], cache: bool = True) -> tuple[SampleList, tuple[str, ...]]:
+    """List one folder of classes or several; names are below their common path.
 
-    Classes are those of all folders, in sorted order; a class that several have is one. A folder with many images is
-    not scanned again before it or one of its class folders changes.
+    The classes of all folders are put together by name, in sorted order:
+
+        a/cat/1.jpg  a/dog/1.jpg             cat/1.jpg → 0, of both folders
+                                  ──▶        cow/1.jpg → 1
+        b/cat/1.jpg  b/cow/1.jpg             dog/1.jpg → 2
+
+    A folder with many images is not scanned again before it or one of its class folders changes.
+
+    Returns:
+        The list, and the names of the classes.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`scan_folder`; a name that cannot be read.
+        FileNotFoundError, ValueError: see :func:`scan_folder`; or a name cannot be read.
     """
     found = {root: class_folders(root) for root in roots}
     stamps = [(name, _changed(os.path.join(root, name))) for root in roots for name in ("", *found[root])]
@@ -46,13 +54,13 @@ def list_folders(roots: Sequence[str], cache: bool = True) -> tuple[Listing, tup
     header = json.dumps({"version": _VERSION, "roots": list(roots), "changed": stamps}).encode() + b"\n"
     classes = tuple(sorted(set(chain.from_iterable(found.values()))))
     if cache and (content := remembered(cached, header)) is not None:
-        return Listing(content), classes
+        return SampleList(content), classes
     began = time.time()
-    listing = Listing.of(*_names_and_labels(os.path.commonpath(roots), found, classes))
+    samples = SampleList.of(*_names_and_labels(os.path.commonpath(roots), found, classes))
     settled = all(changed < (began - _SETTLED) * 1e9 for _, changed in stamps)
-    if cache and settled and len(listing) >= WORTH_REMEMBERING:
-        remember(cached, header, listing.content)
-    return listing, classes
+    if cache and settled and len(samples) >= WORTH_REMEMBERING:
+        remember(cached, header, samples.content)
+    return samples, classes
 
 
 def _names_and_labels(
@@ -89,8 +97,8 @@ def class_folders(root: str | os.PathLike[str]) -> list[str]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    if entry.is_symlink() and not Path(entry.path).exists():  # or a class would be missing without a word
-        raise ValueError(f"{entry.path}: a link that leads nowhere or to itself; mend or remove it.")
+    if entry.is_symlink() and not Path(entry.path).exists():  # or a class would silently be missing
+        raise ValueError(f"{entry.path}: a broken link; fix or remove it.")
     return entry.is_dir()
 
 
@@ -107,5 +115,5 @@ def _images(root: str | os.PathLike[str], name: str) -> list[str]:
 
 
 def _changed(folder: str) -> int:
-    """When files were last added to a folder, removed or renamed, in ns."""
+    """Time when a file in a folder was last added, removed or renamed, in ns."""
     return Path(folder).stat().st_mtime_ns

@@ -1,4 +1,4 @@
-"""The manifest and the indexes of a packed folder: their form, and what is refused."""
+"""Manifest and indexes of a packed folder: their format, and what is refused."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import numpy as np
 MANIFEST = "dali_cutmix.json"
 UNFINISHED = "dali_cutmix.unfinished.json"
 VERSION = 1
-MEND = (
+FIX = (
     "Copy the shard and its .idx again from where they came from, or remove both and run the command that packed them "
     "again: it writes only what is missing."
 )
@@ -26,8 +26,8 @@ class Manifest:
         quality: of the JPEGs that were encoded.
         samples_per_shard: samples in every shard but the last.
         digest: SHA-256 of the list of packed files.
-        shards: samples in each tar file, by its name.
-        classes: for each class, in the order of the labels, the packed files' names in its folder.
+        shards: number of samples in each tar file, by file name.
+        classes: for each class, in the order of the labels, the names of its files that were packed.
     """
 
     short_side: int
@@ -56,7 +56,7 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            ValueError: it is none, or one of a newer version.
+            ValueError: the file is not a manifest, or has a newer version.
         """
         try:
             content = json.loads(path.read_bytes())
@@ -83,14 +83,14 @@ def member(number: int, extension: str) -> str:
 
 
 def read_index(tar: Path, samples: int) -> np.ndarray:
-    """Offsets and sizes in bytes of a shard's JPEGs, from the index beside it; 2×``samples`` int64.
+    """Read offsets and sizes in bytes of a shard's JPEGs from the index beside it; 2×``samples`` int64.
 
     Raises:
-        ValueError: shard or index are missing, too short, or do not belong together.
+        ValueError: shard or index is missing, too short, or belongs to something else.
     """
 
     def refused(what: str) -> ValueError:
-        return ValueError(f"{tar}: {what}. {MEND}")
+        return ValueError(f"{tar}: {what}. {FIX}")
 
     try:
         length = tar.stat().st_size
@@ -117,10 +117,10 @@ def is_packed(root: str | os.PathLike[str]) -> bool:
 
 
 def finished_manifest(folder: Path) -> Manifest:
-    """The manifest of a folder that is packed completely.
+    """Read the manifest of a folder that is packed completely.
 
     Raises:
-        ValueError: it is not complete, or its manifest is none.
+        ValueError: the folder is not complete, or its manifest is damaged.
     """
     if (folder / MANIFEST).is_file():
         return Manifest.read(folder / MANIFEST)

@@ -1,4 +1,4 @@
-"""Shards: what ``python -m dali_cutmix.pack`` writes and ``read_folder`` reads.
+"""PackedFolder: what ``python -m dali_cutmix.pack`` writes and ``read_folder`` reads.
 
 A packed folder holds webdataset tar files (``shard-00000.tar`` with members ``00000000.jpg``, ``00000000.cls``, …),
 DALI's index beside each (``shard-00000.idx``), and one manifest. Samples are numbered in the sorted order of the
@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from dali_cutmix.sources.manifest import MANIFEST, Manifest, finished_manifest, member, read_index
-from dali_cutmix.sources.record_files import InFiles
+from dali_cutmix.sources.record_files import RecordFiles
 
 
-class Shards(InFiles):
+class PackedFolder(RecordFiles):
     """Bytes and labels of the samples of a packed folder.
 
     Args:
@@ -25,7 +25,7 @@ class Shards(InFiles):
         ValueError: the folder is not packed completely, or its manifest, a shard or an index is missing or damaged.
     """
 
-    mend = (
+    fix = (
         "Repair that image in the folder that was packed, remove the shard and its .idx, and run the command that "
         "packed it again: it writes only what is missing"
     )
@@ -35,7 +35,6 @@ class Shards(InFiles):
         manifest = finished_manifest(self._folder)
         self.classes = tuple(manifest.classes)
         self.labels = manifest.labels
-        self._digest = hashlib.sha256(manifest.to_json()).hexdigest()
         tars = [self._folder / name for name in manifest.shards]
         counts = list(manifest.shards.values())
         if len(self.labels) != sum(counts):
@@ -44,28 +43,16 @@ class Shards(InFiles):
                 "shards; copy it again from where the shards came from, or pack into an empty folder."
             )
         super().__init__(tars, [read_index(tar, count) for tar, count in zip(tars, counts, strict=True)])
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the manifest."""
-        return self._digest
+        self.digest = hashlib.sha256(manifest.to_json()).hexdigest()
 
     def name(self, number: int) -> str:
-        """Where a sample is, ``tar: member``, and what it was packed from."""
+        """Where a sample is, as ``tar: member``, and the file that it was packed from."""
         return f"{self.paths[self._file[number]]}: {member(number, 'jpg')} (was {self.packed_from(number)})"
 
     def packed_from(self, number: int) -> str:
-        """The file that a sample was, below the folder that was packed."""
+        """The file that a sample was packed from, below the folder that was packed."""
         return Manifest.read(self._folder / MANIFEST).files[number]
 
     def parse(self, number: int, content: np.ndarray) -> tuple[np.ndarray, int]:
-        """The whole range is the JPEG."""
+        """Image and label of a sample; all of its bytes are the JPEG."""
         return content, self.labels[number]
-
-    def jpeg(self, number: int) -> np.ndarray:
-        """The encoded bytes of one sample, 1-D uint8.
-
-        Raises:
-            OSError: they cannot be read.
-        """
-        return self.read(number)[0]

@@ -1,9 +1,9 @@
-"""Records: samples in larger files, read by number."""
+"""RecordFiles: samples in larger files, read by number."""
 
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 _OPEN_FILES = 256
 
 
-class InFiles:
-    """Byte ranges of files, one for each sample; a subclass says what is in them.
+class RecordFiles:
+    """Byte ranges of files, one for each sample; a subclass knows what the bytes mean.
 
     DALI's own readers of such files shuffle the order of the files, or samples within a window. To shuffle all
     samples exactly as those of a folder, DALI's file reader draws sample numbers, and one call for each batch reads
@@ -21,10 +21,13 @@ class InFiles:
     Args:
         paths: of the files.
         places: for each file, 2×n int64: offsets and sizes of its samples, in bytes.
+
+    Raises:
+        ValueError: a file is shorter than its samples need.
     """
 
-    mend = "Write its file again without it, or with a good one"
-    """What to do about a bad sample."""
+    fix = "Write its file again without it, or with a good one"
+    """What a user can do about a bad sample."""
 
     def __init__(self, paths: Sequence[Path], places: Sequence[np.ndarray]) -> None:
         for path, place in zip(paths, places, strict=True):
@@ -38,16 +41,16 @@ class InFiles:
     def __len__(self) -> int:
         return len(self._offsets)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 of the files' names and of where their samples are."""
+        """SHA-256 of the files' names and of the samples' places in them."""
         found = hashlib.sha256("\0".join(path.name for path in self.paths).encode(errors="surrogateescape"))
         for array in (self._file, self._offsets, self._sizes):
             found.update(array.tobytes())
         return found.hexdigest()
 
     def name(self, number: int) -> str:
-        """File and record."""
+        """File of a sample, and which record of that file it is."""
         file = self._file[number]
         return f"{self.paths[file]}: record {number - self._first[file]}"
 
@@ -55,7 +58,7 @@ class InFiles:
         """Encoded image and label, from the bytes of one sample.
 
         Raises:
-            ValueError: they are not what they should be.
+            ValueError: the bytes are not in the files' format.
         """
         raise NotImplementedError
 
@@ -63,7 +66,7 @@ class InFiles:
         """Encoded bytes, 1-D uint8, and label, int64 scalar, of one sample.
 
         Raises:
-            OSError: they cannot be read, or are not what they should be.
+            OSError: the sample cannot be read, or is not in the files' format.
         """
         file, offset, size = self._place(number)
         try:
@@ -73,7 +76,7 @@ class InFiles:
         return encoded, np.array(label)
 
     def bytes_at(self, number: int, offset: int, size: int) -> np.ndarray:
-        """Other bytes of a sample's file, 1-D uint8."""
+        """Other bytes of the file that a sample is in, 1-D uint8."""
         return self._place(number)[0].read(offset, size)
 
     def _place(self, number: int) -> tuple["_File", int, int]:
@@ -81,7 +84,7 @@ class InFiles:
         return self._open(path), self._offsets[number].item(), self._sizes[number].item()
 
     def __call__(self, numbers: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """As a function for DALI: JPEGs and int64 labels of a batch of sample numbers."""
+        """Read a batch, as a function for DALI: numbers → encoded images and int64 labels."""
         batch = [number.item() for number in numbers]
         for file, offset, size in map(self._place, batch):  # the disk works on all of them while the first is awaited
             os.posix_fadvise(file.descriptor, offset, size, os.POSIX_FADV_WILLNEED)
@@ -90,21 +93,26 @@ class InFiles:
 
 
 def check_length(path: Path, end: int) -> None:
-    """Refuse a file that is shorter than its samples need."""
+    """Refuse a file that is shorter than its samples need.
+
+    Args:
+        path: of the file.
+        end: where its last sample ends, in bytes.
+    """
     length = path.stat().st_size
     if length < end:
         raise ValueError(
-            f"{path}: {length} bytes long, its samples need {end}: it is cut off, or its index is another's. "
-            "Copy both again, or remove the index (.idx): the file is read without one, too."
+            f"{path}: {length} bytes long, its samples need {end}: it is cut off, or its index belongs to another "
+            "file. Copy both again, or remove the index (.idx): the file can be read without one."
         )
 
 
 def index_lines(path: Path, maker: str) -> np.ndarray | None:
-    """n×2 int64 from the index beside a file; None where there is none.
+    """Read the index beside a file, as n×2 int64; None where there is no index.
 
     Args:
         path: of the file; its index has the same name and the ending .idx, added or in place of its own.
-        maker: the tool that writes such an index.
+        maker: the tool that writes such an index, for errors.
 
     Raises:
         FileNotFoundError: the file is missing.
@@ -122,8 +130,8 @@ def index_lines(path: Path, maker: str) -> np.ndarray | None:
         return lines
     except ValueError as error:
         raise ValueError(
-            f"{index}: no index of {maker}, or a damaged one ({error}); make it again, or remove it: the file is read "
-            "without one, too."
+            f"{index}: not an index written by {maker}, or damaged ({error}); generate it again, or remove it: the "
+            "file can be read without one."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""RecordIO: files of MXNet, as ``im2rec`` writes them: a header with the label before each encoded image."""
+"""RecordIO: MXNet's files, as ``im2rec`` writes them: a header with the label before each encoded image."""
 
 import re
 import struct
@@ -8,20 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from dali_cutmix.sources.record_files import InFiles, index_lines
+from dali_cutmix.sources.record_files import RecordFiles, index_lines
 
 _MAGIC = struct.pack("<I", 0xCED7230A)
 _PART = struct.Struct("<4sI")  # magic number; 3 bits: which part of a record, 29 bits: its length
 _IMAGE = struct.Struct("<IfQQ")  # number of labels (0: the one that follows), label, two identifiers
 _LENGTH = (1 << 29) - 1
-_LABEL = 1 << 24  # the last whole number up to which float32 holds all
+_LABEL = 1 << 24  # float32 holds every whole number up to this one
 
 
-class RecordIO(InFiles):
-    """Samples of RecordIO files; of several labels the first is taken.
+class RecordIO(RecordFiles):
+    """Samples of RecordIO files; where a sample has several labels, the first is taken.
 
     Raises:
-        ValueError: a file is cut off or none of RecordIO, or its index is damaged.
+        ValueError: a file is cut off or in another format, or its index is damaged.
         FileNotFoundError: a file is missing.
     """
 
@@ -42,7 +42,7 @@ class RecordIO(InFiles):
 
 
 def _join(content: memoryview) -> memoryview | bytes:
-    """The parts of a record: where its content holds the magic number, it was cut there."""
+    """Join the parts of a record, which was cut wherever its content holds the magic number."""
     parts, at = [], 0
     while at < len(content):
         if content[at : at + 4] != _MAGIC or at + _PART.size > len(content):
@@ -55,7 +55,7 @@ def _join(content: memoryview) -> memoryview | bytes:
         if field >> 29 in (0, 3):
             return parts[0] if len(parts) == 1 else _MAGIC.join(parts)
         at += -(-(field & _LENGTH) // 4) * 4
-    raise ValueError("it is no record of RecordIO, or a damaged one")
+    raise ValueError("it is not a RecordIO record, or damaged")
 
 
 def _places(path: Path) -> np.ndarray:
@@ -66,14 +66,14 @@ def _places(path: Path) -> np.ndarray:
 
 
 def _scan(path: Path) -> Iterator[int]:
-    """Where each record begins."""
+    """Offset of each record."""
     at, length = 0, path.stat().st_size
     with path.open("rb") as file:
         while at < length:
             file.seek(at)
             head = file.read(_PART.size)
             if len(head) < _PART.size or head[:4] != _MAGIC:
-                raise ValueError(f"{path}: no file of RecordIO, or a damaged one (at byte {at}); copy it again.")
+                raise ValueError(f"{path}: not a RecordIO file, or damaged (at byte {at}); copy it again.")
             _, field = _PART.unpack(head)
             if field >> 29 in (0, 1):
                 yield at
@@ -86,11 +86,11 @@ def write_recordio(path: Path, samples: Iterable[tuple[bytes, int]]) -> None:
     """Write samples to a RecordIO file, and its index beside it with the ending .idx, byte for byte as ``im2rec`` does.
 
     Args:
-        samples: encoded image and label of each, in the order in which they are read again.
+        samples: encoded image and label of each, in the order in which they will be read.
 
     Raises:
-        ValueError: the format cannot hold a label or an image; a part of the files may be left.
-        OSError: the files cannot be written; likewise.
+        ValueError: the format cannot hold a label or an image; incomplete files may be left behind.
+        OSError: the files cannot be written; incomplete ones may be left behind.
     """
     with path.open("wb") as file, path.with_suffix(".idx").open("w") as index:
         for number, (encoded, label) in enumerate(samples):
@@ -105,7 +105,7 @@ def write_recordio(path: Path, samples: Iterable[tuple[bytes, int]]) -> None:
 
 
 def _cut(content: bytes) -> bytes:
-    """A record with its parts: a magic number at a multiple of four, where one could begin, is where it is cut."""
+    """Encode a record; it is cut at each magic number at a multiple of four, where a record could begin."""
     cuts = [found.start() for found in re.finditer(re.escape(_MAGIC), content) if found.start() % 4 == 0]
     parts = [content[a:b] for a, b in zip([0, *(cut + 4 for cut in cuts)], [*cuts, len(content)], strict=True)]
     kinds = [1, *[2] * (len(parts) - 2), 3] if cuts else [0]

@@ -1,97 +1,110 @@
-"""Source: where the samples of a graph come from, and how its reader gets at them."""
+"""Source: the samples of a graph, the order in which they are read, and this process's shard of them."""
 
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from nvidia.dali import fn, pipeline_def, types
 
-from dali_cutmix.sources.sample_list import ListFile, Listing
+from dali_cutmix.sources.record_files import RecordFiles
+from dali_cutmix.sources.sample_list import ListFile, SampleList
+from dali_cutmix.utils import check_shard
 
 READER = "reader"
-
-
-class Records(Protocol):
-    """Samples in larger files, by number: DALI draws the numbers, one call for each batch reads their bytes."""
-
-    mend: str
-    """What to do about a bad sample."""
-
-    def __len__(self) -> int: ...
-
-    def name(self, number: int) -> str:
-        """Where a sample is, for errors."""
-
-    def read(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Encoded bytes, 1-D uint8, and label, int64 scalar, of one sample."""
-
-    def __call__(self, numbers: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The same for a batch, as a function for DALI."""
+"""Name of the node that reads, in every graph."""
 
 
 class Source:
-    """A list of files or of records, the order in which they are read, and this process's shard of them.
+    """The samples of a graph, the order in which they are read, and this process's shard of them.
+
+    DALI's file reader reads a list of files by itself. For samples in record files it draws the samples' numbers only,
+    and one call for each batch reads their bytes:
+
+        SampleList ──▶ fn.readers.file ─────────────────────────────────▶ bytes, labels
+        RecordFiles ─▶ fn.readers.file ─▶ numbers ─▶ fn.python_function ─▶ bytes, labels
+
+    Ten samples, read by three processes, in batches of two:
+
+        shard (0, 3)   0 1 | 2 .     samples 10·0/3 to 10·1/3, rounded down
+        shard (1, 3)   3 4 | 5 .     . is padding, which the Loader cuts off
+        shard (2, 3)   6 7 | 8 9
+
+    With a seed, the ten are shuffled anew before each epoch (with the same seed on all ranks) and then cut in the same
+    places, so that a sample moves from shard to shard. Without one each shard stays as it is.
 
     Args:
-        samples: names and labels of files, or records.
-        root: folder, or S3 bucket and prefix, that the files' names are below.
+        samples: a list of files, or record files.
+        root: folder, or S3 bucket and prefix, which the names in the list are relative to.
         shard: (rank, world_size).
-        seed: of the shuffling; None where nothing shuffles.
-        classes: their names, in the order of the labels; empty where they are not known.
-        num_classes: the least number of classes that the labels need; 0 where it is not known.
-        digest: of what is read.
+        seed: seed of the shuffling; None to keep the order.
+        classes: class names in the order of the labels; empty where they are unknown.
+        num_classes: the least number of classes that the labels need; 0 where it is unknown.
+        digest: hash that saved states are bound to; by default of the samples and the class names.
+
+    Raises:
+        ValueError: an invalid shard, or fewer samples than shards.
     """
 
     def __init__(
         self,
-        samples: Listing | Records,
+        samples: SampleList | RecordFiles,
         *,
         root: str = "/",
         shard: tuple[int, int] = (0, 1),
         seed: int | None = None,
         classes: tuple[str, ...] = (),
         num_classes: int = 0,
-        digest: str,
+        digest: str | None = None,
     ) -> None:
-        self.shard, self.seed, self.classes, self.num_classes, self.digest = shard, seed, classes, num_classes, digest
+        check_shard(shard)
+        if len(samples) < shard[1]:
+            raise ValueError(
+                f"{len(samples)} images for {shard[1]} shards; every shard needs at least one. Read more images, or "
+                "with fewer processes."
+            )
+        self.shard, self.seed, self.classes, self.num_classes = shard, seed, classes, num_classes
+        self._records = None if isinstance(samples, SampleList) else samples
+        self._list = samples if isinstance(samples, SampleList) else SampleList.numbered(len(samples))
+        if digest is None:
+            # Record files without class names keep their own digest: states saved before they had names stay valid.
+            digest = samples.digest if self._records and not classes else digest_of(samples.digest, classes)
+        self.digest = digest
         self._root = root
-        self._records = None if isinstance(samples, Listing) else samples
-        self._listing = samples if isinstance(samples, Listing) else Listing.numbers(len(samples))
-        self._file = ListFile(self._listing)
+        self._file = ListFile(self._list)
 
     def __len__(self) -> int:
-        return len(self._listing)
+        return len(self._list)
 
     def name(self, number: int) -> str:
-        """Path of a sample, or file and record."""
+        """Path of a sample, or its file and place there."""
         if self._records:
-            return self._records.name(self._listing.label(number))
-        return os.path.join(self._root, self._listing.name(number))
+            return self._records.name(self._list.label(number))
+        return os.path.join(self._root, self._list.name(number))
 
     def find(self, name: str) -> list[int]:
-        """Samples that are read from a file, by its path or its name below the root."""
-        return [] if self._records else self._listing.find(name.removeprefix(self._root).lstrip("/"))
+        """Numbers of the samples that are read from a file, by its path or its name below the root."""
+        return [] if self._records else self._list.find(name.removeprefix(self._root).lstrip("/"))
 
     @property
-    def mend(self) -> str:
-        """What to do about a bad sample."""
-        return self._records.mend if self._records else "Remove or replace the file"
+    def fix(self) -> str:
+        """What a user can do about a bad sample."""
+        return self._records.fix if self._records else "Remove or replace the file"
 
     @property
-    def operators(self) -> tuple[str, ...]:
-        """DALI's names, in errors, of the operators that read beside its own readers."""
+    def reading_operators(self) -> tuple[str, ...]:
+        """Names, in DALI's errors, of the operators that read samples and are not readers of DALI's own."""
         return ("PythonFunction",) if self._records else ()
 
     @property
-    def own(self) -> range:
-        """Samples that this process may put in each other's place: its shard, or all where they wander."""
+    def interchangeable(self) -> range:
+        """Samples that this process may read in place of each other: its shard, or all where the order is shuffled."""
         rank, world_size = self.shard if self.seed is None else (0, 1)
         return range(len(self) * rank // world_size, len(self) * (rank + 1) // world_size)
 
     def nodes(self) -> tuple[Any, Any]:
-        """Of the graph under construction: encoded bytes (1-D uint8) and labels (int64 scalars), on the CPU."""
+        """Nodes of the graph under construction: encoded bytes (1-D uint8) and labels (int64 scalars), on the CPU."""
         encoded, label = self._reader(self._file, "/" if self._records else self._root)
         if self._records:
             outputs: Any = fn.python_function(label, function=self._records, batch_processing=True, num_outputs=2)
@@ -111,9 +124,9 @@ class Source:
             **({"stick_to_shard": True} if self.seed is None else shuffled),
         )
 
-    def numbers(self, batch_size: int) -> Any:
-        """A pipeline that reads in the same order, and whose outputs are the samples' numbers."""
-        file = ListFile(Listing.numbers(len(self)))
+    def numbers_pipeline(self, batch_size: int) -> Any:
+        """A pipeline with the same reader, whose output is the samples' numbers instead of their bytes."""
+        file = ListFile(SampleList.numbered(len(self)))
 
         @pipeline_def(batch_size=batch_size, num_threads=1, device_id=None, prefetch_queue_depth=1)
         def graph() -> Any:
@@ -123,40 +136,52 @@ class Source:
         pipeline.file = file  # it is read when the pipeline is built
         return pipeline
 
-    def substitute(self, others: dict[int, int]) -> None:
-        """Let pipelines that are built from now on read other samples in the place of some, by number."""
-        self._file.write(self._listing.replaced(others))
+    def substitute(self, substitutes: dict[int, int]) -> None:
+        """Let pipelines that are built from now on read other samples in place of some.
+
+        Args:
+            substitutes: number of each sample that is not to be read, and of the one to read instead.
+        """
+        self._file.write(self._list.replaced(substitutes))
 
     def reorder(self, order: Sequence[int]) -> None:
-        """Read the samples in another order, from now on: a permutation of their numbers.
+        """Read the samples in another order from now on.
+
+        Args:
+            order: a permutation of the samples' numbers.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the order is not a permutation.
         """
         if sorted(order) != list(range(len(self))):
             raise ValueError(f"an order of {len(order)} numbers given; wanted is a permutation of {len(self)} samples.")
-        self._listing = self._listing.replaced(dict(enumerate(order)))
-        self._file.write(self._listing)
+        self._list = self._list.replaced(dict(enumerate(order)))
+        self._file.write(self._list)
         self.digest = hashlib.sha256(f"{self.digest} {list(order)}".encode()).hexdigest()
 
     def encoded(self, number: int) -> np.ndarray:
         """The bytes of one sample, 1-D uint8.
 
         Raises:
-            OSError, RuntimeError: it cannot be read.
+            OSError, RuntimeError: the sample cannot be read.
         """
         if self._records:
-            return self._records.read(self._listing.label(number))[0]
+            return self._records.read(self._list.label(number))[0]
         if "://" not in self._root:
             return np.fromfile(self.name(number), np.uint8)
-        return read_by_dali(self.name(number))
+        return _read_by_dali(self.name(number))
 
 
-def read_by_dali(path: str) -> np.ndarray:
-    """The bytes of a file wherever DALI can read it, 1-D uint8.
+def digest_of(samples: str, classes: Sequence[str]) -> str:
+    """SHA-256 of the digest of samples and the names of their classes."""
+    return hashlib.sha256("\0".join([samples, *classes]).encode(errors="surrogateescape")).hexdigest()
+
+
+def _read_by_dali(path: str) -> np.ndarray:
+    """The bytes of a file anywhere DALI can read it, 1-D uint8.
 
     Raises:
-        RuntimeError: it cannot be read.
+        RuntimeError: the file cannot be read.
     """
 
     @pipeline_def(batch_size=1, num_threads=1, device_id=None)
@@ -164,10 +189,3 @@ def read_by_dali(path: str) -> np.ndarray:
         return fn.readers.file(files=[path], dont_use_mmap=True)[0]
 
     return np.array(graph().run()[0][0])
-
-
-def names_below(paths: Sequence[str]) -> tuple[str, list[str]]:
-    """The longest folder that all paths share, and their names below it."""
-    common = os.path.commonprefix([min(paths), max(paths)])  # noqa: RUF071  (commonpath would unite s3:// to s3:/)
-    base = common[: common.rfind("/") + 1]
-    return base, [path[len(base) :] for path in paths]

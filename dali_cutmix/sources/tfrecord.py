@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dali_cutmix.sources.record_files import InFiles, index_lines
-from dali_cutmix.utils import varint
+from dali_cutmix.sources.record_files import RecordFiles, index_lines
+from dali_cutmix.utils import fields, varint
 
 _HEADER, _FOOTER = 12, 4  # bytes: length and its checksum, checksum of the content
+_INT64 = 3  # number of the field that holds a feature's values if they are int64
 
 
-class TFRecords(InFiles):
+class TFRecord(RecordFiles):
     """Samples of TFRecord files.
 
     Args:
@@ -31,13 +32,15 @@ class TFRecords(InFiles):
 
     def parse(self, _: int, content: np.ndarray) -> tuple[np.ndarray, int]:
         """Image and label of one message."""
-        message = content.data[_HEADER : len(content) - _FOOTER]
-        found = dict(_features(message))
+        try:
+            found = dict(_features(content.data[_HEADER : len(content) - _FOOTER]))
+        except ValueError as error:
+            raise ValueError(f"it is not a tf.train.Example, or damaged ({error})") from error
         if lacking := [name for name in (self._image, self._label) if name not in found]:
             raise ValueError(f"it has no feature {lacking[0]!r}, only {', '.join(sorted(found))}")
         kind, label = found[self._label]
         if kind != _INT64:
-            raise ValueError(f"its feature {self._label!r} is no int64")
+            raise ValueError(f"its feature {self._label!r} is not an int64")
         number = varint(label, 0)[0] - self._first_label
         if number < 0:
             raise ValueError(f"its label is {number + self._first_label}, below first_label={self._first_label}")
@@ -53,44 +56,17 @@ def _places(path: Path) -> np.ndarray:
         while at < length:
             file.seek(at)
             size = _HEADER + int.from_bytes(file.read(8), "little") + _FOOTER
-            places.append((at, min(size, 2**62 - at)))  # of a file that is none, anything may stand there
+            places.append((at, min(size, 2**62 - at)))  # a file in another format may have any number here
             at += size
     return np.array(places, np.int64).reshape(-1, 2).T
 
 
-# The wire format of protocol buffers: fields, each with a number, a type and a value
-
-_INT64, _VARINT, _DELIMITED = 3, 0, 2
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of every field that has a length."""
-    at = 0
-    try:
-        while at < len(data):
-            key, at = varint(data, at)
-            if key & 7 == _VARINT:
-                start = at
-                _, at = varint(data, at)
-                yield key >> 3, data[start:at]
-                continue
-            if key & 7 != _DELIMITED:
-                raise ValueError("it is no tf.train.Example")
-            size, at = varint(data, at)
-            if at + size > len(data):
-                raise ValueError("it is no tf.train.Example, or a damaged one")
-            yield key >> 3, data[at : at + size]
-            at += size
-    except IndexError as error:
-        raise ValueError("it is no tf.train.Example, or a damaged one") from error
-
-
 def _features(example: memoryview) -> Iterator[tuple[str, tuple[int, memoryview]]]:
-    """Name of every feature, the number of its type (1 bytes, 2 float, 3 int64), and its first value."""
-    for _, features in _fields(example):
-        for _, entry in _fields(features):
-            parts = dict(_fields(entry))
-            for kind, values in _fields(parts.get(2, memoryview(b""))):
-                first = next(_fields(values), None)
+    """Name of each feature, the number of its type (1 bytes, 2 float, 3 int64), and its first value."""
+    for _, features in fields(example):
+        for _, entry in fields(features):
+            parts = dict(fields(entry))
+            for kind, values in fields(parts.get(2, memoryview(b""))):
+                first = next(fields(values), None)
                 if first is not None:
                     yield bytes(parts.get(1, memoryview(b""))).decode(errors="replace"), (kind, first[1])

@@ -1,4 +1,4 @@
-"""Webdataset: tar files with an image and a label for each sample, with DALI's index or without."""
+"""WebDataset: tar files with an image and a label for each sample, with DALI's index or without."""
 
 import re
 import tarfile
@@ -9,24 +9,25 @@ from typing import Literal
 
 import numpy as np
 
-from dali_cutmix.sources.record_files import InFiles, check_length
+from dali_cutmix.sources.record_files import RecordFiles, check_length
 from dali_cutmix.utils import cache_path, remember, remembered
 
 Place = tuple[int, int]
 """Offset and size in bytes."""
 
 
-class Tars(InFiles):
+class WebDataset(RecordFiles):
     """Samples of webdataset tar files: consecutive members with the same name up to its first dot.
 
     Args:
         paths: of the tar files.
-        images: extensions of the image; the first that a sample has is taken.
+        images: extensions of the image; of several that a sample has, the first in this list is taken.
         label: extension of the label, a whole number in digits.
-        missing: what to do about a sample that lacks one of them: refuse its shard, or skip it.
+        missing: what to do about a sample without image or label: refuse its shard, or skip the sample.
 
     Raises:
-        ValueError: a shard is cut off, compressed or no tar, its index is damaged, a sample lacks a component.
+        ValueError: a shard is cut off, compressed or not a tar file, its index is damaged, or a sample has no image or
+            no label.
         FileNotFoundError: a shard is missing.
     """
 
@@ -42,17 +43,17 @@ class Tars(InFiles):
         self._label_offsets, self._label_sizes = np.concatenate(found, axis=1)[2:]
 
     def name(self, number: int) -> str:
-        """``tar: member``."""
+        """Where a sample is, as ``tar: member``."""
         path = self.paths[self._file[number]]
         try:
             with tarfile.open(path, "r:") as archive:
                 names = {entry.offset_data: entry.name for entry in archive}
             return f"{path}: {names[self._offsets[number]]}"
-        except (OSError, tarfile.TarError, KeyError):  # what is bad may be the tar itself
+        except (OSError, tarfile.TarError, KeyError):  # the tar itself may be damaged
             return super().name(number)
 
     def parse(self, number: int, content: np.ndarray) -> tuple[np.ndarray, int]:
-        """The image as it is, the label from its own member."""
+        """Image and label of a sample; the label is in a member of its own."""
         offset, size = self._label_offsets[number].item(), self._label_sizes[number].item()
         digits = self.bytes_at(number, offset, size).tobytes()
         try:
@@ -62,7 +63,7 @@ class Tars(InFiles):
 
 
 def _complete(path: Path, images: Sequence[str], label: str, missing: str) -> np.ndarray:
-    """4×n int64: offset and size of image and label of every sample that has both."""
+    """Offset and size of image and label, 4×n int64, for every sample that has both."""
     samples = read_index(path)
     rows, lacking = [], []
     for number, parts in enumerate(samples):
@@ -74,18 +75,18 @@ def _complete(path: Path, images: Sequence[str], label: str, missing: str) -> np
     if lacking and missing == "error":
         found = Counter(extension for parts in samples for extension in parts)
         raise ValueError(
-            f"{path}: {len(lacking)} of {len(samples)} samples lack a component ({lacking[0]}; wanted is "
-            f"one of {', '.join(images)}, and {label}; in all there are {dict(found)}). Name the extensions that there "
-            "are, or give missing='skip' to leave these samples out."
+            f"{path}: {len(lacking)} of {len(samples)} samples lack image or label ({lacking[0]}; wanted is "
+            f"one of {', '.join(images)}, and {label}; the tar has {dict(found)}). Name the extensions that are there, "
+            "or give missing='skip' to leave these samples out."
         )
     return np.array(rows, np.int64).reshape(-1, 4).T
 
 
 def read_index(path: Path) -> list[dict[str, Place]]:
-    """The components of each sample by extension, from DALI's index beside the tar, or from the tar itself.
+    """Places of each sample's files by extension, from DALI's index beside the tar or from the tar itself.
 
     Raises:
-        ValueError, FileNotFoundError: see :class:`Tars`.
+        ValueError, FileNotFoundError: see :class:`WebDataset`.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such tar file.")
@@ -106,17 +107,17 @@ def read_index(path: Path) -> list[dict[str, Place]]:
 
 
 def _parse(index: Path) -> list[dict[str, Place]]:
-    """DALI's index: for each sample extension, offset, size and, since v1.2, the member's name, again and again."""
+    """Parse DALI's index: a line for each sample; for each file extension, offset, size and, since v1.2, name."""
     header, *lines = index.read_text(errors="replace").splitlines() or [""]
     try:
         version, count = header.split()
         if len(lines) != int(count):
-            raise ValueError(f"{len(lines)} samples, and its first line says {count}")
+            raise ValueError(f"{len(lines)} samples, its first line says {count}")
         return [_components(line, {"v1.1": 3, "v1.2": 4}[version]) for line in lines]
     except (ValueError, KeyError) as error:
         raise ValueError(
-            f"{index}: no index of DALI's wds2idx, or a damaged one ({error!r}); make it again, or remove it: the tar "
-            "is read without one, too."
+            f"{index}: not an index written by DALI's wds2idx, or damaged ({error!r}); generate it again, or remove "
+            "it: the tar can be read without one."
         ) from error
 
 
@@ -134,7 +135,7 @@ def _components(line: str, fields: int = 3) -> dict[str, Place]:
 
 
 def _scan(path: Path) -> Iterator[str]:
-    """The lines of an index, from the tar: extension, offset, size for each component of a sample."""
+    """Make the lines of an index from the tar: extension, offset and size of each file of a sample."""
     key = ""
     parts: list[str] = []
     try:
@@ -155,7 +156,8 @@ def _scan(path: Path) -> Iterator[str]:
                     raise tarfile.ReadError("its end is missing")
     except tarfile.TarError as error:
         raise ValueError(
-            f"{path}: cut off, compressed, or no tar at all ({error}); copy it again, or unpack it if it is compressed."
+            f"{path}: cut off, compressed, or not a tar file ({error}); copy it again, or unpack it if it is "
+            "compressed."
         ) from error
     if parts:
         yield " ".join(parts)

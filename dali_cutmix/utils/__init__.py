@@ -1,19 +1,56 @@
-"""Small parts that know nothing of images: argument checks, atomic files, a cache folder, an ordered pool, protobuf."""
+"""Small tools that know nothing of images.
+
+- ``checks``: argument checks with one wording for one kind of fault
+- ``paths``: one path, several, or a pattern → a list of files
+- ``atomic_files``: files that are written as a whole or not at all
+- ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
+- ``ordered_pool``: work done in parallel, results in order
+- ``protobuf``: the wire format of protocol buffers
+"""
 
 from dali_cutmix.utils.atomic_files import make_atomically, publish, write_atomically
 from dali_cutmix.utils.cache import cache_folder, cache_path, remember, remembered
-from dali_cutmix.utils.checks import check_chance, check_classes, check_shard, check_size
+from dali_cutmix.utils.checks import (
+    check_chance,
+    check_choice,
+    check_classes,
+    check_fraction,
+    check_max_pixels,
+    check_padding,
+    check_preallocate,
+    check_range,
+    check_resize,
+    check_seed,
+    check_shard,
+    check_size,
+    check_whole,
+)
 from dali_cutmix.utils.ordered_pool import in_order
-from dali_cutmix.utils.protobuf import to_varint, varint
+from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
+from dali_cutmix.utils.protobuf import fields, to_varint, varint
 
 __all__ = [
+    "PathLike",
+    "Paths",
     "cache_folder",
     "cache_path",
     "check_chance",
+    "check_choice",
     "check_classes",
+    "check_fraction",
+    "check_max_pixels",
+    "check_padding",
+    "check_preallocate",
+    "check_range",
+    "check_resize",
+    "check_seed",
     "check_shard",
     "check_size",
+    "check_whole",
+    "fields",
     "in_order",
+    "local_files",
+    "local_paths",
     "make_atomically",
     "publish",
     "remember",

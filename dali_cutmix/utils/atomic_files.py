@@ -1,4 +1,4 @@
-"""Writing so that a killed process or a full disk leaves what was there or what is new, never a part."""
+"""Atomic writes: after a crash or on a full disk a path holds the old content or the new, never a part of it."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-_STALE = 24 * 3600  # seconds after which nobody is still making what a scratch folder was for
+_STALE = 24 * 3600  # seconds after which a scratch folder is taken for the leftover of a killed process
 
 
 def _sync(path: Path) -> None:
@@ -21,42 +21,43 @@ def _sync(path: Path) -> None:
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Give a finished file its name: synced, then renamed over ``path`` in the same folder.
+    """Move a finished file to ``path`` in the same folder: sync it, then rename it over what is there.
 
     Raises:
-        OSError: it could not be synced or renamed.
+        OSError: the file could not be synced or renamed.
     """
     _sync(temporary)
     temporary.replace(path)
-    _sync(path.parent)  # else the rename itself may be lost with the power
+    _sync(path.parent)  # or the rename itself may be lost in a power failure
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``: a temporary file beside it, synced, then renamed over it.
+    """Write ``content`` to a temporary file beside ``path``, sync it, and rename it to ``path``.
 
     Raises:
-        OSError: it could not be written; what ``path`` held before is intact.
+        OSError: the file could not be written; the previous content of ``path`` is intact.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.write_bytes(content)
         publish(temporary, path)
     except OSError as error:
-        with suppress(OSError):  # nor may a folder that cannot be written hide the error
+        with suppress(OSError):  # a folder that is not writable must not hide the first error
             temporary.unlink(missing_ok=True)
         kept = "; the previous one is intact" if path.exists() else ""
         raise OSError(error.errno, f"could not be saved ({error.strerror}){kept}", str(path)) from error
 
 
 def make_atomically(path: Path, make: Callable[[Path], None]) -> None:
-    """Let ``make`` write a file or folder beside ``path``, and move it there whole and synced.
+    """Let ``make`` write a file or folder beside ``path``, sync it, and move it to ``path``.
 
-    Of several that make a folder at once the first wins, and the others' are removed; of several that make a file the
-    last one wins. What a killed maker left stays beside ``path``, in a folder with a dot, until ``path`` is made again
-    a day later or more.
+    If several processes make the same folder at once, the first wins and the others' work is removed; if they make
+    the same file, the last wins. A killed process leaves a hidden scratch folder beside ``path``; the next call at
+    least a day later removes it.
 
     Raises:
-        OSError: it could not be synced or moved, or there is no room beside ``path``; and whatever ``make`` raises.
+        OSError: the result could not be synced or moved, or the disk is full.
+        Exception: whatever ``make`` raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
@@ -76,7 +77,7 @@ def make_atomically(path: Path, make: Callable[[Path], None]) -> None:
 
 
 def _sync_all(made: Path) -> None:
-    """Sync a file, or a folder with all that is in it; links are part of their folders."""
+    """Sync a file, or a folder with everything in it; links are part of their folders."""
     for folder, _, files in os.walk(made, topdown=False):
         for file in files:
             if not (found := Path(folder, file)).is_symlink():
@@ -87,10 +88,10 @@ def _sync_all(made: Path) -> None:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove the scratch folders of makers of ``path`` that must have been killed, by their age."""
+    """Remove old scratch folders of ``path``, whose makers must have been killed."""
     named = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as mkdtemp does
     for entry in os.scandir(path.parent):
-        with suppress(OSError):  # another process may be removing it too
+        with suppress(OSError):  # another process may remove it at the same time
             if named.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 is_scratch = {*os.listdir(entry)} <= {path.name}
                 if is_scratch and time.time() - entry.stat().st_mtime > _STALE:

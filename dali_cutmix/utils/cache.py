@@ -1,4 +1,4 @@
-"""Where files that can be made again are kept between runs."""
+"""A cache folder for files that can be generated again."""
 
 import hashlib
 import os
@@ -9,19 +9,19 @@ from dali_cutmix.utils.atomic_files import publish
 
 
 def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/dali_cutmix``, or below ``~/.cache``."""
+    """The folder: ``$XDG_CACHE_HOME/dali_cutmix``, by default ``~/.cache/dali_cutmix``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dali_cutmix"
 
 
 def cache_path(kind: str, *belongs_to: str) -> Path:
-    """A file in the cache folder, named by what it belongs to."""
+    """Path of a file in the cache folder, named by a hash of what it belongs to."""
     name = hashlib.sha256("\0".join(belongs_to).encode(errors="surrogateescape")).hexdigest()[:32]
     return cache_folder() / kind / name
 
 
 def remember(path: Path, belongs_to: bytes, content: bytes) -> None:
-    """Keep ``content`` for as long as ``belongs_to`` stays the same; where nothing can be kept, do nothing."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")  # of its own: all ranks may do this at once
+    """Store ``content``, valid for as long as ``belongs_to`` stays the same; do nothing where the disk refuses it."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")  # one per process: all ranks may do this at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(belongs_to + _digest(content) + content)
@@ -32,7 +32,7 @@ def remember(path: Path, belongs_to: bytes, content: bytes) -> None:
 
 
 def remembered(path: Path, belongs_to: bytes) -> bytes | None:
-    """What was kept; None where that is nothing, damaged, or belongs to something else."""
+    """Load what was stored; None where nothing was, it is damaged, or it belongs to something else."""
     try:
         found = path.read_bytes()
     except OSError:

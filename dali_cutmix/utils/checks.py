@@ -1,41 +1,142 @@
-"""Checks of arguments that several verbs share; each error says what was given and what is allowed."""
+"""Checks of arguments, shared by all verbs: each error says what was given and what is allowed.
 
+An argument of a function is quoted as ``size=0``, an option of a command, whose name begins with dashes, as
+``--workers 0``.
+"""
+
+from collections.abc import Collection, Mapping
 from numbers import Integral
+from typing import Any
+
+
+def _given(name: str, value: Any) -> str:
+    return f"{name} {value} given" if name.startswith("--") else f"{name}={value!r} given"
+
+
+def check_whole(name: str, value: int, least: int = 1, most: int | None = None) -> None:
+    """Refuse anything but a whole number from ``least`` to ``most``."""
+    if not (isinstance(value, int) and value >= least and (most is None or value <= most)):
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{_given(name, value)}; allowed is a whole number {limits}.")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse anything but a whole number of 32 bits."""
+    if not (isinstance(seed, int) and 0 <= seed < 2**32):
+        raise ValueError(f"{_given('seed', seed)}; allowed is a whole number from 0 to 2**32 - 1.")
 
 
 def check_size(name: str, size: int) -> None:
-    """Refuse what is no number of pixels."""
+    """Refuse anything but a number of pixels, at least 1."""
     if not (isinstance(size, int) and size >= 1):
-        raise ValueError(f"{name}={size!r} given; it is a number of pixels, a whole number of at least 1.")
+        raise ValueError(f"{_given(name, size)}; it is a number of pixels, a whole number of at least 1.")
+
+
+def check_resize(resize: int, size: int, side: str) -> None:
+    """Refuse sizes of a resized image and of a crop from it that do not fit together.
+
+    Args:
+        resize: side of the image before the crop.
+        size: side of the crop.
+        side: which side of the image that is, for the message.
+    """
+    check_size("size", size)
+    check_size("resize", resize)
+    if resize < size:
+        raise ValueError(f"resize={resize} given with size={size}; the {side} side must be at least the crop's.")
+
+
+def check_padding(padding: int, size: int) -> None:
+    """Refuse padding after which a crop of ``size`` pixels could miss the image."""
+    if not (isinstance(padding, int) and 0 <= padding < size):
+        raise ValueError(
+            f"padding={padding!r} given with size={size}; it is a whole number of pixels, 0 to {size - 1}, so that "
+            "every crop holds some of the image."
+        )
+
+
+def check_max_pixels(max_pixels: int) -> None:
+    """Refuse anything but a number of pixels, width × height."""
+    if not (isinstance(max_pixels, int) and max_pixels >= 1):
+        raise ValueError(f"{_given('max_pixels', max_pixels)}; it is width × height, a whole number of at least 1.")
+
+
+def check_preallocate(preallocate: tuple[int, int]) -> None:
+    """Refuse anything but (width, height), neither below 0."""
+    match preallocate:
+        case (int(width), int(height)) if width >= 0 and height >= 0:
+            return
+    raise ValueError(
+        f"{_given('preallocate', preallocate)}; it is (width, height) in pixels of the largest image, or (0, 0) to "
+        "allocate no memory ahead."
+    )
+
+
+def check_range(name: str, value: tuple[float, float], what: str, most: float = float("inf")) -> None:
+    """Refuse anything but (smallest, largest), above 0 and at most ``most``."""
+    match value:
+        case (float() | int() as low, float() | int() as high) if 0 < low <= high <= most and high < float("inf"):
+            return
+    limits = "both above 0" if most == float("inf") else f"above 0 and at most {most:g}"
+    raise ValueError(f"{_given(name, value)}; it is (smallest, largest) {what}, {limits}.")
+
+
+def check_fraction(name: str, value: float, what: str) -> float:
+    """Refuse anything but a number from 0 to 1.
+
+    Args:
+        name: of the argument.
+        value: of the argument.
+        what: the fraction's meaning, for the message.
+
+    Returns:
+        The number as a float: 0 and 0.0 are then the same to a saved state.
+    """
+    if not (isinstance(value, (int, float)) and 0 <= value <= 1):
+        raise ValueError(f"{_given(name, value)}; it is {what}, 0 to 1.")
+    return float(value)
+
+
+def check_chance(name: str, value: float) -> float:
+    """Refuse anything but a chance from 0 to 1; the chance as a float, see :func:`check_fraction`."""
+    return check_fraction(name, value, "a chance")
+
+
+def check_choice(name: str, value: str, choices: Collection[str], notes: Mapping[str, str] | None = None) -> None:
+    """Refuse anything but one of several strings.
+
+    Args:
+        name: of the argument.
+        value: of the argument.
+        choices: what is allowed.
+        notes: explanations of some of the choices, for the message.
+    """
+    if value not in choices:
+        *others, last = (" ".join(filter(None, (repr(choice), (notes or {}).get(choice)))) for choice in choices)
+        raise ValueError(f"{_given(name, value)}; allowed are {', '.join(others)} and {last}.")
 
 
 def check_shard(shard: tuple[int, int]) -> None:
-    """Refuse a shard that is not (rank, world_size) with 0 ≤ rank < world_size."""
+    """Refuse anything but (rank, world_size) with 0 ≤ rank < world_size."""
     match shard:
         case (int(rank), int(world_size)) if 0 <= rank < world_size:
             return
     raise ValueError(
-        f"shard={shard!r} given; it is (rank, world_size) with 0 <= rank < world_size, (0, 1) for one process."
+        f"{_given('shard', shard)}; it is (rank, world_size) with 0 <= rank < world_size, (0, 1) for one process."
     )
 
 
 def check_classes(num_classes: int, found: int) -> None:
-    """Refuse what is no number of classes, and fewer than the labels need."""
+    """Refuse anything but a number of classes, and fewer classes than the labels need.
+
+    Args:
+        num_classes: the argument.
+        found: the least number of classes that the labels need.
+    """
     if not (isinstance(num_classes, Integral) and num_classes >= 1):
-        raise ValueError(f"num_classes={num_classes!r} given; allowed is a whole number of at least 1.")
+        raise ValueError(f"{_given('num_classes', num_classes)}; allowed is a whole number of at least 1.")
     if num_classes < found:
         raise ValueError(
-            f"num_classes={num_classes} given, but what is read has {found} classes, so labels go up to "
-            f"{found - 1}; give at least {found}."
+            f"num_classes={num_classes} given, but the data has {found} classes, so labels go up to {found - 1}; give "
+            f"at least {found}."
         )
-
-
-def check_chance(name: str, value: float) -> float:
-    """A chance, as a float: 0 and 0.0 are the same to a saved state.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not (isinstance(value, (int, float)) and 0 <= value <= 1):
-        raise ValueError(f"{name}={value!r} given; it is a chance, 0 to 1.")
-    return float(value)

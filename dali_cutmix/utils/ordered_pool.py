@@ -1,4 +1,4 @@
-"""Pool: work that several threads or processes share, with its results in order and few of them in memory."""
+"""Parallel map: several threads or processes work, results come in order, and only a few are in memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,18 @@ def in_order(
     ahead: int,
     advance: Callable[[], Any] = lambda: None,
 ) -> Iterator[Any]:
-    """Results in the order of ``items``, at most ``ahead`` of them in memory; ``advance`` is called at each."""
+    """Map ``function`` over ``items`` in parallel.
+
+    Args:
+        pool: threads or processes that do the work.
+        function: the work on one item.
+        items: what to work on; taken only as fast as results are.
+        ahead: most results in memory.
+        advance: called once for each result, for a progress bar.
+
+    Yields:
+        Results in the order of ``items``.
+    """
     remaining = iter(items)
     waiting: deque[Future] = deque(pool.submit(function, item) for item in islice(remaining, ahead))
     while waiting:

@@ -1,13 +1,18 @@
-"""Varint: whole numbers as protocol buffers write them."""
+"""The wire format of protocol buffers: fields, each with a number, a type and a value; numbers as varints."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+_VARINT, _WITH_LENGTH = 0, 2  # wire types
 
 
 def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
-    """The number that begins at a place, and where it ends.
+    """Decode the number that begins at an offset.
+
+    Returns:
+        The number, and the offset behind it.
 
     Raises:
-        IndexError: the data end before it does.
+        IndexError: the data ends before the number does.
     """
     value = shift = 0
     while True:
@@ -19,8 +24,37 @@ def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
 
 
 def to_varint(value: int) -> bytes:
-    """The bytes of a whole number of 0 or more."""
+    """Encode a whole number of 0 or more."""
     groups = [value & 0x7F]
     while value := value >> 7:
         groups.append(value & 0x7F)
     return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Split a message into its fields, varints and those with a length.
+
+    Yields:
+        Number and content of each field.
+
+    Raises:
+        ValueError: the message is damaged, or has a field of another type.
+    """
+    at = 0
+    try:
+        while at < len(message):
+            key, at = varint(message, at)
+            if key & 7 == _VARINT:
+                start = at
+                _, at = varint(message, at)
+                yield key >> 3, message[start:at]
+                continue
+            if key & 7 != _WITH_LENGTH:
+                raise ValueError(f"a field of wire type {key & 7}")
+            size, at = varint(message, at)
+            if at + size > len(message):
+                raise ValueError("a field is cut off")
+            yield key >> 3, message[at : at + size]
+            at += size
+    except IndexError as error:
+        raise ValueError("a number is cut off") from error

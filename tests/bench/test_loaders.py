@@ -17,7 +17,7 @@ from bench.common.packed_photos import as_files
 from bench.loaders import command
 from bench.loaders.contenders import CONTENDERS
 from bench.loaders.report import print_table
-from dali_cutmix.sources.packed_folder import Shards
+from dali_cutmix.sources.packed_folder import PackedFolder
 from dali_cutmix.utils.cache import cache_folder
 
 pytestmark = pytest.mark.usefixtures("small_cache")
@@ -145,11 +145,11 @@ def test_ffcv_reads_the_same_bytes(data, tmp_path):
 
 def test_the_packed_images_are_smaller_and_the_same_for_all(run, data):
     [folder] = cache_folder().glob("packed-*-40-2")
-    shards = Shards(folder)
+    shards = PackedFolder(folder)
     assert len(shards) == 48
-    assert min(Image.open(io.BytesIO(shards.jpeg(0).tobytes())).size) == 40
+    assert min(Image.open(io.BytesIO(shards.read(0)[0].tobytes())).size) == 40
     files = sorted(as_files(folder).rglob("*.jpg"))
-    assert [file.read_bytes() for file in files] == [shards.jpeg(n).tobytes() for n in range(48)]
+    assert [file.read_bytes() for file in files] == [shards.read(n)[0].tobytes() for n in range(48)]
     assert run[1]["settings"]["short_side"] == 40
 
 

@@ -12,7 +12,7 @@ from bench.common.photos import open_photos
 from bench.soak.command import IMAGES
 from bench.soak.damaged_copies import Copies
 from bench.soak.resource_trend import Point, growth, trends
-from dali_cutmix.sources.packed_folder import Shards
+from dali_cutmix.sources.packed_folder import PackedFolder
 from tests.helpers import ROOT, tally
 from tests.helpers.images import write_photos
 
@@ -106,8 +106,8 @@ def test_spoiled_copies_are_what_they_were_once_mended(small, tmp_path):
     numbers = {copies.spoil() for _ in range(10)}
     assert numbers == copies.spoiled
     assert contents() != good
-    reader = Shards(copies.shards)
-    begins = [reader.jpeg(number).tobytes().startswith(b"this is no") for number in range(IMAGES)]
+    reader = PackedFolder(copies.shards)
+    begins = [reader.read(number)[0].tobytes().startswith(b"this is no") for number in range(IMAGES)]
     assert {number for number, spoiled in enumerate(begins) if spoiled} == numbers
     assert [copies.number_of(reader.name(number), packed=True) for number in range(IMAGES)] == list(range(IMAGES))
     assert [copies.number_of(path, packed=False) for path, _ in copies.listing] == list(range(IMAGES))

@@ -299,7 +299,7 @@ def test_a_file_that_cannot_be_decoded_is_named(data, monkeypatch, capsys):
         (["--size", "0"], "--size 0 given"),
         (["--threads", "-1"], "--threads -1 given"),
         (["--num-classes", "0"], "--num-classes 0 given"),
-        (["--num-classes", "2"], "num_classes=2 given, but what is read has 3 classes"),
+        (["--num-classes", "2"], "num_classes=2 given, but the data has 3 classes"),
         (["--steps", "1"], "--steps 1 given; it is at least 2, or 0 for as many as take --seconds"),
         (["--seconds", "nan"], "--seconds nan given"),
         (["--rounds", "0"], "--rounds 0 given"),

@@ -55,10 +55,10 @@ def test_every_bad_file_is_named_with_its_reason_and_no_good_one(folder, capfd, 
     assert set(found) == set(map(str, paths.values()))
     reasons = {what: found[str(path)] for what, path in paths.items()}
     assert reasons["empty"] == "the file is empty"
-    assert reasons["GIF"] == "a GIF, which is not read"
-    assert reasons["text"] == "no image: it begins with b'this is no pictu'"
+    assert reasons["GIF"] == "a GIF, which is not supported"
+    assert reasons["text"] == "not an image: it begins with b'this is no pictu'"
     assert reasons["header"] == "its header is damaged or cut off"
-    assert reasons["data"] == "its data are damaged or cut off"
+    assert reasons["data"] == "its data is damaged or cut off"
     assert reasons["bomb"] == "20000×20000 pixels, more than max_pixels=178956970"
     assert reasons["link to itself"] == "cannot be read: Too many levels of symbolic links"
     assert reasons["link to nowhere"] == "cannot be read: No such file or directory"
@@ -101,7 +101,7 @@ def test_packed_shards(photo_folder, packed, tmp_path, capfd):
     overwrite(root / "shard-00002.tar", "00000013.jpg", SPOILED)
     assert main([str(root)]) == 1
     assert named(capfd.readouterr().out) == {
-        f"{root}/shard-00002.tar": "00000013.jpg (was c/06.jpg): no image: it begins with b'this is no pictu'"
+        f"{root}/shard-00002.tar": "00000013.jpg (was c/06.jpg): not an image: it begins with b'this is no pictu'"
     }
 
 
@@ -119,7 +119,7 @@ def test_records(kind, tmp_path, capfd):
     given = [str(data)] if "folder" in kind else list(map(str, paths))
     assert main(given) == 1
     bad = paths[len(paths) // 2]
-    assert f"{bad}: {name}: no image: it begins with" in capfd.readouterr().out
+    assert f"{bad}: {name}: not an image: it begins with" in capfd.readouterr().out
     tally.count("bad")
 
 
@@ -144,7 +144,7 @@ def test_several_folders(folder, photo_folder, capfd):
         (["{good}", "--workers=0"], "error: --workers 0 given; allowed is a whole number of at least 1"),
         (["{good}", "--max-pixels=-1"], "error: --max-pixels -1 given; allowed is a whole number of at least 1"),
         (["{good}", "--json={good}"], "could not be saved (Is a directory)"),
-        (["{file}", "--kind=recordio"], "no file of RecordIO, or a damaged one"),
+        (["{file}", "--kind=recordio"], "not a RecordIO file, or damaged"),
     ],
 )
 def test_nothing_to_check(tmp_path, photo_folder, capfd, arguments, message):
@@ -165,7 +165,7 @@ def test_interrupted(photo_folder, capfd, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(check, "find_faults", interrupt)
+    monkeypatch.setattr(check, "find_undecodable", interrupt)
     assert main([str(photo_folder)]) == 130
     assert "stopped before the end" in capfd.readouterr().err
 
@@ -179,7 +179,7 @@ def test_as_a_user_runs_it(folder):
         command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": root}, timeout=120
     )
     assert done.returncode == 1
-    assert done.stdout == (f"{folder}/b/bad.jpg: its data are damaged or cut off\n25 images checked, 1 of them bad\n")
+    assert done.stdout == (f"{folder}/b/bad.jpg: its data is damaged or cut off\n25 images checked, 1 of them bad\n")
     assert "25/25" in done.stderr
     assert "1 bad" in done.stderr
     assert "ERROR" not in done.stderr

@@ -113,4 +113,4 @@ def test_memory_does_not_grow(photo_folder, fused):
 
     before = used_after(20)
     assert used_after(60) - before < 2**20
-    assert len(loader._keep_alive) <= MOST_AHEAD
+    assert len(loader._producer._keep_alive) <= MOST_AHEAD

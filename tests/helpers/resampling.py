@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 import dali_cutmix as dc
-from dali_cutmix.fused.batch_layout import Format
+from dali_cutmix.fused.batch_layout import BatchFormat
 from dali_cutmix.fused.cpu import is_compiled
 from dali_cutmix.mixing.plan import COLUMNS, HOLE, ONE
 
@@ -61,7 +61,7 @@ needs_compiled = pytest.mark.skipif(not is_compiled(), reason="dali_cutmix was b
 
 def format_of(size, dtype=torch.float32, channels_last=False):
     """A format of the output with ImageNet's normalization."""
-    return Format(
+    return BatchFormat(
         size,
         dtype,
         channels_last,

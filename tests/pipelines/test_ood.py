@@ -76,4 +76,4 @@ def test_what_is_refused(source, tmp_path, capsys, arguments, message):
 def test_a_bad_image_is_named(source, tmp_path, capsys):
     (source / "b" / "1.png").write_text("no picture")
     assert main([str(source), str(tmp_path / "out"), "--how=resize"]) == 1
-    assert "b/1.png (no image: it begins with b'no picture')" in capsys.readouterr().err
+    assert "b/1.png (not an image: it begins with b'no picture')" in capsys.readouterr().err

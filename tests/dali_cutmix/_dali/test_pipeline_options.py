@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import dali_cutmix as dc
-from dali_cutmix._dali import pipeline_options
+from dali_cutmix._dali.pipeline_options import _num_threads
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_processes_of_one_machine_share_its_cores(monkeypatch, cores, processes,
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     if processes:
         monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
-    assert pipeline_options._num_threads() == threads
+    assert _num_threads() == threads
     assert dc.pipeline_options(4, device="cpu")["num_threads"] == threads
     assert dc.pipeline_options(4, device="cpu", num_threads=3)["num_threads"] == 3
 

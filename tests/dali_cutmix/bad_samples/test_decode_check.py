@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dali_cutmix.bad_samples import decode_check
-from dali_cutmix.bad_samples.decode_check import chunks, find_faults
+from dali_cutmix.bad_samples.decode_check import chunks, find_undecodable
 from tests.helpers import tally
 from tests.helpers.bad_files import BAD, photo
 
@@ -22,12 +22,12 @@ GOOD_ONE, EMPTY, TEXT, CUT_OFF = (encoded(x) for x in (photo(), b"", b"no pictur
 @given(st.lists(st.sampled_from(["good", "empty", "text", "cut off"]), max_size=90))
 def test_exactly_the_bad_ones_are_found_wherever_they_stand(kinds):
     images = {"good": GOOD_ONE, "empty": EMPTY, "text": TEXT, "cut off": CUT_OFF}
-    found = find_faults([images[kind] for kind in kinds], 10**6)
+    found = find_undecodable([images[kind] for kind in kinds], 10**6)
     assert found == {
         number: {
             "empty": "the file is empty",
-            "text": "no image: it begins with b'no picture, no p'",
-            "cut off": "its data are damaged or cut off",
+            "text": "not an image: it begins with b'no picture, no p'",
+            "cut off": "its data is damaged or cut off",
         }[kind]
         for number, kind in enumerate(kinds)
         if kind != "good"
@@ -39,11 +39,11 @@ def test_few_are_decoded_at_once(monkeypatch):
     """Of large photographs a whole batch would not fit into memory."""
     seen, real = [], decode_check._decodes
     monkeypatch.setattr(decode_check, "_decodes", lambda images, *rest: seen.append(images) or real(images, *rest))
-    assert find_faults([GOOD_ONE] * 150, 10**6) == {}
+    assert find_undecodable([GOOD_ONE] * 150, 10**6) == {}
     assert [len(images) for images in seen] == [64, 64, 22]
     seen.clear()
     monkeypatch.setattr(decode_check, "CHUNK_BYTES", 3 * len(GOOD_ONE))
-    assert find_faults([GOOD_ONE] * 7, 10**6) == {}
+    assert find_undecodable([GOOD_ONE] * 7, 10**6) == {}
     assert [len(images) for images in seen] == [3, 3, 1]
 
 
@@ -58,5 +58,5 @@ def test_chunks_lose_nothing_and_keep_the_order(sizes):
 @pytest.mark.parametrize("what", ["header", "GIF", "noise", "one byte"])
 def test_reasons_are_in_words(what, tmp_path):
     BAD[what](tmp_path / "x")
-    (reason,) = find_faults([np.fromfile(tmp_path / "x", np.uint8)], 10**6).values()
-    assert {"header": "its header is", "GIF": "a GIF"}.get(what, "no image: it begins with") in reason
+    (reason,) = find_undecodable([np.fromfile(tmp_path / "x", np.uint8)], 10**6).values()
+    assert {"header": "its header is", "GIF": "a GIF"}.get(what, "not an image: it begins with") in reason

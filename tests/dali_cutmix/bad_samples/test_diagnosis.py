@@ -248,14 +248,14 @@ def test_what_fails_for_a_moment_only_ends_nothing(good_files, kind, monkeypatch
 
     expected = [bits(batch) for batch in loaders(good_files, kind)]
     bad = sorted(good_files.rglob("*.jpg"))[13]
-    content, real, looks = bad.read_bytes(), pipeline_runner.bad_samples, []
+    content, real, looks = bad.read_bytes(), pipeline_runner.find_bad_samples, []
 
     def mended_meanwhile(*arguments):
         bad.write_bytes(content)
         looks.append(arguments)
         return real(*arguments)
 
-    monkeypatch.setattr(pipeline_runner, "bad_samples", mended_meanwhile)
+    monkeypatch.setattr(pipeline_runner, "find_bad_samples", mended_meanwhile)
     bad.write_bytes(content[:40])
     assert [bits(batch) for batch in loaders(good_files, kind)] == expected
     assert len(looks) == 1
@@ -263,7 +263,7 @@ def test_what_fails_for_a_moment_only_ends_nothing(good_files, kind, monkeypatch
 
 def test_what_fails_in_its_batch_only_is_found_by_running_the_batch(good_files, kind, monkeypatch, tmp_path):
     """As a damaged file does that decodes as a whole and not in part; here because nobody looks at the file itself."""
-    monkeypatch.setattr(pipeline_runner, "bad_samples", lambda *_: {})
+    monkeypatch.setattr(pipeline_runner, "find_bad_samples", lambda *_: {})
     files = sorted(good_files.rglob("*.jpg"))
     for number in (12, 13, 20):
         SPOILERS["text"](files[number])
@@ -296,7 +296,7 @@ def test_what_no_sample_is_to_blame_for_is_raised_as_it_is(good_files, kind, mon
         return pipeline if hasattr(template, "file") else Broken(pipeline)  # but what reads numbers works
 
     monkeypatch.setattr(pipeline_template, "build", build)
-    monkeypatch.setattr(pipeline_runner, "bad_samples", lambda *_: {})
+    monkeypatch.setattr(pipeline_runner, "find_bad_samples", lambda *_: {})
     with pytest.raises(RuntimeError, match="out of something"):
         list(loaders(good_files, kind))
     assert 2 <= len(runs) <= 12
@@ -308,7 +308,7 @@ def test_what_failed_on_a_gpu_is_judged_on_the_cpu(good_files, spoil):
     bad = sorted(good_files.rglob("*.jpg"))[5]
     SPOILERS[spoil](bad)
     loader = imagenet.val(good_files, batch_size=8, size=16, resize=16, device="cpu")
-    source, checkpoint = loader._notes.source, loader._running.checkpoint
+    source, checkpoint = loader._graph.source, loader._producer.position.checkpoint
     on_a_gpu = SimpleNamespace(max_batch_size=8, num_threads=1, device_id=0)
-    found = diagnosis.bad_samples(source, 10**6, checkpoint, {}, on_a_gpu)
+    found = diagnosis.find_bad_samples(source, 10**6, checkpoint, {}, on_a_gpu)
     assert [source.name(number) for number in found] == [str(bad)]

@@ -15,7 +15,7 @@ from nvidia.dali import fn, pipeline_def
 import dali_cutmix as dc
 from dali_cutmix.bad_samples.replacement import Replacement
 from dali_cutmix.loader import pipeline_runner
-from dali_cutmix.sources.sample_list import Listing
+from dali_cutmix.sources.sample_list import SampleList
 from dali_cutmix.sources.source import Source
 from pipelines import imagenet
 from tests.helpers import tally
@@ -240,8 +240,8 @@ def test_a_row_of_bad_files_costs_one_failed_batch(folder, kind, tmp_path, monke
     bad = set(range(8, 32))
     for number in bad:
         BAD["text"](path_of(folder, number))
-    looks, real = [], pipeline_runner.bad_samples
-    monkeypatch.setattr(pipeline_runner, "bad_samples", lambda *given: looks.append(1) or real(*given))
+    looks, real = [], pipeline_runner.find_bad_samples
+    monkeypatch.setattr(pipeline_runner, "find_bad_samples", lambda *given: looks.append(1) or real(*given))
     found = epoch(make(folder, kind, tmp_path / "bad.jsonl", max_bad=0.7))
     tally.assert_none_lost(set(range(40)) - bad, found)
     assert len(looks) <= 2
@@ -253,10 +253,10 @@ def test_each_bad_sample_is_replaced_by_the_next_good_one_of_its_shard(total, ba
     if rank >= world_size or world_size > total:
         return
     seed = 0 if shuffled else None
-    source = Source(Listing.numbers(total), shard=(rank, world_size), seed=seed, digest="")
+    source = Source(SampleList.numbered(total), shard=(rank, world_size), seed=seed, digest="")
     replacement = Replacement(source, 1.0, "bad.jsonl")
     replacement.set(number for number in bad if number < total)
-    own = list(source.own)
+    own = list(source.interchangeable)
     expected = {}
     for i, number in enumerate(own):
         following = [*own[i + 1 :], *own[:i]]
@@ -267,7 +267,7 @@ def test_each_bad_sample_is_replaced_by_the_next_good_one_of_its_shard(total, ba
 
 
 def test_a_hundred_thousand_bad_samples_are_replaced_in_no_time():
-    replacement = Replacement(Source(Listing.numbers(200_000), digest=""), 1.0, "bad.jsonl")
+    replacement = Replacement(Source(SampleList.numbered(200_000), digest=""), 1.0, "bad.jsonl")
     began = time.perf_counter()
     replacement.set(range(50_000, 150_000))
     assert set(replacement.substitutes.values()) == {150_000}
@@ -285,7 +285,7 @@ def test_more_than_the_share_ends_the_run_and_all_are_listed(folder, kind, tmp_p
         epoch(loader)
     told = re.match(
         r"(\d) of 40 samples cannot be decoded, more than max_bad=0\.1 allows; they are listed in \S+/bad\.jsonl\. "
-        r"Mend the data \(python -m dali_cutmix\.check finds all bad files\), or give a larger max_bad\.",
+        r"Fix the data \(python -m dali_cutmix\.check finds all bad files\), or give a larger max_bad\.",
         str(caught.value),
     )
     assert told
@@ -306,11 +306,11 @@ def test_a_shard_without_any_good_file_ends_the_run(folder, tmp_path):
     ("options", "message"),
     [
         ({"on_error": "skip"}, r"on_error='skip' given; allowed are 'raise' and 'replace'"),
-        ({"max_bad": 2}, r"max_bad=2 given; it is a share of all samples, 0 to 1"),
-        ({"max_bad": "all"}, r"max_bad='all' given; it is a share"),
+        ({"max_bad": 2}, r"max_bad=2 given; it is a fraction of all samples, 0 to 1"),
+        ({"max_bad": "all"}, r"max_bad='all' given; it is a fraction"),
         (
             {"bad_log": __file__ + "/all.jsonl"},
-            r"bad_log='.*\.py/all\.jsonl' given; .*\.py is no folder that can",
+            r"bad_log='.*\.py/all\.jsonl' given; .*\.py is not a folder that can",
         ),
     ],
     ids=str,

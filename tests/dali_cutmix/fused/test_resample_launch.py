@@ -1,7 +1,6 @@
 """The launch of the fused pass on a GPU, with the GPU's calls replaced: what is launched, held and waited for."""
 
 import ctypes
-from concurrent.futures import wait
 
 import numpy as np
 import pytest
@@ -88,7 +87,7 @@ def test_a_loader_on_a_gpu_gives_the_batches_of_one_on_the_cpu(photo_folder, req
 
         loader = dc.Loader(graph(), finish=finish)
         batches = list(loader)
-        wait([loader._prepared])  # the batch ahead is made in a thread, which shall not reach into another test
+        loader._producer.wait()  # the batch ahead is made in a thread, which shall not reach into another test
         return batches
 
     on_cpu = epoch()

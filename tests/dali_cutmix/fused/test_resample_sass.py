@@ -6,8 +6,8 @@ import torch
 
 import dali_cutmix as dc
 from dali_cutmix.fused import cuda
-from dali_cutmix.fused.batch_layout import DTYPES, table
-from dali_cutmix.fused.cpu import OnCpu, is_compiled
+from dali_cutmix.fused.batch_layout import DTYPES, sample_table
+from dali_cutmix.fused.cpu import CpuKernel, is_compiled
 from dali_cutmix.mixing.plan import make_plan
 from tests.helpers import host_kernel, sass
 from tests.helpers.resampling import format_of
@@ -69,7 +69,7 @@ def photographs(n, policy, size, seed=0):
 
 def execute(cubin, crops, plan, how, blocks=None):
     """The batch, NaN where no block of those wrote, and the machine; blocks chosen at random, or all of them."""
-    samples, memory = table(crops, plan), sass.Memory()
+    samples, memory = sample_table(crops, plan), sass.Memory()
     samples["pixels"] = [memory.put(crop, offset=i % 16) for i, crop in enumerate(crops)]
     out = np.full(how.bytes(len(crops)), 255, np.uint8)
     rows, images = memory.put(samples), memory.put(out)
@@ -88,7 +88,7 @@ def execute(cubin, crops, plan, how, blocks=None):
 
 def assert_equal(images, crops, plan, how):
     """Where blocks wrote, what the CPU makes, to one unit of the output's type."""
-    expected, wrote = OnCpu(how, 1)(table(crops, plan)).double(), ~images.isnan()
+    expected, wrote = CpuKernel(how, 1)(sample_table(crops, plan)).double(), ~images.isnan()
     unit = 1e-5 if how.dtype == torch.float32 else torch.finfo(how.dtype).eps * expected.abs().clamp(min=1)
     assert (((images - expected).abs() <= unit) | ~wrote).all()
     return wrote.double().mean().item()

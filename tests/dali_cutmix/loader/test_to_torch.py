@@ -9,9 +9,8 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix.fused import cuda
-from dali_cutmix.gpu import device
-from dali_cutmix.loader import loader, to_torch
+from dali_cutmix.gpu import device, transfer
+from dali_cutmix.loader import batch_producer, to_torch
 from pipelines import imagenet
 
 
@@ -47,7 +46,7 @@ def outputs_of(photo_folder, **normalization):
 def test_a_batch_is_copied_out_of_dalis_memory(photo_folder, uploaded, dtype, channels_last):
     """DALI writes the next batch there as soon as it has it back, whatever PyTorch's stream is doing."""
     outputs = outputs_of(photo_folder, dtype=dtype, channels_last=channels_last)
-    images, labels = to_torch.hand_off(outputs, ON_GPU_0, dtype)
+    images, labels = to_torch.to_tensors(outputs, ON_GPU_0, dtype)
     theirs = [torch.from_dlpack(output.as_tensor()) for output in outputs]
     assert images.data_ptr() != theirs[0].data_ptr()
     assert images.shape == (4, 3, 8, 8)
@@ -78,14 +77,15 @@ def test_a_batch_is_made_while_the_pipelines_gpu_is_current_and_its_outputs_are_
         current.pop()
 
     made = imagenet.train(photo_folder, batch_size=4, size=8, device="cpu", fused=fused)
-    run, make = made._running.run, made._finish or loader.hand_off
-    monkeypatch.setattr(loader, "on_device", on_device)
-    monkeypatch.setattr(loader, "record", lambda number: seen.append(("record", number, *current)) or "event")
-    monkeypatch.setattr(made, "_worker", None)  # as on a GPU, where the consumer's thread does it all
-    monkeypatch.setattr(made, "_template", SimpleNamespace(device_id=1))
-    monkeypatch.setattr(made, "_keep_alive", SimpleNamespace(hold=lambda *given: held.append(given)))
-    monkeypatch.setattr(made._running, "run", lambda: seen.append(("run", *current)) or run())
-    where, name = (made, "_finish") if fused else (loader, "hand_off")
+    producer = made._producer
+    run, make = producer._runner.run, producer._finish or batch_producer.to_tensors
+    monkeypatch.setattr(batch_producer, "on_device", on_device)
+    monkeypatch.setattr(batch_producer, "record", lambda number: seen.append(("record", number, *current)) or "event")
+    monkeypatch.setattr(producer, "_worker", None)  # as on a GPU, where the consumer's thread does it all
+    monkeypatch.setattr(producer, "_template", SimpleNamespace(device_id=1))
+    monkeypatch.setattr(producer, "_keep_alive", SimpleNamespace(hold=lambda *given: held.append(given)))
+    monkeypatch.setattr(producer._runner, "run", lambda: seen.append(("run", *current)) or run())
+    where, name = (producer, "_finish") if fused else (batch_producer, "to_tensors")
     monkeypatch.setattr(where, name, lambda *given: seen.append(("make", *current)) or make(*given))
     next(iter(made))
     assert seen == [("run", 1), ("make", 1), ("record", 1, 1)], "the event comes after the last use"
@@ -113,9 +113,9 @@ def test_pinned_memory_belongs_to_the_gpu_that_it_is_for(monkeypatch):
             assert (device, non_blocking) == (torch.device("cuda:1"), True)
             return "on the GPU"
 
-    monkeypatch.setattr(cuda, "on_device", on_device)
+    monkeypatch.setattr(transfer, "on_device", on_device)
     monkeypatch.setattr(torch, "from_numpy", lambda array: Tensor())
-    assert cuda.upload(np.zeros(1), 1) == "on the GPU"
+    assert transfer.upload(np.zeros(1), 1) == "on the GPU"
 
 
 def test_the_device_is_made_current_and_for_the_cpu_nothing_is():

@@ -199,7 +199,7 @@ def test_a_whole_square_image_is_itself(tmp_path, photos):
     ids=str,
 )
 def test_a_scale_that_is_no_share_is_refused(colour_folder, scale):
-    with pytest.raises(ValueError, match=r"scale=.* given; .*share of the area, above 0 and at most 1") as caught:
+    with pytest.raises(ValueError, match=r"scale=.* given; .*fraction of the area, above 0 and at most 1") as caught:
         run(colour_folder, lambda jpegs: dc.random_resized_crop(jpegs, 8, scale=scale))
     assert repr(scale) in str(caught.value)
 
@@ -220,7 +220,7 @@ def test_a_training_size_is_a_number_of_pixels(colour_folder, size):
 @pytest.mark.parametrize("function", [dc.random_crop, dc.random_resized_crop, dc.resize_center_crop])
 @pytest.mark.parametrize("load", [-0.1, 1.5, "all"])
 def test_a_wrong_load_of_the_hardware_decoder_is_named(colour_folder, function, load):
-    with pytest.raises(ValueError, match=r"hw_decoder_load=.* given; it is a share of the batch, 0 to 1") as caught:
+    with pytest.raises(ValueError, match=r"hw_decoder_load=.* given; it is a fraction of the batch, 0 to 1") as caught:
         run(colour_folder, lambda jpegs: function(jpegs, hw_decoder_load=load))
     assert repr(load) in str(caught.value)
 

@@ -86,9 +86,9 @@ def test_200_batches_and_their_states_are_the_same_however_images_are_decoded(ph
 def test_whole_images_reach_the_fused_pass_without_a_copy_of_the_window(photo_folder):
     if not is_compiled():
         pytest.skip("dali_cutmix was built without a C++ compiler")
+    made = {fused: make(photo_folder, "whole", fused=fused)._producer for fused in (True, False)}
     operators = {
-        fused: {name for name, _ in entries(make(photo_folder, "whole", fused=fused)._running.checkpoint) if name}
-        for fused in (True, False)
+        fused: {name for name, _ in entries(producer.position.checkpoint) if name} for fused, producer in made.items()
     }
     assert not any("Slice" in name for name in operators[True])
     assert any("Slice" in name for name in operators[False]), "what the line above looks for"

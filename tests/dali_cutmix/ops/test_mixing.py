@@ -299,7 +299,7 @@ def test_a_flip_that_is_no_chance_is_refused(flip):
 
 
 def test_a_reader_of_ones_own_needs_num_classes():
-    with pytest.raises(ValueError, match=r"num_classes=None given, and what is read does not tell it; give the number"):
+    with pytest.raises(ValueError, match=r"num_classes=None given, and the data does not say it; give the number"):
         in_graph(lambda images, labels: dc.mix(images, labels))
 
 

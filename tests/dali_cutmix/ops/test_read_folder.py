@@ -131,7 +131,7 @@ def test_a_class_without_images_is_named(tmp_path):
 
 
 def test_more_classes_than_announced_are_refused(colour_folder):
-    with pytest.raises(ValueError, match=r"num_classes=11 given, but what is read has 12 classes.*give at least 12"):
+    with pytest.raises(ValueError, match=r"num_classes=11 given, but the data has 12 classes.*give at least 12"):
         labels_and_paths(colour_folder, num_classes=11)
     assert len(labels_and_paths(colour_folder, num_classes=12)) == 50
 

@@ -7,7 +7,6 @@ from PIL import Image
 
 import dali_cutmix as dc
 from dali_cutmix.sources import image_folder
-from dali_cutmix.sources.sample_list import Listing
 from pipelines import imagenet
 from tests.helpers import tally
 from tests.helpers.images import save
@@ -43,7 +42,7 @@ def test_one_of_several_that_is_missing_is_named(roots):
 @pytest.mark.parametrize("target", ["x", "nowhere"])
 def test_a_class_that_is_a_link_to_nowhere_or_to_itself_is_not_left_out(roots, target):
     (roots[0] / "x").symlink_to(target)
-    with pytest.raises(ValueError, match="one/x: a link that leads nowhere or to itself; mend or remove it"):
+    with pytest.raises(ValueError, match="one/x: a broken link; fix or remove it"):
         loader_of(dc.read_folder, roots)
     tally.count("bad")
 
@@ -129,11 +128,11 @@ def test_small_folders_leave_nothing_in_the_cache(cache, monkeypatch):
 
 def test_a_listing_gives_back_what_it_was_made_of():
     names = ["a b/it's 1, 2.jpg", "übung/ß ✓.jpg", "x=y;z/#1.jpg", "q/5 6 7", "\udcff.jpg", "t\tab.jpg"]
-    listing = Listing.of(names, range(6))
+    listing = SampleList.of(names, range(6))
     assert [listing.name(n) for n in range(6)] == names
     assert [listing.label(n) for n in range(6)] == list(range(6))
     replaced = listing.replaced({0: 5, 3: 2, 5: 4})
     assert [replaced.label(n) for n in range(6)] == [5, 1, 2, 2, 4, 4]
     assert [replaced.name(n) for n in range(6)] == [names[i] for i in (5, 1, 2, 2, 4, 4)]
-    assert len(Listing.numbers(12)) == 12
-    assert [Listing.numbers(12).label(n) for n in (0, 9, 11)] == [0, 9, 11]
+    assert len(SampleList.numbered(12)) == 12
+    assert [SampleList.numbered(12).label(n) for n in (0, 9, 11)] == [0, 9, 11]

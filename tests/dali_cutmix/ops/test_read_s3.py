@@ -75,7 +75,7 @@ def test_a_bad_one_and_a_missing_one_on_s3_are_named_and_replaced(bucket, tmp_pa
             lambda **order: dc.read_files(samples, **order), batch_size=5, size=16, resize=16, device="cpu", **options
         )
 
-    with pytest.raises(dc.DecodeError, match=r"s3://photos/other/bad\.jpg \(no image: it begins"):
+    with pytest.raises(dc.DecodeError, match=r"s3://photos/other/bad\.jpg \(not an image: it begins"):
         list(make())
     loader = make(on_error="replace", max_bad=0.1, bad_log=tmp_path / "bad.jsonl")
     assert sum(len(labels) for _, labels in loader) == 26

@@ -21,7 +21,7 @@ from dali_cutmix.pack.writer import write_shard
 from dali_cutmix.sources import manifest
 from dali_cutmix.sources.image_folder import scan_folder
 from dali_cutmix.sources.manifest import MANIFEST, UNFINISHED, Manifest, read_index
-from dali_cutmix.sources.packed_folder import Shards
+from dali_cutmix.sources.packed_folder import PackedFolder
 from dali_cutmix.utils.atomic_files import write_atomically
 from tests.helpers.images import save
 from tests.helpers.packing import contents, pack
@@ -63,11 +63,11 @@ def test_every_image_is_packed_with_its_label_in_sorted_order(photo_folder, tmp_
     assert "24 images in 4 shards, complete" in printed.out
     assert "24/24" in printed.err
     files, labels, classes = scan_folder(photo_folder)
-    shards = Shards(tmp_path / "new" / "out")
+    shards = PackedFolder(tmp_path / "new" / "out")
     assert (list(shards.classes), shards.labels, len(shards)) == (classes, labels, 24)
     for number, file in enumerate(files):
         assert shards.packed_from(number) == file
-        assert shards.jpeg(number).tobytes() == encode.shrink(photo_folder / file, 64, 90)
+        assert shards.read(number)[0].tobytes() == encode.shrink(photo_folder / file, 64, 90)
     made = json.loads((tmp_path / "new" / "out" / MANIFEST).read_bytes())
     assert (made["version"], made["short_side"], made["quality"]) == (manifest.VERSION, 64, 90)
     assert list(made["shards"].values()) == [7, 7, 7, 3]
@@ -98,7 +98,7 @@ def test_a_killed_run_goes_on_and_leaves_no_process(tmp_path, photos):
     assert (out / UNFINISHED).exists()
     assert not (out / MANIFEST).exists()
     with pytest.raises(ValueError, match=r"not packed completely, \d+ of 15 shards are there\. Run the same command"):
-        Shards(out)
+        PackedFolder(out)
     finished = {path: path.stat().st_mtime_ns for path in out.glob("*.tar")}
     assert 3 <= len(finished) < 15
     assert len(children) == 2
@@ -132,7 +132,7 @@ def test_all_bad_images_are_named_and_a_rerun_repeats_only_their_shards(spoiled,
     assert whole == ["shard-00000.tar", "shard-00002.tar", "shard-00003.tar"]
     assert not list(out.glob(".*.tmp"))
     with pytest.raises(ValueError, match="not packed completely, 3 of 5 shards"):
-        Shards(out)
+        PackedFolder(out)
     before = {name: (out / name).stat().st_mtime_ns for name in whole}
     for path in bad:
         shutil.copy(photo_folder / path.relative_to(source), path)
@@ -170,7 +170,7 @@ def test_a_full_disk_is_an_error_that_says_how_to_go_on(photo_folder, tmp_path, 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     printed = capsys.readouterr().err
-    assert "could not be written (File too large); mend that and run the same command again" in printed
+    assert "could not be written (File too large); fix that and run the same command again" in printed
     assert str(tmp_path / "out" / "shard-00000.tar") in printed
     assert pack(photo_folder, tmp_path / "out") == 0
 
@@ -195,7 +195,7 @@ def die(path, **_):
 def test_a_worker_that_is_killed_ends_the_command(photo_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(encode, "shrink", die)
     assert pack(photo_folder, tmp_path / "out") == 1
-    message = "error: a worker process was killed, most likely for want of memory: --workers 2 given. Run the same"
+    message = "error: a worker process was killed, most likely because memory ran out: --workers 2 given. Run the"
     assert message in capsys.readouterr().err
 
 
@@ -205,7 +205,7 @@ def test_ctrl_c_says_how_to_go_on(photo_folder, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(writer, "write_shard", interrupted)
     assert pack(photo_folder, tmp_path / "out") == 130
-    assert "stopped; run the same command again to go on" in capsys.readouterr().err
+    assert "stopped; run the same command again to continue" in capsys.readouterr().err
 
 
 def test_names_may_hold_anything(tmp_path):

@@ -36,8 +36,8 @@ def test_other_settings_or_files_are_refused_with_both_named(photo_folder, tmp_p
     change, message = OTHERWISE[what]
     assert pack(source, out, **({"samples_per_shard": 5} | change(source))) == 1
     printed = capsys.readouterr().err
-    assert f"OUT {out} given; it was packed otherwise ({message}" in printed
-    assert "given). Run the command with what is there, or give an empty folder." in printed
+    assert f"OUT {out} given; it was packed with other settings or files ({message}" in printed
+    assert "given). Run the command with those of OUT, or give an empty folder." in printed
     assert contents(out) == before
 
 
@@ -53,7 +53,7 @@ def test_a_second_run_into_the_same_folder_is_refused(photo_folder, tmp_path, ca
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         assert pack(photo_folder, out) == 1
-        assert f"OUT {out} given; another run is packing into it. Wait for its end." in capsys.readouterr().err
+        assert f"OUT {out} given; another run is packing into it. Wait until it ends." in capsys.readouterr().err
         other.communicate("\n")
     assert pack(photo_folder, out) == 0
 
@@ -99,9 +99,9 @@ def test_one_folder_inside_the_other_is_refused(photo_folder, capsys):
 
 def test_an_out_that_holds_something_else_is_refused(photo_folder, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
-    message = f"OUT {tmp_path} given; it is neither empty nor a folder that was packed. Give an empty folder."
+    message = f"OUT {tmp_path} given; it is neither empty nor a packed folder. Give an empty folder."
     assert message in refused(photo_folder, tmp_path, capsys)
-    message = "mine.txt given; it is a file. Give a folder that is new, empty or packed in part."
+    message = "mine.txt given; it is a file. Give a folder that is new, empty or partly packed."
     assert message in refused(photo_folder, tmp_path / "mine.txt", capsys)
     assert (tmp_path / "mine.txt").read_text() == "mine"
 

@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture
 def copy(packed, photo_folder, tmp_path):
-    """Shards of the photo folder for a test to spoil."""
+    """PackedFolder of the photo folder for a test to spoil."""
     return shutil.copytree(packed(photo_folder), tmp_path / "copy")

@@ -23,7 +23,7 @@ def test_a_bad_sample_is_named_by_shard_and_member_and_no_good_one_is(copy, kind
     with pytest.raises(dc.DecodeError) as caught:
         take(loader, 7)
     message = str(caught.value)
-    named = f"{tar}: 00000013.jpg (was c/06.jpg) (no image: it begins with b'this is no pictu')"
+    named = f"{tar}: 00000013.jpg (was c/06.jpg) (not an image: it begins with b'this is no pictu')"
     assert f"cannot be decoded: {named}. Repair that image in the folder that" in message
     assert "remove the shard and its .idx, and run the command that packed it again" in message
     assert "every other file of its batch is fine. " in message

@@ -87,10 +87,10 @@ def test_more_shards_than_files_that_are_kept_open(photo_folder, packed, monkeyp
 
 
 def test_closed_loaders_leave_no_file_open(photo_folder, packed):
-    reader = packed_folder.Shards(packed(photo_folder))
+    reader = packed_folder.PackedFolder(packed(photo_folder))
     before = len(os.listdir("/proc/self/fd"))
     for number in range(24):
-        reader.jpeg(number)
+        reader.read(number)[0]
     assert len(os.listdir("/proc/self/fd")) == before + 5
     del reader
     assert len(os.listdir("/proc/self/fd")) == before
@@ -158,7 +158,7 @@ def test_what_is_packed_is_no_folder_to_pack_or_to_measure(copy):
 
 
 def test_classes_and_ranks_are_checked_as_for_a_folder(photo_folder, packed):
-    with pytest.raises(ValueError, match=r"num_classes=3 given, but what is read has 4 classes"):
+    with pytest.raises(ValueError, match=r"num_classes=3 given, but the data has 4 classes"):
         label_loader(packed(photo_folder), num_classes=3)
     with pytest.raises(ValueError, match=r"24 images for 25 shards; every shard needs at least one"):
         label_loader(packed(photo_folder), shard=(0, 25))

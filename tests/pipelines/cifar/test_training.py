@@ -89,7 +89,7 @@ def test_ranks_share_an_epoch_and_every_option_reaches_its_place(forms):
     }.items():
         with pytest.raises(ValueError, match=told):
             loader_of(archive, **{wrong: "x"})
-    with pytest.raises(ValueError, match="num_classes=9 given, but what is read has 10 classes"):
+    with pytest.raises(ValueError, match="num_classes=9 given, but the data has 10 classes"):
         loader_of(archive, num_classes=9)
 
 

@@ -95,7 +95,8 @@ def test_a_bad_sample_is_named_by_its_file_and_place_and_replaced(kind, tmp_path
         "tfrecord": r"train-00001-of-00009: record 3",
         "recordio": r"train\.rec: record 13",
     }[kind]
-    with pytest.raises(dc.DecodeError, match=rf"decoded: \S+/{named} \(no image: .*\. Write its file again without it"):
+    told = rf"decoded: \S+/{named} \(not an image: .*\. Write its file again without it"
+    with pytest.raises(dc.DecodeError, match=told):
         list(loader_of(read, "val"))
     loader = loader_of(read, "val", on_error="replace", max_bad=0.1, bad_log=tmp_path / "bad.jsonl")
     labels = [n for _, batch in loader for n in batch.tolist()]
@@ -144,7 +145,8 @@ def test_a_damaged_index_is_named(kind, tmp_path, samples, content):
     read = written(kind, tmp_path, samples)
     path = sorted(tmp_path.glob("*.idx"))[0]
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{path.name}: no index of .*, or a damaged one .*remove it: the (tar|file)"):
+    told = rf"{path.name}: not an index written by .*, or damaged .*remove it: the (tar|file)"
+    with pytest.raises(ValueError, match=told):
         delivered(read)
     tally.count("bad")
 
@@ -163,7 +165,7 @@ def test_missing_files_and_none_are_refused(verb, tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_the_number_of_classes_mixing_asks_for_it(kind, tmp_path, samples):
-    with pytest.raises(ValueError, match="num_classes=None given, and what is read does not tell it"):
+    with pytest.raises(ValueError, match="num_classes=None given, and the data does not say it"):
         loader_of(written(kind, tmp_path, samples), num_classes=None)
     assert loader_of(written(kind, tmp_path, samples), "val", num_classes=None).num_classes == 0
 

@@ -18,7 +18,7 @@ def test_a_missing_feature_is_named(tmp_path, samples):
         list(loader_of(partial(dc.read_tfrecord, path, image="picture"), "val"))
     with pytest.raises(dc.DecodeError, match=r"its label is 1, below first_label=2"):
         list(loader_of(partial(dc.read_tfrecord, path, first_label=2), "val"))
-    with pytest.raises(dc.DecodeError, match=r"its feature 'x' is no int64"):
+    with pytest.raises(dc.DecodeError, match=r"its feature 'x' is not an int64"):
         list(loader_of(partial(dc.read_tfrecord, path, label="x"), "val"))
 
 

@@ -23,7 +23,7 @@ def test_a_sample_that_lacks_a_component_is_refused_or_skipped(tmp_path, samples
 
         tool("wds2idx", tmp_path / "a.tar", tmp_path / "a.idx")
     read = partial(dc.read_webdataset, tmp_path / "a.tar")
-    told = r"2 of 24 samples lack a component \(sample 3 has cls, txt; .*'txt': 24.* give missing='skip' to leave"
+    told = r"2 of 24 samples lack image or label \(sample 3 has cls, txt; .*'txt': 24.* give missing='skip' to leave"
     with pytest.raises(ValueError, match=told):
         delivered(read)
     assert delivered(read, missing="skip") == [sample for i, sample in enumerate(samples) if i not in (3, 5)]
@@ -65,7 +65,7 @@ def test_a_compressed_tar_says_so(tmp_path, samples):
     (tar, *_) = write_webdataset(tmp_path, samples, 30, index=False)
     tar.write_bytes(gzip.compress(tar.read_bytes()))
     with pytest.raises(
-        ValueError, match=r"\.tar: cut off, compressed, or no tar at all .*unpack it if it is compressed"
+        ValueError, match=r"\.tar: cut off, compressed, or not a tar file .*unpack it if it is compressed"
     ):
         delivered(partial(dc.read_webdataset, tar))
 
@@ -77,6 +77,6 @@ def test_a_tar_that_ends_between_two_samples_is_cut_off_too(tmp_path, samples):
     with tarfile.open(tar) as archive:
         at = archive.getmembers()[9].offset
     os.truncate(tar, at)
-    with pytest.raises(ValueError, match=r"cut off, compressed, or no tar at all \(its end is missing\)"):
+    with pytest.raises(ValueError, match=r"cut off, compressed, or not a tar file \(its end is missing\)"):
         delivered(partial(dc.read_webdataset, tar))
     tally.count("bad")
