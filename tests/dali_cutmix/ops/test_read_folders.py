@@ -7,6 +7,7 @@ from PIL import Image
 
 import dali_cutmix as dc
 from dali_cutmix.sources import image_folder
+from dali_cutmix.sources.sample_list import SampleList
 from pipelines import imagenet
 from tests.helpers import tally
 from tests.helpers.images import save
