@@ -10,6 +10,9 @@ Every verb works inside a graph of your own (``@pipeline_def``); ``Loader`` take
 """
 
 from dali_cutmix._dali import pipeline_options  # first: a missing DALI is reported before anything else
+
+# isort: split
+from dali_cutmix import detection
 from dali_cutmix._version import __version__
 from dali_cutmix.bad_samples import DecodeError
 from dali_cutmix.fused import FusedMix, Resample, can_fuse
@@ -21,11 +24,13 @@ from dali_cutmix.ops import (
     IMAGENET_STD,
     MAX_PIXELS,
     Decode,
+    bind_state,
     mix,
     normalize,
     padded_crop,
     random_crop,
     random_resized_crop,
+    read_cifar,
     read_files,
     read_folder,
     read_recordio,
@@ -34,12 +39,14 @@ from dali_cutmix.ops import (
     resize_center_crop,
     stretch_random_crop,
 )
+from dali_cutmix.options import CommonOptions, OptionGroups, split_options
 
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "MAX_PIXELS",
     "AllRanks",
+    "CommonOptions",
     "CutMix",
     "Cutout",
     "Decode",
@@ -48,11 +55,14 @@ __all__ = [
     "Loader",
     "Mixup",
     "OneOf",
+    "OptionGroups",
     "Policy",
     "Resample",
     "Targets",
     "__version__",
+    "bind_state",
     "can_fuse",
+    "detection",
     "mix",
     "normalize",
     "padded_crop",
@@ -60,6 +70,7 @@ __all__ = [
     "pipeline_options",
     "random_crop",
     "random_resized_crop",
+    "read_cifar",
     "read_files",
     "read_folder",
     "read_recordio",
@@ -67,5 +78,6 @@ __all__ = [
     "read_webdataset",
     "resize_center_crop",
     "soft_cross_entropy",
+    "split_options",
     "stretch_random_crop",
 ]

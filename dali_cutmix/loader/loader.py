@@ -101,6 +101,7 @@ class Loader:
         self._start(None, epoch=0, batch=0)
         self._epoch = read_epoch(self._running.pipe.reader_meta(), pipeline.max_batch_size, drop_last)
         self._continues = False
+        self._binding()  # a name that is bound twice is refused now, not at the first checkpoint
 
     def _start(self, checkpoint: bytes | None, epoch: int, batch: int) -> None:
         """Go to a position: with a new pipeline, and without what was prepared ahead."""
@@ -193,7 +194,7 @@ class Loader:
 
     def _binding(self) -> dict[str, Any]:
         source, mixing = self._notes.source, self._notes.mixing
-        return {
+        own = {
             **asdict(self._epoch),
             "files": source.digest if source else None,
             "shuffle_seed": source.seed if source else None,
@@ -202,6 +203,7 @@ class Loader:
             **(mixing.binding() if mixing else {"mix": None}),
             "fused": self._finish is not None,
         }
+        return state.bind(own, self._notes.bound)
 
     def _decoder(self) -> dict[str, Any]:
         """What pixels depend on beyond what a state is bound to."""

@@ -13,6 +13,21 @@ _UNSAID = {"stretch": "False"}
 State = dict[str, Any]
 
 
+def bind(own: dict[str, Any], bound: dict[str, Any]) -> dict[str, Any]:
+    """What a Loader's state is bound to: its own values, and those of ``bind_state``.
+
+    Raises:
+        ValueError: ``bind_state`` was given a name that the Loader, or a verb of its graph, binds itself.
+    """
+    values = {name: repr(value) for name, value in bound.items()}
+    if taken := [name for name in values if name in own and own[name] != values[name]]:
+        raise ValueError(
+            f"bind_state: {taken[0]}={bound[taken[0]]!r} given, but {taken[0]} is bound already to "
+            f"{own[taken[0]]!r}; give it another name."
+        )
+    return own | values
+
+
 def pack(binding: dict[str, Any], *, checkpoint: bytes, **position: Any) -> State:
     """A small dict of str, int, float and None, fit for JSON and ``torch.load(weights_only=True)``."""
     pipeline = base64.b64encode(portable(checkpoint)).decode()

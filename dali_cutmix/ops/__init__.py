@@ -1,5 +1,6 @@
 """The verbs of a graph: read, decode, crop, mix, normalize."""
 
+from dali_cutmix.ops.bind_state import bind_state
 from dali_cutmix.ops.decode import (
     MAX_PIXELS,
     Decode,
@@ -15,6 +16,7 @@ from dali_cutmix.ops.mixing import FILL, Mixing, checked_mixing, mix
 from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype, normalize
 from dali_cutmix.ops.padded import padded_crop
 from dali_cutmix.ops.read import digest_of, listed, nodes_of, read_files, read_folder
+from dali_cutmix.ops.read_cifar import read_cifar
 from dali_cutmix.ops.read_records import read_recordio, read_tfrecord, read_webdataset
 from dali_cutmix.ops.stretch import stretch_random_crop
 
@@ -26,6 +28,7 @@ __all__ = [
     "Decode",
     "Mixing",
     "as_dtype",
+    "bind_state",
     "bounded",
     "checked_mixing",
     "decoder_options",
@@ -39,6 +42,7 @@ __all__ = [
     "padded_crop",
     "random_crop",
     "random_resized_crop",
+    "read_cifar",
     "read_files",
     "read_folder",
     "read_recordio",

@@ -21,11 +21,12 @@ class Window(NamedTuple):
 class Notes:
     """One graph's notes; whatever a graph does not use stays None.
 
-    ``windows`` has, by its node's name, what was taken out of whole images.
+    ``windows`` has, by its node's name, what was taken out of whole images. ``bound`` has ``bind_state``'s values.
     """
 
     source: Source | None = None
     crop: dict[str, Any] = field(default_factory=dict)
+    bound: dict[str, Any] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     max_pixels: int | None = None
     decodes_regions: bool = False

@@ -1,5 +1,7 @@
 """Where samples come from: folders of classes, lists, packed folders, record files; their order and shards."""
 
+from dali_cutmix.sources.cifar_archive import is_cifar
+from dali_cutmix.sources.cifar_record import convert_cifar
 from dali_cutmix.sources.image_folder import EXTENSIONS, list_folders, scan_folder
 from dali_cutmix.sources.manifest import (
     MANIFEST,
@@ -31,7 +33,9 @@ __all__ = [
     "Source",
     "TFRecords",
     "Tars",
+    "convert_cifar",
     "finished_manifest",
+    "is_cifar",
     "is_packed",
     "list_folders",
     "member",

@@ -1,6 +1,10 @@
 """Checks of arguments that several verbs share; each error says what was given and what is allowed."""
 
 from numbers import Integral
+from typing import Literal
+
+Split = Literal["train", "val"]
+"""The part of a data set that is trained on, or the one that is evaluated."""
 
 
 def check_size(name: str, size: int) -> None:
@@ -39,3 +43,18 @@ def check_chance(name: str, value: float) -> float:
     if not (isinstance(value, (int, float)) and 0 <= value <= 1):
         raise ValueError(f"{name}={value!r} given; it is a chance, 0 to 1.")
     return float(value)
+
+
+def check_chances(**chances: float) -> dict[str, float]:
+    """The same chances as floats, see :func:`check_chance`.
+
+    Raises:
+        ValueError: one of them is not a chance.
+    """
+    return {name: check_chance(name, value) for name, value in chances.items()}
+
+
+def check_split(split: str) -> None:
+    """Refuse anything but ``"train"`` and ``"val"``."""
+    if split not in ("train", "val"):
+        raise ValueError(f"split={split!r} given; allowed are 'train' and 'val'.")

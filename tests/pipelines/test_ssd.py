@@ -10,9 +10,9 @@ from PIL import Image
 from scipy.stats import binomtest, kstest
 from torchvision.transforms import v2
 
+from dali_cutmix.detection import Entry, Object, annotate
 from pipelines import ssd
-from pipelines.annotations import Entry, Object, annotate
-from pipelines.ssd_augmentation import crop, cut, distort_colours, zoom
+from pipelines.ssd import crop, cut, distort_colours, zoom
 from tests.helpers.annotated_fixtures import CLASSES, check_objects, order, painted, see, told_apart, turned
 from tests.helpers.images import save
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipelines.annotations import Captioned
+from dali_cutmix.detection import Captioned
 from tests.helpers.train_fixtures import ALONE
 from tests.helpers.transfer_fixtures import make_scenes, quickly, step_and_captions
 from train.models.nic import Nic
