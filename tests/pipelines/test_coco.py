@@ -72,7 +72,9 @@ def test_of_several_years_the_one_whose_images_are_there_is_read(root):
     (root / "annotations" / "instances_train2014.json").write_text("{}")
     assert len(coco.read(root, "train")) == 3
     (root / "train2014").mkdir()
-    with pytest.raises(ValueError, match=r"instances_train2014.json and instances_train2017.json; expected .*Keep only one"):
+    with pytest.raises(
+        ValueError, match=r"instances_train2014.json and instances_train2017.json; expected .*Keep only one"
+    ):
         coco.read(root, "train")
 
 
