@@ -216,7 +216,7 @@ def cut_to_image(one: Object, size: Size) -> Box:
     Example:
         >>> one = dc.detection.Object("my list, object 1", "-0.5,0,30,20", 0, (-0.5, 0, 30, 20), difficult=False)
         >>> dc.detection.cut_to_image(one, (20, 40))
-        (0.0, 0.0, 30, 20)
+        (0.0, 0, 30, 20)
     """
     height, width = size
     x1, y1, x2, y2 = one.box
