@@ -12,6 +12,8 @@ from dali_cutmix._dali import pipeline_options
 class CommonOptions(TypedDict, total=False):
     """Keyword arguments that ``train`` and ``val`` of every graph in ``pipelines/`` take; leave out any of them.
 
+    ``seed`` is not among them: ``train`` has it as an argument of its own, and ``val`` draws nothing at random.
+
     Example:
         >>> from pipelines import cifar
         >>> options: dc.CommonOptions = {"batch_size": 4, "device": "cpu", "channels_last": True}

@@ -1,8 +1,8 @@
 """Images with captions, as NIC was trained on them (paper, D).
 
-    Captioned ──read_images──▶ JPEGs, one for each sentence ──stretch, crop, flip──▶ normalize ──▶ Loader ──▶ images
-                    │                                                                               └───────▶ tokens
-                 numbers ──Sentences──▶ tokens ──pad──────────────────────────────────────────────────────▶
+    Captioned ──read_images──▶ JPEGs, numbers: one of each for every sentence
+    JPEGs ──stretch, crop, flip──▶ normalize ──▶ images ──┬──▶ Loader ──▶ images, tokens
+    numbers ──Sentences──▶ tokens ──pad──▶ tokens ────────┘
 
 Copy this file into your project: all that it imports is installed with dali_cutmix. ``coco.py`` reads captions.
 """

@@ -1,8 +1,9 @@
 """Faster R-CNN's training and evaluation batches for VOC, COCO or any data in their layouts (paper, C).
 
-    Annotated ──read_images──▶ JPEGs ──decode──▶ images ──resize──┐
-                    │                                             ├─flip──▶ normalize, pad with zeros ──▶ Loader
-                 numbers ──objects_of──▶ boxes, labels ───────────┘
+    Annotated ──read_images──▶ JPEGs, numbers
+    numbers ──objects_of──▶ boxes, labels
+    JPEGs ──decode──▶ images ──resize──▶ images of their own sizes
+    images, boxes ──flip_all──▶ normalize, pad, pad_objects ──▶ Loader ──▶ images, boxes, labels, sizes
 
 Copy this file into your project: all that it imports is installed with dali_cutmix. ``voc.py`` and ``coco.py`` read
 annotations.

@@ -1,8 +1,9 @@
 """SSD's training and evaluation batches for VOC, COCO or any data in their layouts (paper, C).
 
-    Annotated ──read_images──▶ JPEGs ──decode──▶ images ──cut: resample, distort colours──┐
-                    │                                                ▲ window             ├─flip──▶ normalize ──▶ Loader
-                 numbers ──objects_of──▶ boxes, labels ──zoom_and_crop──▶ boxes, labels ──┘
+    Annotated ──read_images──▶ JPEGs, numbers
+    numbers ──objects_of──▶ boxes, labels ──zoom_and_crop──▶ a window of each image, with the boxes and labels in it
+    JPEGs ──decode──▶ images ──cut──▶ windows, resampled, with distorted colours
+    windows, boxes ──flip_all──▶ normalize, pad_objects ──▶ Loader ──▶ images, boxes, labels
 
 The augmentation follows Liu et al., ECCV 2016, 2.2 and 3.6. ``ssd.pytorch`` departs from it, and this file does not: it
 leaves out the overlap of 0.5, does not enforce the others (its test needs two conditions that never hold together), and
@@ -179,7 +180,7 @@ def cut(images: Any, corner: Any, extent: Any, size: int, mean: tuple[float, ...
 
     Only the visible part of the image is resampled, to the whole pixels that it covers: no canvas of 16 times the area
     is allocated, and colours are distorted where there are the fewest pixels. Some part of the image must be visible: a
-    region wholly outside ends the process in DALI 2.4.
+    region that lies completely outside ends the process in DALI 2.4.
     """
     first = math.floor(math.clamp(-corner / extent * size, 0.0, size - 1.0) + 0.5)
     last = math.max(math.floor(math.clamp((1.0 - corner) / extent * size, 1.0, float(size)) + 0.5), first + 1.0)

@@ -1,8 +1,9 @@
 """Images with objects or captions: annotations in one form, and the verbs of a graph that carry boxes and labels along.
 
-    VOC, COCO, … ──annotate──▶ Annotated ──read_images──▶ JPEGs ──decode──▶ images ──resize, flip_all──▶ images
-                                   │                                                     │
-                                   └──────────objects_of──▶ boxes, labels ───────────────┴──pad_objects──▶ boxes, labels
+    VOC, COCO, … ──annotate──▶ Annotated
+    Annotated ──read_images──▶ JPEGs, numbers
+    JPEGs ──decode──▶ images, sides ──resize, flip_all──▶ images
+    numbers ──objects_of──▶ boxes, labels ──flip_all, in_pixels, pad_objects──▶ boxes, labels
 
 Boxes are ``x1, y1, x2, y2``. In ``Annotated`` they are in pixels of the file; ``objects_of`` gives them as fractions of
 the image's width and height, so that resizing leaves them as they are; ``in_pixels`` converts them at the end.
