@@ -15,9 +15,9 @@ class CommonOptions(TypedDict, total=False):
     ``seed`` is not among them: ``train`` has it as an argument of its own, and ``val`` draws nothing at random.
 
     Example:
-        >>> from pipelines import cifar
         >>> options: dc.CommonOptions = {"batch_size": 4, "device": "cpu", "channels_last": True}
-        >>> loader = cifar.train("cifar-10-python.tar.gz", **options)
+        >>> dc.split_options(options).normalize
+        {'channels_last': True}
     """
 
     batch_size: int
@@ -52,8 +52,12 @@ class CommonOptions(TypedDict, total=False):
 class OptionGroups:
     """Common options, sorted by the function that takes them; an option that is not given has that function's default.
 
+    :func:`split_options` makes one.
+
     Example:
-        See :func:`split_options`.
+        >>> groups = dc.split_options({"device": "cpu", "on_error": "replace"}, batch_size=64)
+        >>> isinstance(groups, dc.OptionGroups), groups.loader
+        (True, {'on_error': 'replace'})
     """
 
     shard: tuple[int, int]

@@ -19,6 +19,7 @@ def bind_state(**values: Any) -> None:
         ValueError: a value of another type, or a name that is bound already to another value.
 
     Example:
+        >>> from nvidia.dali import fn
         >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
         ... def graph(blur):
         ...     jpegs, labels = dc.read_folder("photos")

@@ -17,7 +17,7 @@ LIBRARY = [
     *("dali_cutmix.detection.annotations", "dali_cutmix.detection.ops", "dali_cutmix.options"),
     *("dali_cutmix.ops.bind_state", "dali_cutmix.ops.read_cifar"),
 ]
-SEE_ANOTHER = {"dali_cutmix.detection.ops.in_pixels", "dali_cutmix.options.OptionGroups"}
+SEE_ANOTHER = {"dali_cutmix.detection.ops.in_pixels"}
 INSIDE = {  # parts of a graph, tested by themselves, and plain records
     *("pipelines.ssd.zoom_and_crop", "pipelines.ssd.zoom", "pipelines.ssd.crop", "pipelines.ssd.cut"),
     *("pipelines.ssd.distort_colours", "pipelines.faster_rcnn.fitted", "pipelines.captions.Sentences"),
