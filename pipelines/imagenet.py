@@ -155,9 +155,9 @@ def val(
 
     Example:
         >>> from pipelines import imagenet
-        >>> loader = imagenet.val("photos", batch_size=5, size=64, resize=72, device="cpu")
+        >>> loader = imagenet.val("photos", batch_size=6, size=64, resize=72, device="cpu")
         >>> [labels.tolist() for images, labels in loader]
-        [[0, 0, 0, 0, 1], [1, 1, 1]]
+        [[0, 0, 0, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 1, 1, 1]]
     """
 
     read = root if callable(root) else partial(dc.read_folder, root)

@@ -40,9 +40,9 @@ def small(
 
     Example:
         >>> from pipelines import ood
-        >>> loader = ood.small(ood.list_images(Path("photos")), how="crop", batch_size=3)
+        >>> loader = ood.small(ood.list_images(Path("photos/cat")), how="crop", batch_size=5)
         >>> [(tuple(images.shape), numbers.tolist()) for images, numbers in loader]
-        [((3, 3, 32, 32), [0, 1, 2]), ((3, 3, 32, 32), [3, 4, 5]), ((2, 3, 32, 32), [6, 7])]
+        [((5, 3, 32, 32), [0, 1, 2, 3, 4]), ((3, 3, 32, 32), [5, 6, 7])]
     """
 
     @pipeline_def(**dc.pipeline_options(batch_size, device="cpu", seed=seed))
@@ -67,7 +67,7 @@ def list_images(folder: Path) -> list[Path]:
     Example:
         >>> from pipelines import ood
         >>> len(ood.list_images(Path("photos")))
-        8
+        16
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; give a folder with images.")

@@ -11,10 +11,11 @@ from tests.helpers.layout_fixtures import caption_content, coco_content, make_vo
 
 
 def write_example_data(root: Path) -> Path:
-    """``photos`` (8 JPEGs of 128×96 pixels in classes cat and dog), ``cifar-10-python.tar.gz``, and the rest."""
-    for number in range(8):
-        pixels = load_sample_images().images[number % 2][10 * number :, 20 * number :][:96, :128]
-        save(pixels, root / "photos" / ("cat", "dog")[number // 4] / f"{number}.jpg")
+    """``photos`` (classes cat and dog, 8 JPEGs of 128×96 pixels each), ``cifar-10-python.tar.gz``, and the rest."""
+    for name, pixels in zip(("cat", "dog"), load_sample_images().images, strict=True):
+        for number in range(8):
+            part = pixels[30 * number :][:96, 40 * number :][:, :128]
+            save(part, root / "photos" / name / f"{number}.jpg")
     pack(write_folder(root, "cifar-10-batches-py", make_data("cifar-10-batches-py")))
     make_cub(root / "CUB_200_2011")
     make_voc(root / "VOCdevkit")

@@ -21,7 +21,7 @@ EXPECTED = {
     "captions": [[2, 3, 224, 224], [2, 3]],
     "voc": [[3, 3, 20, 30], [3, 2, 4], [3, 2]],
     "coco": [[3, 3, 20, 30], [3, 2, 4], [3, 2]],
-    "ood": [[8, 3, 16, 16], [8]],
+    "ood": [[16, 3, 16, 16], [16]],
 }
 """Shapes of each file's first batch."""
 PROJECTS = ROOT / "tests" / "helpers" / "copied_files.py"

@@ -36,7 +36,7 @@ def annotated_photos():
     boxes = [[(0, (8, 4, 60, 50))], [(1, (20, 10, 90, 80)), (0, (0, 0, 30, 30))]]
     entries = [
         dc.detection.Entry("", path, None, [dc.detection.Object("", "", label, box, False) for label, box in objects])
-        for path, objects in zip((Path("photos/cat/0.jpg"), Path("photos/dog/4.jpg")), boxes, strict=True)
+        for path, objects in zip((Path("photos/cat/0.jpg"), Path("photos/dog/0.jpg")), boxes, strict=True)
     ]
     return dc.detection.annotate(("cat", "dog"), entries)
 
