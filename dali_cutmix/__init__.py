@@ -9,9 +9,11 @@ The way of the data, and the folder of each stage:
     loader          = Loader(pipeline)                        loader/    torch tensors, epochs, state
 
     resize, mix and normalize in one compiled pass            fused/     FusedMix and Resample
+    images with objects or captions, boxes and all            detection/
     files that cannot be decoded                              bad_samples/
     what a GPU needs beside DALI                              gpu/
     DALI's internals, options of a pipeline                   _dali/
+    options that all graphs of pipelines/ take                options.py
     cross entropy with mixed targets                          losses.py
     tools without images: checks, files, cache                utils/
 
@@ -30,6 +32,9 @@ and a folder ``photos`` with eight JPEGs in two classes, ``cat/0.jpg`` to ``cat/
 """
 
 from dali_cutmix._dali import pipeline_options  # first: a missing DALI is reported before anything else
+
+# isort: split
+from dali_cutmix import detection
 from dali_cutmix._version import __version__
 from dali_cutmix.bad_samples import DecodeError
 from dali_cutmix.fused import FusedMix, Resample, can_fuse
@@ -41,11 +46,13 @@ from dali_cutmix.ops import (
     IMAGENET_STD,
     MAX_PIXELS,
     Decode,
+    bind_state,
     mix,
     normalize,
     padded_crop,
     random_crop,
     random_resized_crop,
+    read_cifar,
     read_files,
     read_folder,
     read_recordio,
@@ -54,12 +61,14 @@ from dali_cutmix.ops import (
     resize_center_crop,
     stretch_random_crop,
 )
+from dali_cutmix.options import CommonOptions, OptionGroups, split_options
 
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "MAX_PIXELS",
     "AllRanks",
+    "CommonOptions",
     "CutMix",
     "Cutout",
     "Decode",
@@ -68,11 +77,14 @@ __all__ = [
     "Loader",
     "Mixup",
     "OneOf",
+    "OptionGroups",
     "Policy",
     "Resample",
     "Targets",
     "__version__",
+    "bind_state",
     "can_fuse",
+    "detection",
     "mix",
     "normalize",
     "padded_crop",
@@ -80,6 +92,7 @@ __all__ = [
     "pipeline_options",
     "random_crop",
     "random_resized_crop",
+    "read_cifar",
     "read_files",
     "read_folder",
     "read_recordio",
@@ -87,5 +100,6 @@ __all__ = [
     "read_webdataset",
     "resize_center_crop",
     "soft_cross_entropy",
+    "split_options",
     "stretch_random_crop",
 ]

@@ -1,1 +1,1 @@
-"""Complete DALI graphs, one file for each data set family: copy one into a project of your own."""
+"""Complete DALI graphs, one file for each family of data sets. Each file works alone: copy it into your own project."""

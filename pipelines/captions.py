@@ -1,130 +1,123 @@
-"""Images with sentences about them, as NIC was trained on them (paper, D)."""
+"""Images with captions, as NIC was trained on them (paper, D).
+
+    Captioned ──read_images──▶ JPEGs, numbers: one of each for every sentence
+    JPEGs ──stretch, crop, flip──▶ normalize ──▶ images ──┬──▶ Loader ──▶ images, tokens
+    numbers ──Sentences──▶ tokens ──pad──▶ tokens ────────┘
+
+Copy this file into your project: all that it imports is installed with dali_cutmix. ``coco.py`` reads captions.
+"""
 
 import hashlib
 import operator
-import os
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import numpy as np
-import torch
 from nvidia.dali import fn, pipeline_def
 
 import dali_cutmix as dc
-from dali_cutmix.ops import notes
-from pipelines.annotations import Captioned
-from pipelines.detection_ops import check_chances, read_images
+from dali_cutmix.utils import check_chances
 
 
 def train(
-    captioned: Captioned,
+    captioned: dc.detection.Captioned,
     encode: Callable[[str], Sequence[int]],
     *,
-    batch_size: int = 20,
     size: int = 224,
     resize: int = 256,
-    device: str | torch.device = "auto",
-    shard: tuple[int, int] = (0, 1),
-    seed: int = 0,
-    num_threads: int | None = None,
-    prefetch: int = 2,
-    dtype: torch.dtype | str = torch.float32,
-    channels_last: bool = False,
-    mean: tuple[float, ...] = dc.IMAGENET_MEAN,
-    std: tuple[float, ...] = dc.IMAGENET_STD,
     flip: float = 0.5,
-    max_pixels: int = dc.MAX_PIXELS,
-    on_error: Literal["raise", "replace"] = "raise",
-    max_bad: float = 0.01,
-    bad_log: str | os.PathLike[str] = "bad_files.jsonl",
+    seed: int = 0,
+    **options: Unpack[dc.CommonOptions],
 ) -> dc.Loader:
-    """Each sentence with its image: stretched to ``resize``×``resize``, cropped at random, flipped, normalized.
+    """Each sentence with its image: stretched to ``resize``×``resize``, randomly cropped, flipped, normalized.
 
-    An epoch has as many samples as there are sentences, so an image comes as often as it has some. To
-    ``on_error="replace"`` and ``max_bad`` a sample is a sentence: a bad image counts as often, and what is read for one
-    of its sentences is another image with a sentence of its own.
+    A sample is a sentence: an epoch has as many samples as there are sentences, and an image with five of them appears
+    five times. ``max_bad`` counts sentences, too; ``on_error="replace"`` puts another sentence and its image in the
+    place of each sentence of a bad image.
 
     Args:
-        captioned: from ``pipelines.coco.read_captions``.
-        encode: a sentence's tokens, 1 or more each (0 is the padding), with whatever marks its start and end. Called
-            once for every sentence, before training begins.
-        size, resize: sides of the crop and of the stretched image, in pixels.
+        captioned: from ``coco.read_captions``, or images and sentences of your own.
+        encode: returns the tokens of a sentence, whole numbers of at least 1 (0 is the padding), including those that
+            mark its start and end. Called once for each sentence, before training begins.
+        size: side of the crop in pixels.
+        resize: side of the stretched image in pixels.
         flip: chance of a horizontal flip; 0 where mirroring changes the meaning ("left of", digits, text).
-
-    The other arguments are those of ``pipelines.imagenet.train``.
+        seed: seed of order, crops and flips; the same for all ranks.
+        options: see ``dc.CommonOptions``; ``batch_size`` is 20 by default.
 
     Returns:
-        A loader of images N×3×``size``×``size`` and tokens N×L int64, where L is the length of the batch's longest
-        sentence; zeros follow the shorter ones.
+        A loader of images N×3×``size``×``size`` and tokens N×L int64, where L is the length of the longest sentence in
+        the batch; shorter ones have zeros at the end.
 
     Raises:
-        ValueError: before anything is decoded; the message says what to mend.
+        ValueError, TypeError: before anything is decoded; the message says how to fix it.
+
+    Example:
+        >>> from pipelines import captions, coco
+        >>> words = {"A": 1, "a": 2, "car": 3, "dog": 4, "dog.": 5, "brown": 6}
+        >>> def encode(sentence):
+        ...     return [words[word] for word in sentence.split()]
+        >>> loader = captions.train(coco.read_captions("coco", "train"), encode, batch_size=3, device="cpu")
+        >>> images, tokens = next(iter(loader))
+        >>> images.shape, sorted(tokens.tolist())
+        (torch.Size([3, 3, 224, 224]), [[1, 3, 0], [1, 5, 0], [1, 6, 4]])
     """
+    groups = dc.split_options(options, seed=seed, batch_size=20)
     chances = check_chances(flip=flip)
     sentences = Sentences(captioned, encode)
 
-    @pipeline_def
+    @pipeline_def(**groups.pipeline)
     def graph() -> Any:
-        jpegs, numbers = read_images(sentences.paths, shard=shard, seed=seed)
-        images = dc.stretch_random_crop(jpegs, size, resize=resize, max_pixels=max_pixels)
+        jpegs, numbers = dc.detection.read_images(sentences.paths, shard=groups.shard, seed=seed)
+        images = dc.stretch_random_crop(jpegs, size, resize=resize, **groups.crop)
         images = fn.flip(images, horizontal=fn.random.coin_flip(probability=flip), vertical=0)
         tokens = fn.python_function(numbers, function=sentences, batch_processing=True)
-        notes().crop |= {"sentences": sentences.digest, **chances}
-        images = dc.normalize(images, mean=mean, std=std, dtype=dtype, channels_last=channels_last)
-        return images, fn.pad(tokens, axes=(0,), fill_value=0)
+        dc.bind_state(sentences=sentences.digest, **chances)
+        return dc.normalize(images, **groups.normalize), fn.pad(tokens, axes=(0,), fill_value=0)
 
-    options = dc.pipeline_options(
-        batch_size, device=device, num_threads=num_threads, prefetch=prefetch, seed=seed, shard=shard
-    )
-    return dc.Loader(graph(**options), on_error=on_error, max_bad=max_bad, bad_log=bad_log)
+    return dc.Loader(graph(), **groups.loader)
 
 
 def val(
-    captioned: Captioned,
-    *,
-    batch_size: int = 20,
-    size: int = 224,
-    resize: int = 256,
-    device: str | torch.device = "auto",
-    shard: tuple[int, int] = (0, 1),
-    num_threads: int | None = None,
-    prefetch: int = 2,
-    dtype: torch.dtype | str = torch.float32,
-    channels_last: bool = False,
-    mean: tuple[float, ...] = dc.IMAGENET_MEAN,
-    std: tuple[float, ...] = dc.IMAGENET_STD,
-    max_pixels: int = dc.MAX_PIXELS,
-    on_error: Literal["raise", "replace"] = "raise",
-    max_bad: float = 0.01,
-    bad_log: str | os.PathLike[str] = "bad_files.jsonl",
+    captioned: dc.detection.Captioned, *, size: int = 224, resize: int = 256, **options: Unpack[dc.CommonOptions]
 ) -> dc.Loader:
-    """Every image exactly once, in order: stretched to ``resize``×``resize``, centre crop, normalized.
+    """Each image exactly once, in order: stretched to ``resize``×``resize``, centre crop, normalized.
 
     Arguments and errors are those of :func:`train`.
 
     Returns:
         A loader of images N×3×``size``×``size`` and their numbers in ``captioned``, N int64; the last batch is smaller.
+
+    Example:
+        >>> from pipelines import captions, coco
+        >>> loader = captions.val(coco.read_captions("coco", "train"), batch_size=2, device="cpu")
+        >>> [numbers.tolist() for images, numbers in loader]
+        [[0, 1]]
     """
+    groups = dc.split_options(options, batch_size=20)
 
-    @pipeline_def
+    @pipeline_def(**groups.pipeline)
     def graph() -> Any:
-        jpegs, numbers = read_images(captioned.paths, shard=shard, shuffle=False)
-        images = dc.resize_center_crop(jpegs, size, resize=resize, stretch=True, max_pixels=max_pixels)
-        return dc.normalize(images, mean=mean, std=std, dtype=dtype, channels_last=channels_last), numbers
+        jpegs, numbers = dc.detection.read_images(captioned.paths, shard=groups.shard, shuffle=False)
+        images = dc.resize_center_crop(jpegs, size, resize=resize, stretch=True, **groups.crop)
+        return dc.normalize(images, **groups.normalize), numbers
 
-    options = dc.pipeline_options(batch_size, device=device, num_threads=num_threads, prefetch=prefetch, shard=shard)
-    return dc.Loader(graph(**options), on_error=on_error, max_bad=max_bad, bad_log=bad_log)
+    return dc.Loader(graph(), **groups.loader)
 
 
 class Sentences:
-    """The tokens of all sentences, one after the other: a pure function for DALI, by the sentences' numbers.
+    """The tokens of all sentences, one after another, looked up by the sentences' numbers: a pure function for DALI.
+
+    Args:
+        captioned: images with captions.
+        encode: see :func:`train`.
 
     Raises:
-        ValueError: ``encode`` gave something else than whole numbers of 1 or more, and the sentence is named; or there
-            are no sentences.
+        ValueError: ``encode`` returned anything but whole numbers of at least 1 (the message names the sentence), or
+            there are no sentences.
     """
 
-    def __init__(self, captioned: Captioned, encode: Callable[[str], Sequence[int]]) -> None:
+    def __init__(self, captioned: dc.detection.Captioned, encode: Callable[[str], Sequence[int]]) -> None:
         pairs = list(zip(captioned.paths, captioned.sentences, strict=True))
         self.paths = [path for path, said in pairs for _ in said]
         tokens = [_encoded(sentence, encode) for _, said in pairs for sentence in said]
@@ -149,7 +142,7 @@ def _encoded(sentence: str, encode: Callable[[str], Sequence[int]]) -> np.ndarra
         numbers = []
     if not numbers or min(numbers) < 1:
         raise ValueError(
-            f"encode gave {tokens} for {sentence!r}; wanted are one or more whole numbers of at least 1, as 0 is the "
-            "padding."
+            f"encode returned {tokens} for {sentence!r}; it must return one or more whole numbers of at least 1, since "
+            "0 is the padding."
         )
     return np.array(numbers, np.int64)

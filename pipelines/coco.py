@@ -1,4 +1,10 @@
-"""COCO in its own layout, and other data in the same: JSON files with objects or captions, folders of images."""
+"""COCO in its own layout, and other data in the same: JSON files with objects or captions, folders of images.
+
+    annotations/instances_train2017.json, train2017 ──read──▶ Annotated ──▶ ssd.py, faster_rcnn.py
+    annotations/captions_train2017.json,  train2017 ──read_captions──▶ Captioned ──▶ captions.py
+
+Copy this file into your project: all that it imports is installed with dali_cutmix.
+"""
 
 import json
 import os
@@ -8,29 +14,35 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.annotations import Annotated, Captioned, Entry, Object, annotate, check_exists
-from pipelines.split import Split, check_split
+from dali_cutmix.detection import Annotated, Captioned, Entry, Object, annotate, check_exists
+from dali_cutmix.utils import Split, check_split
 
 PathLike = str | os.PathLike[str]
 
 
 def is_coco(root: PathLike) -> bool:
-    """Whether a folder has COCO's layout."""
+    """Whether a folder has the layout of COCO.
+
+    Example:
+        >>> from pipelines import coco
+        >>> coco.is_coco("coco"), coco.is_coco("photos")
+        (True, False)
+    """
     return any(Path(root, "annotations").glob("instances_*.json")) or any(
         Path(root, "annotations").glob("captions_*.json")
     )
 
 
 def read(root: PathLike, split: Split) -> Annotated:
-    """The images of a COCO folder with their objects.
+    """Read the images of a COCO folder with their objects.
 
-    A box is x, y, width, height there, and becomes x, y, x + width, y + height. Crowds are kept, and marked as
-    difficult. Objects whose own ``area`` is 0 are left out where their box has none either: COCO's training images of
-    2014 and 2017 have two.
+    A box is x, y, width, height in the file, and becomes x, y, x + width, y + height. Crowds are kept and marked as
+    difficult. An object with an ``area`` of 0 and a box without area is left out: COCO's training images of 2014 and
+    2017 have two such objects.
 
     Args:
-        root: with ``annotations/instances_train2017.json`` and ``train2017``, or the same of ``val`` and of 2014 or any
-            other year.
+        root: folder with ``annotations/instances_train2017.json`` and ``train2017``, or the same for ``val`` and for
+            2014 or any other year.
         split: ``"train"`` or ``"val"``.
 
     Returns:
@@ -38,8 +50,15 @@ def read(root: PathLike, split: Split) -> Annotated:
 
     Raises:
         FileNotFoundError: the file, or an image, is missing.
-        ValueError: the file is damaged, a value is of another kind than COCO's, an id is given twice, an annotation is
-            of an unknown class or image, and see :func:`pipelines.annotations.annotate`; file and entry are named.
+        ValueError: the file is damaged, a value has the wrong type, an id appears twice, an annotation has an unknown
+            class or image, or a box or size does not fit (see ``dc.detection.annotate``). The message names file and
+            entry.
+
+    Example:
+        >>> from pipelines import coco
+        >>> annotated = coco.read("coco", "train")
+        >>> annotated.classes, [labels.tolist() for labels in annotated.labels]
+        (('car', 'dog'), [[0], [1, 0], []])
     """
     file, content = _read(root, "instances", split)
     images = _by_id(content, "images", file)
@@ -53,18 +72,24 @@ def read(root: PathLike, split: Split) -> Annotated:
 
 
 def read_captions(root: PathLike, split: Split) -> Captioned:
-    """The images of a COCO folder with their captions, from ``annotations/captions_train2017.json`` and the like.
+    """Read the images of a COCO folder with their captions, from ``annotations/captions_train2017.json`` and the like.
 
     Args:
         root, split: see :func:`read`.
 
     Returns:
-        Images in the order of the file, but for those without a caption; spaces around captions are cut off.
+        Images in the order of the file, without those that have no caption; captions without surrounding spaces.
 
     Raises:
         FileNotFoundError: the file, or an image, is missing.
-        ValueError: the file is damaged, a caption is empty, no text or of an unknown image, an id is given twice; file
-            and entry are named.
+        ValueError: the file is damaged, a caption is empty, is not text or has an unknown image, or an id appears
+            twice. The message names file and entry.
+
+    Example:
+        >>> from pipelines import coco
+        >>> captioned = coco.read_captions("coco", "train")
+        >>> captioned.sentences
+        (('A car',), ('A dog.', 'A brown dog'))
     """
     file, content = _read(root, "captions", split)
     images = _by_id(content, "images", file)
@@ -97,16 +122,16 @@ def _path(file: Path, key: int, image: dict[str, Any]) -> Path:
 
 
 def _object(where: str, one: dict[str, Any], labels: dict[int, int]) -> Object | None:
-    """An annotation as an object; none where it says itself that it has no area."""
+    """An annotation as an object; None if the file itself says that it has no area."""
     category = _whole(one, "category_id", where)
     if category not in labels:
         raise ValueError(
-            f"{where}: category_id={category}, which categories has not ({len(labels)} classes). Correct it, or remove "
-            "the annotation."
+            f"{where}: category_id={category}, which is not in categories ({len(labels)} classes). Correct it, or "
+            "remove the annotation."
         )
     box = _get(one, "bbox", where)
     if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
-        raise ValueError(f"{where}: bbox={box!r}; wanted is [x, y, width, height].")
+        raise ValueError(f"{where}: bbox={box!r}; expected [x, y, width, height].")
     x, y, width, height = map(float, box)
     if min(width, height) <= 0 and one.get("area") == 0:
         return None
@@ -115,16 +140,18 @@ def _object(where: str, one: dict[str, Any], labels: dict[int, int]) -> Object |
 
 
 def _is_number(side: Any) -> bool:
-    return isinstance(side, (int, float)) and abs(side) <= sys.float_info.max  # JSON's whole numbers have no end
+    return isinstance(side, (int, float)) and abs(side) <= sys.float_info.max  # whole numbers in JSON have no limit
 
 
 def _annotations(content: Any, images: dict[int, Any], file: Path) -> Iterator[tuple[int, tuple[str, dict[str, Any]]]]:
-    """Each annotation: its image, and itself with its place for errors."""
+    """Each annotation: the id of its image, and the annotation with its place in the file for error messages."""
     for number, one in enumerate(_list(content, "annotations", file)):
         where = f"{file}, annotation {one['id'] if isinstance(one, dict) and 'id' in one else f'number {number}'}"
         image = _whole(one, "image_id", where)
         if image not in images:
-            raise ValueError(f"{where}: image_id={image}, which images has not. Correct it, or remove the annotation.")
+            raise ValueError(
+                f"{where}: image_id={image}, which is not in images. Correct it, or remove the annotation."
+            )
         yield image, (where, one)
 
 
@@ -133,21 +160,21 @@ def _read(root: PathLike, kind: str, split: Split) -> tuple[Path, Any]:
     try:
         return file, json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: damaged or no JSON ({error}). Unpack or write it again.") from error
+        raise ValueError(f"{file}: damaged or not JSON ({error}). Unpack or write it again.") from error
 
 
 def _find(root: Path, kind: str, split: Split) -> Path:
-    """The one file of a kind and split, of whatever year."""
+    """The file of a kind and split, of any year."""
     check_split(split)
     pattern = re.compile(rf"{kind}_({split}\d*)\.json")
     matches = [match for path in sorted(root.glob("annotations/*")) if (match := pattern.fullmatch(path.name))]
-    if len(matches) > 1:  # the annotations of several years, but often the images of one
+    if len(matches) > 1:  # annotations of several years, often with the images of only one
         matches = [match for match in matches if (root / match[1]).is_dir()] or matches
     if len(matches) != 1:
-        wanted = f"wanted is annotations/{kind}_{split}2017.json, or the same of another year, and a folder of images"
+        expected = f"expected annotations/{kind}_{split}2017.json, or the same of another year, and a folder of images"
         if not matches:
-            raise FileNotFoundError(f"{root}: no annotations/{kind}_{split}….json; {wanted}.")
-        raise ValueError(f"{root}: {' and '.join(match[0] for match in matches)}; {wanted}. Keep one of them there.")
+            raise FileNotFoundError(f"{root}: no annotations/{kind}_{split}….json; {expected}.")
+        raise ValueError(f"{root}: {' and '.join(match[0] for match in matches)}; {expected}. Keep only one of them.")
     return root / "annotations" / matches[0][0]
 
 
@@ -157,7 +184,7 @@ def _by_id(content: Any, name: str, file: Path) -> dict[int, dict[str, Any]]:
         where = f"{file}, {name}, entry {number}"
         key = _whole(one, "id", where)
         if key in found:
-            raise ValueError(f"{where}: id={key} is given twice. Correct it, or remove the entry.")
+            raise ValueError(f"{where}: id={key} appears twice. Correct it, or remove the entry.")
         found[key] = one
     return found
 
@@ -165,26 +192,26 @@ def _by_id(content: Any, name: str, file: Path) -> dict[int, dict[str, Any]]:
 def _list(content: Any, name: str, file: Path) -> list[Any]:
     found = content.get(name) if isinstance(content, dict) else None
     if not isinstance(found, list):
-        raise ValueError(f"{file}: it has no list {name!r}; wanted is a file in COCO's form.")
+        raise ValueError(f"{file}: it has no list {name!r}; expected a file in COCO's format.")
     return found
 
 
 def _get(entry: Any, name: str, where: str) -> Any:
     if not isinstance(entry, dict) or name not in entry:
-        raise ValueError(f"{where}: it has no {name!r}; wanted is an entry in COCO's form.")
+        raise ValueError(f"{where}: it has no {name!r}; expected an entry in COCO's format.")
     return entry[name]
 
 
 def _text(entry: Any, name: str, where: str) -> str:
     value = _get(entry, name, where)
     if not isinstance(value, str):
-        raise ValueError(f"{where}: {name}={value!r}; wanted is a text.")
+        raise ValueError(f"{where}: {name}={value!r}; expected text.")
     return value
 
 
 def _whole(entry: Any, name: str, where: str) -> int:
-    """A whole number, which some tools write as 480.0, and 0 or 1 as false or true."""
+    """A whole number; some tools write 480 as 480.0, and 0 or 1 as false or true."""
     value = _get(entry, name, where)
     if not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
-        raise ValueError(f"{where}: {name}={value!r}; wanted is a whole number.")
+        raise ValueError(f"{where}: {name}={value!r}; expected a whole number.")
     return int(value)

@@ -1,4 +1,10 @@
-"""ImageNet, or any other folder of classes: training with mixing, evaluation with a centre crop."""
+"""ImageNet, or any other folder of classes: training with mixing, evaluation with a centre crop.
+
+    train/<class>/*.JPEG ──read──▶ JPEGs, labels ──decode a random region──▶ resize, flip, mix ──▶ normalize ──▶ Loader
+    val/<class>/*.JPEG   ──read──▶ JPEGs, labels ──decode──▶ resize, centre crop ──────────────▶ normalize ──▶ Loader
+
+Copy this file into your project: all that it imports is installed with dali_cutmix.
+"""
 
 import os
 from collections.abc import Callable, Sequence
@@ -43,32 +49,33 @@ def train(
     max_bad: float = 0.01,
     bad_log: Path = "bad_files.jsonl",
 ) -> dc.Loader:
-    """Shuffled, randomly cropped and flipped, mixed and normalized batches; the incomplete last one is dropped.
+    """Shuffled, randomly cropped and flipped, mixed and normalized batches; an incomplete last batch is dropped.
 
     Args:
-        root: a folder with one subfolder of images for each class, several such folders, or what ``dali_cutmix.pack``
-            made of one; or another verb with its data, such as ``partial(dc.read_webdataset, "/data/train-*.tar")``.
+        root: a folder with one subfolder of images for each class, several such folders, or a folder that
+            ``python -m dali_cutmix.pack`` wrote; or a verb with its data, such as
+            ``partial(dc.read_webdataset, "/data/train-*.tar")``.
         batch_size: samples in a batch of this rank.
         size: side of the images in pixels.
-        num_classes: K; by default the number of class folders.
+        num_classes: K; by default as many classes as the data has.
         mix: ``dc.CutMix``, ``dc.Mixup``, ``dc.Cutout``, ``dc.OneOf`` or None.
         targets: ``"dense"`` yields (images, N×K float32); ``"pairs"`` yields (images, labels N×2 int64, λ N float32).
         device: ``"cpu"``, ``"cuda:N"`` or ``"auto"``.
         shard: (rank, world_size).
-        seed: of order, crops, flips and mixing; the same for all ranks.
-        num_threads: of the decoder; by default this process's share of the cores.
+        seed: seed of order, crops, flips and mixing; the same for all ranks.
+        num_threads: threads of the decoder; by default this process's part of the cores.
         prefetch: batches that are prepared ahead.
-        dtype: of the images: float32, float16 or bfloat16.
+        dtype: type of the images: float32, float16 or bfloat16.
         channels_last: images in torch's channels_last memory format.
-        mean, std: of the pixels for each channel, in levels of 0 to 255.
-        scale, ratio: the random crop's share of the area and width:height.
+        mean, std: mean and standard deviation of the pixels for each channel, in levels of 0 to 255.
+        scale, ratio: smallest and largest fraction of the image's area, and width:height, of the random crop.
         flip: chance of a horizontal flip.
         fused: resample, flip, paste, normalize and cast in one compiled pass instead of DALI's operators: the same
-            draws and targets, pixels within 2 of 255 levels. By default wherever it can: on a GPU, and on a CPU where
-            it was compiled.
-        decode: ``"region"``, ``"whole"`` or ``"auto"``: how much of an image is decoded, see ``dc.random_crop``; on a
-            CPU the batches are the same to the bit.
-        hw_decoder_load, preallocate: of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
+            draws and targets, pixels within 2 of 255 levels. By default wherever that is possible: on a GPU, and on a
+            CPU if the compiled library is there.
+        decode: how much of an image is decoded: ``"region"``, ``"whole"`` or ``"auto"``, see ``dc.random_crop``; on a
+            CPU the batches are the same bit for bit.
+        hw_decoder_load, preallocate: options of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
         max_pixels: width × height of the largest image that is decoded; a larger one is a bad file.
         on_error, max_bad, bad_log: what to do about files that cannot be decoded, see ``dc.Loader``.
 
@@ -76,13 +83,20 @@ def train(
         A loader of N×3×``size``×``size`` images and their targets.
 
     Raises:
-        FileNotFoundError, ValueError: before anything is decoded; the message says what to mend.
+        FileNotFoundError, ValueError: before anything is decoded; the message says how to fix it.
+
+    Example:
+        >>> from pipelines import imagenet
+        >>> loader = imagenet.train("photos", batch_size=4, size=64, mix=dc.CutMix(alpha=1.0), device="cpu")
+        >>> images, targets = next(iter(loader))
+        >>> images.shape, targets.shape
+        (torch.Size([4, 3, 64, 64]), torch.Size([4, 2]))
     """
 
     options = dc.pipeline_options(
         batch_size, device=device, num_threads=num_threads, prefetch=prefetch, seed=seed, shard=shard
     )
-    sharing: Any = {"num_classes": num_classes, "targets": targets, "flip": flip}
+    mixing: Any = {"num_classes": num_classes, "targets": targets, "flip": flip}
     output: Any = {"mean": mean, "std": std, "dtype": dtype, "channels_last": channels_last}
     crop: Any = {"scale": scale, "ratio": ratio, "max_pixels": max_pixels}
     crop |= {"decode": decode, "hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
@@ -93,14 +107,14 @@ def train(
     def graph() -> Any:
         jpegs, labels = read(shard=shard, seed=seed)
         images = dc.random_resized_crop(jpegs, size, **crop)
-        images, *shares = dc.mix(images, labels, mix, **sharing)
-        return dc.normalize(images, **output), *shares
+        images, *mixed = dc.mix(images, labels, mix, **mixing)
+        return dc.normalize(images, **output), *mixed
 
     if not dc.can_fuse(options["device_id"], fused):
         return dc.Loader(graph(), **bad)
 
     resample = dc.Resample(size, num_threads=options["num_threads"], **output)
-    finish = dc.FusedMix(mix, resample=resample, **sharing)
+    finish = dc.FusedMix(mix, resample=resample, **mixing)
 
     @pipeline_def(**options)
     def fused_graph() -> Any:
@@ -131,14 +145,19 @@ def val(
     max_bad: float = 0.01,
     bad_log: Path = "bad_files.jsonl",
 ) -> dc.Loader:
-    """Every image exactly once, in sorted order: short side to ``resize``, centre crop, normalized.
+    """Each image exactly once, in sorted order: shorter side resized to ``resize``, centre crop, normalized.
 
-    Pixels are torchvision's to 0.13 of 255 levels, as a mean over photographs (see ``dc.resize_center_crop``).
-    With ``stretch`` both sides are brought to ``resize`` (paper, B). Other arguments and errors are those of
-    :func:`train`.
+    Pixels differ from torchvision's by 0.13 of 255 levels on average over photographs, see ``dc.resize_center_crop``.
+    With ``stretch`` both sides become ``resize`` (paper, B). Other arguments and errors are those of :func:`train`.
 
     Returns:
         A loader of N×3×``size``×``size`` images and N int64 labels; the last batch is smaller.
+
+    Example:
+        >>> from pipelines import imagenet
+        >>> loader = imagenet.val("photos", batch_size=6, size=64, resize=72, device="cpu")
+        >>> [labels.tolist() for images, labels in loader]
+        [[0, 0, 0, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 1, 1, 1]]
     """
 
     read = root if callable(root) else partial(dc.read_folder, root)

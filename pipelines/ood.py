@@ -1,7 +1,12 @@
-"""Small out-of-distribution sets from folders of larger images, as the paper's E.2 has them of TinyImageNet and LSUN.
+"""Small out-of-distribution sets from folders of larger images, as the paper's E.2 uses them of TinyImageNet and LSUN.
 
-python -m pipelines.ood /data/tiny-imagenet/test /data/tiny-imagenet-crop --how crop
-python -m pipelines.ood /data/tiny-imagenet/test /data/tiny-imagenet-resize --how resize
+    folder of images ──choose──▶ paths ──read, decode──▶ images ──crop or resize──▶ 32×32 ──Loader──▶ PNG files
+
+    python -m pipelines.ood /data/tiny-imagenet/test /data/tiny-imagenet-crop --how crop
+    python -m pipelines.ood /data/tiny-imagenet/test /data/tiny-imagenet-resize --how resize
+
+Copy this file into your project: all that it imports is installed with dali_cutmix[pack]. There the command is
+``python ood.py``.
 """
 
 import argparse
@@ -21,13 +26,23 @@ from dali_cutmix.sources import EXTENSIONS
 def small(
     paths: Sequence[Path], *, how: Literal["crop", "resize"], size: int = 32, batch_size: int = 64, seed: int = 0
 ) -> dc.Loader:
-    """Images of size×size pixels, uint8, in the order of ``paths``.
+    """Images of ``size``×``size`` pixels, in the order of ``paths``.
 
     Args:
-        how: ``"crop"`` cuts a square of the size at random, ``"resize"`` scales the whole image to it.
+        paths: the larger images.
+        how: ``"crop"`` cuts a square out at random, ``"resize"`` scales the whole image.
+        size: side in pixels.
+        batch_size: images in a batch.
+        seed: seed of the crops.
 
     Returns:
-        A loader of N×3×size×size uint8 and the images' numbers.
+        A loader of N×3×``size``×``size`` uint8 and the numbers of the images in ``paths``, N int64.
+
+    Example:
+        >>> from pipelines import ood
+        >>> loader = ood.small(ood.list_images(Path("photos/cat")), how="crop", batch_size=5)
+        >>> [(tuple(images.shape), numbers.tolist()) for images, numbers in loader]
+        [((5, 3, 32, 32), [0, 1, 2, 3, 4]), ((3, 3, 32, 32), [5, 6, 7])]
     """
 
     @pipeline_def(**dc.pipeline_options(batch_size, device="cpu", seed=seed))
@@ -43,14 +58,19 @@ def small(
 
 
 def list_images(folder: Path) -> list[Path]:
-    """All images below a folder, sorted.
+    """All images in a folder and its subfolders, sorted.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it holds no image.
+        ValueError: it has no image.
+
+    Example:
+        >>> from pipelines import ood
+        >>> len(ood.list_images(Path("photos")))
+        16
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; wanted is one with images.")
+        raise FileNotFoundError(f"{folder}: no such folder; give a folder with images.")
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not found:
         raise ValueError(f"{folder}: no image in it; give a folder with images ({', '.join(EXTENSIONS)} are read).")
@@ -58,21 +78,47 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def choose(source: Path, images: int, seed: int) -> list[Path]:
-    """So many images below a folder, by chance where there are more; sorted.
+    """A number of images in a folder and its subfolders, at random if there are more; sorted.
+
+    Args:
+        source: the folder.
+        images: how many.
+        seed: seed of the choice.
 
     Raises:
-        FileNotFoundError, ValueError: no such folder, or no images in it.
+        FileNotFoundError, ValueError: no such folder, or it has no images.
+
+    Example:
+        >>> from pipelines import ood
+        >>> len(ood.choose(Path("photos"), images=3, seed=0))
+        3
     """
     found = list_images(source)
     return sorted(random.Random(seed).sample(found, min(images, len(found))))
 
 
 def write(source: Path, out: Path, how: Literal["crop", "resize"], size: int, images: int, seed: int) -> int:
-    """Write PNG files, which lose nothing; their number.
+    """Write the small images as PNG files, without loss.
+
+    Args:
+        source: folder of larger images.
+        out: new folder.
+        how: ``"crop"`` or ``"resize"``, see :func:`small`.
+        size: side in pixels.
+        images: how many, at random if there are more.
+        seed: seed of the choice and of the crops.
+
+    Returns:
+        The number of images written.
 
     Raises:
-        FileNotFoundError, ValueError: a wrong folder or number.
+        FileNotFoundError, ValueError: an invalid folder or number.
         DecodeError: an image cannot be decoded.
+
+    Example:
+        >>> from pipelines import ood
+        >>> ood.write(Path("photos"), Path("small photos"), "resize", size=32, images=5, seed=0)
+        5
     """
     from PIL import Image
     from tqdm import tqdm
@@ -97,18 +143,28 @@ def write(source: Path, out: Path, how: Literal["crop", "resize"], size: int, im
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command.
+
+    Returns:
+        Its exit status.
+
+    Example:
+        >>> from pipelines import ood
+        >>> ood.main(["photos", "cropped photos", "--how", "crop", "--images", "5"])
+        cropped photos: 5 images of 32×32 pixels
+        0
+    """
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.ood",
         description="Make a set of small images from a folder of larger ones, by cropping or resizing.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("source", metavar="SRC", type=Path, help="folder of images, in whatever folders below")
+    parser.add_argument("source", metavar="SRC", type=Path, help="folder of images, with subfolders")
     parser.add_argument("out", metavar="OUT", type=Path, help="new folder")
     parser.add_argument("--how", choices=("crop", "resize"), required=True, help="a random square, or the whole image")
     parser.add_argument("--size", type=int, default=32, help="side in pixels")
-    parser.add_argument("--images", type=int, default=10_000, help="by chance where there are more")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice and of the crops")
+    parser.add_argument("--images", type=int, default=10_000, help="how many, at random if there are more")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice and of the crops")
     given = parser.parse_args(arguments)
     try:
         count = write(given.source, given.out, given.how, given.size, given.images, given.seed)

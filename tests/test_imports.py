@@ -15,14 +15,11 @@ FLOORS = {
         {"_dali", "sources", "mixing", "losses"},
         {"gpu"},
         {"ops"},
-        {"fused", "bad_samples"},
+        {"fused", "bad_samples", "detection", "options"},
         {"loader"},
         {"pack", "check"},
     ],
     "pipelines": [
-        {"split", "annotations", "cifar_pickle"},
-        {"cifar_archive", "detection_ops"},
-        {"ssd_augmentation"},
         {"imagenet", "cifar", "cub", "ssd", "faster_rcnn", "captions", "ood", "coco", "voc"},
     ],
     "train": [

@@ -66,7 +66,7 @@ class Loader:
         >>> for images, targets in loader:
         ...     pass  # train
         >>> len(loader), images.shape, targets.shape
-        (2, torch.Size([4, 3, 64, 64]), torch.Size([4, 2]))
+        (4, torch.Size([4, 3, 64, 64]), torch.Size([4, 2]))
 
         Stop anywhere, and continue bit for bit in another process:
 
@@ -114,6 +114,7 @@ class Loader:
         )
         self._epoch = self._producer.epoch
         self._continues = False
+        self._binding()  # a name that is bound twice is refused now, not at the first checkpoint
 
     def _go_back(self) -> None:
         """Drop what was prepared ahead, and continue from the consumer's position."""

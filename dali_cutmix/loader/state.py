@@ -20,9 +20,13 @@ State = dict[str, Any]
 
 
 def make_binding(graph: Notes, epoch: Epoch, seed: int, fused: bool) -> dict[str, Any]:
-    """Values that must be the same in the loader that continues a state: data, order, crops and mixing."""
+    """Values that must be the same in the loader that continues a state: data, order, crops and mixing.
+
+    Raises:
+        ValueError: ``bind_state`` was given a name that the Loader, or a verb of its graph, binds itself.
+    """
     source, mixing = graph.source, graph.mixing
-    return {
+    own = {
         **asdict(epoch),
         "files": source.digest if source else None,
         "shuffle_seed": source.seed if source else None,
@@ -31,6 +35,13 @@ def make_binding(graph: Notes, epoch: Epoch, seed: int, fused: bool) -> dict[str
         **(mixing.binding() if mixing else {"mix": None}),
         "fused": fused,
     }
+    bound = {name: repr(value) for name, value in graph.bound.items()}
+    if taken := [name for name in bound if name in own and own[name] != bound[name]]:
+        raise ValueError(
+            f"bind_state: {taken[0]}={graph.bound[taken[0]]!r} given, but {taken[0]} is bound already to "
+            f"{own[taken[0]]!r}; give it another name."
+        )
+    return own | bound
 
 
 def describe_decoder(graph: Notes, device: int | None) -> dict[str, Any]:

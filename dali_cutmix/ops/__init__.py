@@ -1,6 +1,7 @@
 """The verbs of a graph, in the order of the data's way.
 
-    read, read_records       which bytes, which label               encoded bytes, label
+    read, read_records,      which bytes, which label               encoded bytes, label
+    read_cifar
     crops, placed_crops      decode, crop, resize                   H×W×3 uint8
     mixing                   flip, mix, make the targets            H×W×3 uint8, targets
     normalization            to floating point                      C×H×W or H×W×C
@@ -8,10 +9,11 @@
 Each verb checks its arguments, adds nodes to the DALI graph under construction, and writes into ``graph_notes`` what
 later verbs and the ``Loader`` need to know. ``decode`` has what all crops share.
 
-For a graph with decoders of its own (see ``pipelines/detection_ops.py``): ``notes``, ``source_nodes``,
+For a graph with decoders of its own (see ``dali_cutmix/detection/ops.py``): ``notes``, ``source_nodes``,
 ``prepare_decoding``, ``decoder_options`` and ``limit_pixels``.
 """
 
+from dali_cutmix.ops.bind_state import bind_state
 from dali_cutmix.ops.crops import random_crop, random_resized_crop, resize_center_crop
 from dali_cutmix.ops.decode import MAX_PIXELS, Decode, decoder_options, limit_pixels, prepare_decoding
 from dali_cutmix.ops.graph_notes import Notes, notes
@@ -19,6 +21,7 @@ from dali_cutmix.ops.mixing import FILL, Mixing, checked_mixing, mix
 from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype, normalize
 from dali_cutmix.ops.placed_crops import padded_crop, stretch_random_crop
 from dali_cutmix.ops.read import read_files, read_folder, source_nodes
+from dali_cutmix.ops.read_cifar import read_cifar
 from dali_cutmix.ops.read_records import read_recordio, read_tfrecord, read_webdataset
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "Mixing",
     "Notes",
     "as_dtype",
+    "bind_state",
     "checked_mixing",
     "decoder_options",
     "limit_pixels",
@@ -40,6 +44,7 @@ __all__ = [
     "prepare_decoding",
     "random_crop",
     "random_resized_crop",
+    "read_cifar",
     "read_files",
     "read_folder",
     "read_recordio",

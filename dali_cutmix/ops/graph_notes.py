@@ -25,6 +25,7 @@ class Notes:
         device: where the graph decodes.
         source: what it reads.
         crop: arguments that change the images, by name; a saved state is bound to them.
+        bound: values given to ``bind_state``, by name; a saved state is bound to them, too.
         windows: regions taken out of whole images, by the name of the node that has them.
         max_pixels: width × height of the largest image that is decoded.
         decodes_regions: whether it decodes regions, not whole images.
@@ -37,6 +38,7 @@ class Notes:
     device: Literal["cpu", "gpu"]
     source: Source | None = None
     crop: dict[str, Any] = field(default_factory=dict)
+    bound: dict[str, Any] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     max_pixels: int | None = None
     decodes_regions: bool = False

@@ -15,6 +15,8 @@ bytes of any of them, and makes the nodes of a graph that read them in order.
 library also makes itself.
 """
 
+from dali_cutmix.sources.cifar_archive import is_cifar
+from dali_cutmix.sources.cifar_record import convert_cifar
 from dali_cutmix.sources.image_folder import EXTENSIONS, list_folders, scan_folder
 from dali_cutmix.sources.manifest import (
     MANIFEST,
@@ -46,8 +48,10 @@ __all__ = [
     "Source",
     "TFRecord",
     "WebDataset",
+    "convert_cifar",
     "digest_of",
     "finished_manifest",
+    "is_cifar",
     "is_packed",
     "list_folders",
     "list_samples",

@@ -11,7 +11,9 @@
 from dali_cutmix.utils.atomic_files import make_atomically, publish, write_atomically
 from dali_cutmix.utils.cache import cache_folder, cache_path, remember, remembered
 from dali_cutmix.utils.checks import (
+    Split,
     check_chance,
+    check_chances,
     check_choice,
     check_classes,
     check_fraction,
@@ -23,6 +25,7 @@ from dali_cutmix.utils.checks import (
     check_seed,
     check_shard,
     check_size,
+    check_split,
     check_whole,
 )
 from dali_cutmix.utils.ordered_pool import in_order
@@ -32,9 +35,11 @@ from dali_cutmix.utils.protobuf import fields, to_varint, varint
 __all__ = [
     "PathLike",
     "Paths",
+    "Split",
     "cache_folder",
     "cache_path",
     "check_chance",
+    "check_chances",
     "check_choice",
     "check_classes",
     "check_fraction",
@@ -46,6 +51,7 @@ __all__ = [
     "check_seed",
     "check_shard",
     "check_size",
+    "check_split",
     "check_whole",
     "fields",
     "in_order",

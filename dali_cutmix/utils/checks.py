@@ -6,7 +6,10 @@ An argument of a function is quoted as ``size=0``, an option of a command, whose
 
 from collections.abc import Collection, Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal, get_args
+
+Split = Literal["train", "val"]
+"""The part of a data set that is trained on, or the one that is evaluated."""
 
 
 def _given(name: str, value: Any) -> str:
@@ -140,3 +143,13 @@ def check_classes(num_classes: int, found: int) -> None:
             f"num_classes={num_classes} given, but the data has {found} classes, so labels go up to {found - 1}; give "
             f"at least {found}."
         )
+
+
+def check_chances(**chances: float) -> dict[str, float]:
+    """The same chances as floats, see :func:`check_chance`."""
+    return {name: check_chance(name, value) for name, value in chances.items()}
+
+
+def check_split(split: str) -> None:
+    """Refuse anything but ``"train"`` and ``"val"``."""
+    check_choice("split", split, get_args(Split))

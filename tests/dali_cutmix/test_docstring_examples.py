@@ -8,6 +8,7 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
+from tests.helpers.cifar_archives import make_data, pack, write_folder
 from tests.helpers.images import save
 from tests.helpers.records import write_recordio, write_tfrecord, write_webdataset
 
@@ -28,6 +29,7 @@ def folder(tmp_path_factory, photos):
         tar.rename(root / f"photos-{number}.tar")
     write_tfrecord(root / "records", samples, 8, index=False)[0].rename(root / "photos.tfrecord")
     write_recordio(root / "records", samples, index=False).rename(root / "photos.rec")
+    pack(write_folder(root, "cifar-10-batches-py", make_data("cifar-10-batches-py")))
     (root / "not_an_image.jpg").write_text("hello")
     return root
 
@@ -46,8 +48,9 @@ def failures(test: doctest.DocTest) -> str:
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLE)
-def test_the_example_of_a_docstring_runs(name, folder, monkeypatch):
+def test_the_example_of_a_docstring_runs(name, folder, monkeypatch, tmp_path):
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     test = examples_of(PUBLIC[name].__doc__ or "", name)
     assert any(f"{name}" in example.source for example in test.examples), f"{name} has no example that uses it"
     assert not failures(test)
@@ -55,7 +58,16 @@ def test_the_example_of_a_docstring_runs(name, folder, monkeypatch):
 
 def test_only_types_and_constants_have_none():
     others = set(PUBLIC) - set(WITH_EXAMPLE)
-    assert others == {"Decode", "IMAGENET_MEAN", "IMAGENET_STD", "MAX_PIXELS", "Policy", "Targets", "__version__"}
+    assert others == {
+        "detection",
+        "Decode",
+        "IMAGENET_MEAN",
+        "IMAGENET_STD",
+        "MAX_PIXELS",
+        "Policy",
+        "Targets",
+        "__version__",
+    }
 
 
 def test_an_example_that_gives_something_else_fails():

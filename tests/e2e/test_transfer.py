@@ -219,7 +219,7 @@ def test_a_backbone_of_another_architecture_is_refused(scenes, classifier, tmp_p
 def test_a_bad_annotation_is_told_by_the_command_with_file_and_entry(call, tmp_path):
     year = write_voc(tmp_path / "VOC2007", "trainval", {"000005": [("dog", 1, 1, 70, 40, 0)]})
     write_voc(year, "test", {"000001": [("dog", 8, 9, 30, 31, 0)]})
-    with pytest.raises(SystemExit, match=r"error: .*000005.xml.*'dog'.*reaches out of the image, which has 60×40"):
+    with pytest.raises(SystemExit, match=r"error: .*000005.xml.*'dog'.*extends past the image, which has 60×40"):
         call(training.main, "voc-ssd300", "--embedded", "--data", tmp_path, "--device", "cpu")
 
 

@@ -9,8 +9,7 @@ from nvidia.dali import pipeline_def
 from PIL import ExifTags, Image
 
 import dali_cutmix as dc
-from pipelines.annotations import Annotated, Entry, Object, annotate
-from pipelines.detection_ops import read_images
+from dali_cutmix.detection import Annotated, Entry, Object, annotate, read_images
 from tests.helpers.images import save
 
 CLASSES = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu")

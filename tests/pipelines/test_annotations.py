@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
-from pipelines.annotations import Entry, Object, annotate
+from dali_cutmix.detection import Entry, Object, annotate
 from tests.helpers.images import save
 
 
@@ -57,11 +57,11 @@ def test_a_pixel_over_the_border_is_cut_off(entry, given, kept):
         ((5, 9, 8, 9), "has no area"),
         ((9, 5, 8, 6), "has no area"),
         ((float("nan"), 5, 8, 6), "has no area"),
-        ((-1.5, 0, 5, 5), "reaches out of the image, which has 50×30 pixels"),
-        ((0, 0, 51.5, 5), "reaches out of the image"),
-        ((0, 0, 5, float("inf")), "reaches out of the image"),
-        ((50, 0, 50.5, 5), "reaches out of the image"),
-        ((-0.5, 0, 0, 5), "reaches out of the image"),
+        ((-1.5, 0, 5, 5), "extends past the image, which has 50×30 pixels"),
+        ((0, 0, 51.5, 5), "extends past the image"),
+        ((0, 0, 5, float("inf")), "extends past the image"),
+        ((50, 0, 50.5, 5), "extends past the image"),
+        ((-0.5, 0, 0, 5), "extends past the image"),
     ],
 )
 def test_a_box_that_is_none_is_named(entry, box, message):
@@ -80,7 +80,7 @@ def test_an_image_that_exif_turns_has_the_size_of_its_file(entry, tmp_path):
     turned = entry("turned.jpg")
     save(Image.new("RGB", (50, 30)), turned.path, exif=exif)
     assert annotate(("x",), [turned]).sizes.tolist() == [[30, 50]]
-    with pytest.raises(ValueError, match="before any turn by EXIF"):
+    with pytest.raises(ValueError, match="before any rotation by EXIF"):
         annotate(("x",), [turned._replace(size=(50, 30))])
 
 

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+from dali_cutmix.detection import Captioned
 from pipelines import captions
-from pipelines.annotations import Captioned
 from tests.helpers.images import save
 
 CPU = {"device": "cpu", "num_threads": 1}
@@ -151,7 +151,7 @@ def test_a_state_of_the_same_flip_as_a_whole_number_is_continued(captioned):
 @pytest.mark.parametrize("tokens", [[], [3, 0], [-1], [1.5], ["a"]])
 def test_tokens_that_are_none_are_refused(captioned, tokens):
     with pytest.raises(
-        ValueError, match=r"encode gave \[.*\] for 'a'; wanted are one or more whole numbers of at least 1"
+        ValueError, match=r"encode returned \[.*\] for 'a'; it must return one or more whole numbers of at least 1"
     ):
         captions.train(captioned, lambda _: tokens, **SMALL)
 

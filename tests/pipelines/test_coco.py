@@ -72,7 +72,9 @@ def test_of_several_years_the_one_whose_images_are_there_is_read(root):
     (root / "annotations" / "instances_train2014.json").write_text("{}")
     assert len(coco.read(root, "train")) == 3
     (root / "train2014").mkdir()
-    with pytest.raises(ValueError, match=r"instances_train2014.json and instances_train2017.json; wanted .*Keep one"):
+    with pytest.raises(
+        ValueError, match=r"instances_train2014.json and instances_train2017.json; expected .*Keep only one"
+    ):
         coco.read(root, "train")
 
 
@@ -118,18 +120,18 @@ def test_another_part_is_refused(root, read, split):
     [
         (["annotations", 2, "bbox"], [3, 4, 0, 5], r"annotation 102: its box, bbox=\[3, 4, 0, 5\], has no area"),
         (["annotations", 2, "bbox"], [3, 4, 5, -1], r"annotation 102: its box, bbox=\[3, 4, 5, -1\], has no area"),
-        (["annotations", 2, "bbox"], [81, 4, 6, 5], r"annotation 102: its box, .* reaches out .* 85×40 pixels"),
-        (["annotations", 2, "bbox"], [-2, 4, 6, 5], r"annotation 102: its box, .* reaches out of the image"),
-        (["annotations", 2, "bbox"], [85, 4, 0.5, 5], r"annotation 102: its box, .* reaches out of the image"),
-        (["annotations", 2, "bbox"], [3, 4, 5], r"annotation 102: bbox=\[3, 4, 5\]; wanted is \[x, y, width, height\]"),
-        (["annotations", 2, "bbox"], "3 4 5 6", r"annotation 102: bbox='3 4 5 6'; wanted is"),
-        (["annotations", 2, "bbox"], None, r"annotation 102: it has no 'bbox'; wanted is an entry in COCO's form"),
+        (["annotations", 2, "bbox"], [81, 4, 6, 5], r"annotation 102: its box, .* extends past .* 85×40 pixels"),
+        (["annotations", 2, "bbox"], [-2, 4, 6, 5], r"annotation 102: its box, .* extends past the image"),
+        (["annotations", 2, "bbox"], [85, 4, 0.5, 5], r"annotation 102: its box, .* extends past the image"),
+        (["annotations", 2, "bbox"], [3, 4, 5], r"annotation 102: bbox=\[3, 4, 5\]; expected \[x, y, width, height\]"),
+        (["annotations", 2, "bbox"], "3 4 5 6", r"annotation 102: bbox='3 4 5 6'; expected"),
+        (["annotations", 2, "bbox"], None, r"annotation 102: it has no 'bbox'; expected an entry in COCO's format"),
         (
             ["annotations", 2, "category_id"],
             77,
-            r"annotation 102: category_id=77, which categories has not \(2 classes\)",
+            r"annotation 102: category_id=77, which is not in categories \(2 classes\)",
         ),
-        (["annotations", 2, "image_id"], 77, r"annotation 102: image_id=77, which images has not"),
+        (["annotations", 2, "image_id"], 77, r"annotation 102: image_id=77, which is not in images"),
         (["annotations", 2, "image_id"], None, r"annotation 102: it has no 'image_id'"),
         (["annotations", 2], 5, r"annotation number 2: it has no 'image_id'"),
         (["images", 1, "width"], 84, r"image 25: it says 84×40 pixels .*000025.jpg has 85×40 pixels"),
@@ -139,28 +141,28 @@ def test_another_part_is_refused(root, read, split):
         (
             ["categories"],
             None,
-            r"instances_train2017.json: it has no list 'categories'; wanted is a file in COCO's form",
+            r"instances_train2017.json: it has no list 'categories'; expected a file in COCO's format",
         ),
         (["annotations"], {}, r"instances_train2017.json: it has no list 'annotations'"),
-        (["images"], [], r"annotation 100: image_id=25, which images has not"),
-        (["images", 1, "id"], 9, r"instances_train2017.json, images, entry 1: id=9 is given twice"),
-        (["categories", 1, "id"], 18, r"instances_train2017.json, categories, entry 1: id=18 is given twice"),
-        (["images", 1, "id"], "25", r"images, entry 1: id='25'; wanted is a whole number"),
-        (["images", 1, "id"], [25], r"images, entry 1: id=\[25\]; wanted is a whole number"),
-        (["categories", 1, "id"], "3", r"categories, entry 1: id='3'; wanted is a whole number"),
-        (["images", 1, "height"], NULL, r"image 25: height=None; wanted is a whole number"),
-        (["images", 1, "height"], "tall", r"image 25: height='tall'; wanted is a whole number"),
-        (["images", 1, "width"], 84.5, r"image 25: width=84.5; wanted is a whole number"),
-        (["images", 1, "width"], float("nan"), r"image 25: width=nan; wanted is a whole number"),
-        (["images", 1, "file_name"], NULL, r"image 25: file_name=None; wanted is a text"),
-        (["images", 1, "file_name"], 25, r"image 25: file_name=25; wanted is a text"),
-        (["categories", 1, "name"], NULL, r"category 3: name=None; wanted is a text"),
-        (["categories", 1, "name"], 7, r"category 3: name=7; wanted is a text"),
-        (["annotations", 2, "image_id"], [25], r"annotation 102: image_id=\[25\]; wanted is a whole number"),
-        (["annotations", 2, "category_id"], {}, r"annotation 102: category_id={}; wanted is a whole number"),
-        (["annotations", 2, "iscrowd"], "0", r"annotation 102: iscrowd='0'; wanted is a whole number"),
-        (["annotations", 2, "bbox"], [3, 4, 10**400, 6], r"annotation 102: bbox=.*; wanted is \[x, y, width, height\]"),
-        (["annotations", 2, "bbox"], [3, 4, float("nan"), 6], r"annotation 102: bbox=\[3, 4, nan, 6\]; wanted is"),
+        (["images"], [], r"annotation 100: image_id=25, which is not in images"),
+        (["images", 1, "id"], 9, r"instances_train2017.json, images, entry 1: id=9 appears twice"),
+        (["categories", 1, "id"], 18, r"instances_train2017.json, categories, entry 1: id=18 appears twice"),
+        (["images", 1, "id"], "25", r"images, entry 1: id='25'; expected a whole number"),
+        (["images", 1, "id"], [25], r"images, entry 1: id=\[25\]; expected a whole number"),
+        (["categories", 1, "id"], "3", r"categories, entry 1: id='3'; expected a whole number"),
+        (["images", 1, "height"], NULL, r"image 25: height=None; expected a whole number"),
+        (["images", 1, "height"], "tall", r"image 25: height='tall'; expected a whole number"),
+        (["images", 1, "width"], 84.5, r"image 25: width=84.5; expected a whole number"),
+        (["images", 1, "width"], float("nan"), r"image 25: width=nan; expected a whole number"),
+        (["images", 1, "file_name"], NULL, r"image 25: file_name=None; expected text"),
+        (["images", 1, "file_name"], 25, r"image 25: file_name=25; expected text"),
+        (["categories", 1, "name"], NULL, r"category 3: name=None; expected text"),
+        (["categories", 1, "name"], 7, r"category 3: name=7; expected text"),
+        (["annotations", 2, "image_id"], [25], r"annotation 102: image_id=\[25\]; expected a whole number"),
+        (["annotations", 2, "category_id"], {}, r"annotation 102: category_id={}; expected a whole number"),
+        (["annotations", 2, "iscrowd"], "0", r"annotation 102: iscrowd='0'; expected a whole number"),
+        (["annotations", 2, "bbox"], [3, 4, 10**400, 6], r"annotation 102: bbox=.*; expected \[x, y, width, height\]"),
+        (["annotations", 2, "bbox"], [3, 4, float("nan"), 6], r"annotation 102: bbox=\[3, 4, nan, 6\]; expected"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_named(root, where, value, message):
@@ -174,13 +176,13 @@ def test_what_is_wrong_in_the_file_is_named(root, where, value, message):
     [
         (["annotations", 1, "caption"], " \n", r"captions_train2017.json, annotation 1: its caption is empty"),
         (["annotations", 1, "caption"], None, r"annotation 1: it has no 'caption'"),
-        (["annotations", 1, "image_id"], 3, r"annotation 1: image_id=3, which images has not"),
+        (["annotations", 1, "image_id"], 3, r"annotation 1: image_id=3, which is not in images"),
         (["annotations"], [], r"captions_train2017.json: no captions in it"),
-        (["annotations", 1, "caption"], NULL, r"captions_train2017.json, annotation 1: caption=None; wanted is a text"),
-        (["annotations", 1, "caption"], 5, r"captions_train2017.json, annotation 1: caption=5; wanted is a text"),
-        (["annotations", 1, "image_id"], "9", r"annotation 1: image_id='9'; wanted is a whole number"),
-        (["images", 1, "id"], 9, r"captions_train2017.json, images, entry 1: id=9 is given twice"),
-        (["images", 0, "file_name"], 9, r"captions_train2017.json, image 9: file_name=9; wanted is a text"),
+        (["annotations", 1, "caption"], NULL, r"captions_train2017.json, annotation 1: caption=None; expected text"),
+        (["annotations", 1, "caption"], 5, r"captions_train2017.json, annotation 1: caption=5; expected text"),
+        (["annotations", 1, "image_id"], "9", r"annotation 1: image_id='9'; expected a whole number"),
+        (["images", 1, "id"], 9, r"captions_train2017.json, images, entry 1: id=9 appears twice"),
+        (["images", 0, "file_name"], 9, r"captions_train2017.json, image 9: file_name=9; expected text"),
     ],
 )
 def test_what_is_wrong_with_captions_is_named(root, where, value, message):
@@ -192,13 +194,13 @@ def test_what_is_wrong_with_captions_is_named(root, where, value, message):
 def test_a_file_that_is_no_json_is_named(root):
     file = root / "annotations" / "instances_train2017.json"
     file.write_text(file.read_text()[:-20])
-    with pytest.raises(ValueError, match=r"instances_train2017.json: damaged or no JSON \(.*line 1 column"):
+    with pytest.raises(ValueError, match=r"instances_train2017.json: damaged or not JSON \(.*line 1 column"):
         coco.read(root, "train")
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match=r"instances_train2017.json: damaged or no JSON"):
+    with pytest.raises(ValueError, match=r"instances_train2017.json: damaged or not JSON"):
         coco.read(root, "train")
     file.write_text("[" * 100_000)
-    with pytest.raises(ValueError, match=r"instances_train2017.json: damaged or no JSON"):
+    with pytest.raises(ValueError, match=r"instances_train2017.json: damaged or not JSON"):
         coco.read(root, "train")
     file.write_text("[1, 2]")
     with pytest.raises(ValueError, match="it has no list 'images'"):
@@ -216,7 +218,7 @@ def test_a_missing_image_is_named(root):
 @pytest.mark.parametrize(("read", "kind"), [(coco.read, "instances"), (coco.read_captions, "captions")])
 def test_a_missing_file_is_named(tmp_path, read, kind):
     with pytest.raises(
-        FileNotFoundError, match=rf"no annotations/{kind}_val….json; wanted is annotations/{kind}_val2017"
+        FileNotFoundError, match=rf"no annotations/{kind}_val….json; expected annotations/{kind}_val2017"
     ):
         read(tmp_path, "val")
 

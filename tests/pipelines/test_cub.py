@@ -75,7 +75,7 @@ def test_another_part_is_refused(root, split):
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        ("images.txt", "3 001", "three 001", r"images.txt, line 3: 'three 001.*'; wanted is a number and what belongs"),
+        ("images.txt", "3 001", "three 001", r"images.txt, line 3: 'three 001.*'; expected a number and a text"),
         (
             "images.txt",
             "18 004",
@@ -83,17 +83,22 @@ def test_another_part_is_refused(root, split):
             r"image_class_labels.txt: it and images.txt do not list the same .*number 18",
         ),
         ("bounding_boxes.txt", "\n2 ", "\n77 ", r"bounding_boxes.txt: it and images.txt do not list .*number 2\)"),
-        ("image_class_labels.txt", "7 2", "7 9", r"image_class_labels.txt: image 7 is of class 9, which classes.txt"),
-        ("image_class_labels.txt", "7 2", "7 x", r"image_class_labels.txt: image 7 has 'x'; wanted is 1 number"),
+        (
+            "image_class_labels.txt",
+            "7 2",
+            "7 9",
+            r"image_class_labels.txt: image 7 is of class 9, which is not in classes.txt",
+        ),
+        ("image_class_labels.txt", "7 2", "7 x", r"image_class_labels.txt: image 7 has 'x'; expected 1 number"),
         (
             "train_test_split.txt",
             "5 0",
             "5 2",
-            r"train_test_split.txt: image 5 has 2; wanted is 1 for training, or 0 fo",
+            r"train_test_split.txt: image 5 has 2; expected 1 for training, or 0 fo",
         ),
-        ("train_test_split.txt", "5 0", "5 -1", r"train_test_split.txt: image 5 has -1; wanted is 1 for training"),
-        ("train_test_split.txt", "5 0", "5 nan", r"train_test_split.txt: image 5 has nan; wanted is 1 for training"),
-        ("train_test_split.txt", "5 0", "5 0 1", r"train_test_split.txt: image 5 has '0 1'; wanted is 1 number"),
+        ("train_test_split.txt", "5 0", "5 -1", r"train_test_split.txt: image 5 has -1; expected 1 for training"),
+        ("train_test_split.txt", "5 0", "5 nan", r"train_test_split.txt: image 5 has nan; expected 1 for training"),
+        ("train_test_split.txt", "5 0", "5 0 1", r"train_test_split.txt: image 5 has '0 1'; expected 1 number"),
     ],
 )
 def test_lists_that_do_not_fit_are_named(tmp_path, name, old, new, message):
@@ -116,5 +121,5 @@ def test_a_part_without_images_is_named(tmp_path, split, other):
 def test_a_missing_list_is_named(tmp_path):
     make_cub(tmp_path)
     (tmp_path / "bounding_boxes.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"bounding_boxes.txt: no such file; wanted is the folder CUB_200_2011"):
+    with pytest.raises(FileNotFoundError, match=r"bounding_boxes.txt: no such file; expected the folder CUB_200_2011"):
         cub.read_lists(tmp_path)

@@ -11,8 +11,8 @@ from nvidia.dali import fn, pipeline_def
 from PIL import Image
 from torchvision.transforms import v2
 
+from dali_cutmix.detection import Entry, Object, annotate
 from pipelines import faster_rcnn
-from pipelines.annotations import Entry, Object, annotate
 from pipelines.faster_rcnn import fitted
 from tests.helpers.annotated_images import CLASSES, check_objects, one_object_each, order, painted, see, turned
 from tests.helpers.images import save
@@ -201,7 +201,7 @@ def test_a_state_of_the_same_flip_as_a_whole_number_is_continued(annotated):
     [
         ({"short_side": 0}, "short_side=0 given; it is a number of pixels"),
         ({"long_side": 2.5}, "long_side=2.5 given; it is a number of pixels"),
-        ({"long_side": 100}, "short_side=120 given with long_side=100; the longer is at least as long"),
+        ({"long_side": 100}, "short_side=120 given with long_side=100; long_side must be at least short_side"),
     ],
 )
 def test_wrong_values_are_refused(annotated, options, message):

@@ -57,7 +57,7 @@ def test_of_many_images_some_are_chosen_the_same_for_both_ways(source, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["/nowhere", "{out}"], "/nowhere: no such folder; wanted is one with images"),
+        (["/nowhere", "{out}"], "/nowhere: no such folder; give a folder with images"),
         (["{empty}", "{out}"], "no image in it; give a folder with images"),
         (["{src}", "{src}"], "it is not empty. Give a new folder"),
         (["{src}", "{out}", "--size=0"], "--size 0 given; allowed is a whole number of at least 1"),

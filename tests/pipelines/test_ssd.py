@@ -9,8 +9,8 @@ from PIL import Image
 from scipy.stats import binomtest
 from torchvision.transforms import v2
 
+from dali_cutmix.detection import Entry, Object, annotate
 from pipelines import ssd
-from pipelines.annotations import Entry, Object, annotate
 from tests.helpers.annotated_images import CLASSES, check_objects, one_object_each, order, painted, see, turned
 from tests.helpers.images import save
 

@@ -6,7 +6,7 @@ from nvidia.dali import fn, pipeline_def, types
 from PIL import Image
 from scipy.stats import binomtest, kstest
 
-from pipelines.ssd_augmentation import crop, cut, distort_colours, zoom
+from pipelines.ssd import crop, cut, distort_colours, zoom
 
 
 def draws(make, count=4000):

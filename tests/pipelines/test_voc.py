@@ -133,26 +133,26 @@ def test_another_part_is_refused(root, split):
             "000005.xml",
             "<xmax>60<",
             "<xmax>62<",
-            r"object 1 \('dog'\): its box, .*xmax=62.* reaches out .* 60×40 pixels",
+            r"object 1 \('dog'\): its box, .*xmax=62.* extends past .* 60×40 pixels",
         ),
-        ("000005.xml", "<ymin>1<", "<ymin>-1<", r"object 1 \('dog'\): its box, .*ymin=-1.* reaches out of the image"),
-        ("000005.xml", "<xmin>5<", "<xmin>nan<", r"object 2 \('cat'\): bndbox/xmin is 'nan'; wanted is a number"),
-        ("000005.xml", "<xmax>60<", "<xmax>inf<", r"object 1 \('dog'\): bndbox/xmax is 'inf'; wanted is a number"),
-        ("000005.xml", "<width>60<", "<width>nan<", r"000005.xml: size/width is 'nan'; wanted is a number"),
-        ("000005.xml", "<height>40<", "<height>inf<", r"000005.xml: size/height is 'inf'; wanted is a number"),
+        ("000005.xml", "<ymin>1<", "<ymin>-1<", r"object 1 \('dog'\): its box, .*ymin=-1.* extends past the image"),
+        ("000005.xml", "<xmin>5<", "<xmin>nan<", r"object 2 \('cat'\): bndbox/xmin is 'nan'; expected a number"),
+        ("000005.xml", "<xmax>60<", "<xmax>inf<", r"object 1 \('dog'\): bndbox/xmax is 'inf'; expected a number"),
+        ("000005.xml", "<width>60<", "<width>nan<", r"000005.xml: size/width is 'nan'; expected a number"),
+        ("000005.xml", "<height>40<", "<height>inf<", r"000005.xml: size/height is 'inf'; expected a number"),
         (
             "000005.xml",
             "<annotation>",
             "<?xml version='1.0' encoding='odd'?><annotation>",
-            r"000005.xml: damaged or no",
+            r"000005.xml: damaged or not",
         ),
         ("000005.xml", "<annotation>", "<?xml version='1.0' encoding='utf-7'?><annotation>", r"000005.xml: damaged or"),
-        ("000005.xml", "<xmin>5<", "<xmin>five<", r"object 2 \('cat'\): bndbox/xmin is 'five'; wanted is a number"),
-        ("000005.xml", "<xmin>1</xmin>", "", r"object 1 \('dog'\): bndbox/xmin is None; wanted is a number"),
-        ("000005.xml", "<width>60<", "<width>6x<", r"000005.xml: size/width is '6x'; wanted is a number"),
+        ("000005.xml", "<xmin>5<", "<xmin>five<", r"object 2 \('cat'\): bndbox/xmin is 'five'; expected a number"),
+        ("000005.xml", "<xmin>1</xmin>", "", r"object 1 \('dog'\): bndbox/xmin is None; expected a number"),
+        ("000005.xml", "<width>60<", "<width>6x<", r"000005.xml: size/width is '6x'; expected a number"),
         ("000005.xml", "<width>60<", "<width>61<", r"000005.xml: it says 61×40 pixels .*000005.jpg has 60×40 pixels"),
-        ("000005.xml", "</annotation>", "", r"000005.xml: damaged or no XML \(no element found"),
-        ("000001.xml", ">person<", ">persona<", r"000001.xml, object 1 \('persona'\): its class is none of those tr"),
+        ("000005.xml", "</annotation>", "", r"000005.xml: damaged or not XML \(no element found"),
+        ("000001.xml", ">person<", ">persona<", r"000001.xml, object 1 \('persona'\): its class is not one of the tr"),
     ],
 )
 def test_what_is_wrong_in_an_annotation_is_named(root, file, old, new, message):
@@ -199,7 +199,7 @@ def test_other_data_need_their_training_list_to_be_evaluated(tmp_path):
 
 
 def test_a_folder_that_is_none_of_voc_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no folder VOC….*; wanted is a VOCdevkit folder with VOC2007"):
+    with pytest.raises(FileNotFoundError, match=r"no folder VOC….*; expected a VOCdevkit folder with VOC2007"):
         voc.read(tmp_path, "train")
 
 

@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import ExifTags, Image
 
+from dali_cutmix.detection import Object, cut_to_image
 from dali_cutmix.sources import scan_folder
 from pipelines import cub
-from pipelines.annotations import Object, cut_to_image
 from train.config import Config
 
 COLUMNS = ("path", "x1", "y1", "x2", "y2")
@@ -133,7 +133,7 @@ def boxes_in_crop(path: Path, boxes: np.ndarray, config: Config) -> np.ndarray:
     """Boxes of a file, n×4 float64, in pixels of the crop that validation takes of it, cut off at its border.
 
     Boxes refer to the pixels as the file has them; the image is turned as its EXIF orientation says, as DALI does. One
-    that reaches out of the image by a pixel or less is cut off there, see `pipelines.annotations.cut_to_image`.
+    that reaches out of the image by a pixel or less is cut off there, see `dali_cutmix.detection.cut_to_image`.
 
     Raises:
         ValueError: the file is no image, or a box has no area or reaches out of it; the file is named.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pipelines.annotations import Annotated
+from dali_cutmix.detection import Annotated
 from train.reporting import grid, outline, to_png
 from train.tasks.detection import Detections
 

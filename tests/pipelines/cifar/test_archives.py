@@ -7,6 +7,7 @@ import pytest
 import torchvision
 from nvidia.dali import fn, pipeline_def
 
+from dali_cutmix.sources import convert_cifar
 from pipelines import cifar
 from tests.helpers.cifar_archives import FORMS, HUNDRED, TEN, make_data, write_pickle
 from tests.helpers.cifar_loaders import loader_of, seen
@@ -49,7 +50,7 @@ def test_classes_have_their_names(forms, name):
 @pytest.mark.parametrize("name", FORMS)
 def test_dalis_own_reader_reads_the_record_too(forms, name):
     data, _, archive = forms[name]
-    record = cifar.record(archive)
+    record = convert_cifar(archive)
 
     @pipeline_def(batch_size=len(data["train"][1]), num_threads=1, device_id=None)
     def graph():

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from pipelines import cifar
+from dali_cutmix.sources import cifar_record, convert_cifar
 from tests.helpers import tally
 from tests.helpers.cifar_archives import pack
 from tests.helpers.cifar_loaders import seen
@@ -15,9 +15,9 @@ from tests.helpers.cifar_loaders import seen
 
 def test_it_is_converted_once(forms, monkeypatch, cache):
     archive = forms["cifar-10-batches-bin"][2]
-    first = cifar.record(archive)
+    first = convert_cifar(archive)
     monkeypatch.setattr(tarfile, "open", None)
-    assert cifar.record(archive) == first
+    assert convert_cifar(archive) == first
     assert first.parent == cache
     assert {path.name for path in first.iterdir()} == {"classes.json", "train.idx", "train.rec", "val.idx", "val.rec"}
 
@@ -39,7 +39,7 @@ def test_another_archive_at_the_same_path_is_converted_anew(folder, packed):
 def test_two_processes_at_once_make_one_record(forms, cache):
     archive = forms["cifar-10-batches-py"][2]
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        first, second = pool.map(cifar.record, [archive] * 2, chunksize=1)
+        first, second = pool.map(convert_cifar, [archive] * 2, chunksize=1)
     assert first == second
     assert list(cache.iterdir()) == [first]
 
@@ -52,8 +52,8 @@ def test_a_killed_conversion_leaves_nothing_half(forms, monkeypatch, cache):
         os.kill(os.getpid(), signal.SIGKILL)
 
     def convert():
-        monkeypatch.setattr(cifar, "write_recordio", killed)
-        cifar.record(archive)
+        monkeypatch.setattr(cifar_record, "write_recordio", killed)
+        convert_cifar(archive)
 
     process = multiprocessing.get_context("fork").Process(target=convert)
     process.start()
@@ -67,9 +67,12 @@ def test_a_killed_conversion_leaves_nothing_half(forms, monkeypatch, cache):
 def test_a_cache_that_cannot_be_written_says_where_and_what_to_do(forms, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    told = r"binary\.tar\.gz, converted, cannot be kept \(.*\); make room, or set XDG_CACHE_HOME.*file/dali_cutmix"
+    told = (
+        r"binary\.tar\.gz: the converted archive cannot be written \(.*\); free some space, or set XDG_CACHE_HOME"
+        ".*file/dali_cutmix"
+    )
     with pytest.raises(OSError, match=told):
-        cifar.record(forms["cifar-10-batches-bin"][2])
+        convert_cifar(forms["cifar-10-batches-bin"][2])
 
 
 def test_a_full_disk_leaves_nothing(forms, monkeypatch, cache):
@@ -77,7 +80,7 @@ def test_a_full_disk_leaves_nothing(forms, monkeypatch, cache):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cifar, "write_recordio", full)
+    monkeypatch.setattr(cifar_record, "write_recordio", full)
     with pytest.raises(OSError, match="No space left on device"):
-        cifar.record(forms["cifar-10-batches-bin"][2])
+        convert_cifar(forms["cifar-10-batches-bin"][2])
     assert list(cache.iterdir()) == []

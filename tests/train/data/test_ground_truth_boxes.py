@@ -129,9 +129,9 @@ def test_xml_that_is_no_annotation_is_named(root, tmp_path, text):
         ((5, 5, 5, 9), "5, 5, 5, 9, has no area"),
         ((9, 5, 5, 9), "9, 5, 5, 9, has no area"),
         ((0, 0, np.nan, 5), "0, 0, nan, 5, has no area"),
-        ((-1.5, 0, 5, 5), "-1.5, 0, 5, 5, reaches out of the image, which has 60×40 pixels"),
-        ((0, 0, 61.5, 5), "0, 0, 61.5, 5, reaches out of the image, which has 60×40 pixels"),
-        ((0, 0, 5, 41.5), "0, 0, 5, 41.5, reaches out of the image, which has 60×40 pixels"),
+        ((-1.5, 0, 5, 5), "-1.5, 0, 5, 5, extends past the image, which has 60×40 pixels"),
+        ((0, 0, 61.5, 5), "0, 0, 61.5, 5, extends past the image, which has 60×40 pixels"),
+        ((0, 0, 5, 41.5), "0, 0, 5, 41.5, extends past the image, which has 60×40 pixels"),
     ],
 )
 def test_a_box_that_is_none_is_named_with_its_image(tmp_path, box, why):

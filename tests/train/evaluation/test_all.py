@@ -85,7 +85,7 @@ def call(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (("--ood", "x=/nowhere"), "/nowhere: no such folder; wanted is one with images"),
+        (("--ood", "x=/nowhere"), "/nowhere: no such folder; give a folder with images"),
         (("--noise-images", "0"), "there is nothing to tell apart"),
         (("--boxes", "gone.csv"), "--boxes gone.csv: no such file or folder"),
         (("--data", "{bare}", "--only", "eval", "localization"), r"val: no boxes.csv in it or beside it; give --boxes"),

@@ -212,7 +212,7 @@ def test_boxes_that_miss_an_image_or_reach_out_of_it_are_named(call, trained, tm
     data = make_boxed(tmp_path / "again")
     save(Image.new("L", (20, 20)), data / "val" / "pale" / "3.png")
     with pytest.raises(
-        SystemExit, match=r"pale/3.png: its box, 15, 24, 57, 52, reaches out of the image, which has 20×20 pixels"
+        SystemExit, match=r"pale/3.png: its box, 15, 24, 57, 52, extends past the image, which has 20×20 pixels"
     ):
         call(trained, "--data", data, "--device", "cpu")
 

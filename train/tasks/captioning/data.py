@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import dali_cutmix as dc
+from dali_cutmix.detection import Captioned
 from pipelines import captions, coco
-from pipelines.annotations import Captioned
 from train.config import CaptioningConfig
 from train.data import scenes_coco
 from train.engine import Ranks

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import dali_cutmix as dc
+from dali_cutmix.detection import Annotated
 from pipelines import coco, faster_rcnn, ssd, voc
-from pipelines.annotations import Annotated
 from train.config import DetectionConfig
 from train.data import scenes_voc
 from train.engine import Ranks

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
-from pipelines.annotations import Annotated
+from dali_cutmix.detection import Annotated
 from train.config import DetectionConfig
 from train.engine import Ranks, Row
 from train.models import build_faster_rcnn, build_ssd

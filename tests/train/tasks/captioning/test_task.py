@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipelines.annotations import Captioned
+from dali_cutmix.detection import Captioned
 from tests.helpers.fine_tuning import make_scenes, quickly, step_and_captions
 from tests.helpers.training import ALONE
 from train.models.nic import Nic

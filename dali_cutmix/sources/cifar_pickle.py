@@ -1,4 +1,4 @@
-"""What the pickles of CIFAR hold, read without running the code that a pickle may ask for."""
+"""Read the pickles of CIFAR without running the code that a pickle may ask for."""
 
 import io
 import pickle
@@ -9,8 +9,8 @@ import numpy as np
 PIXELS = 3 * 32 * 32
 
 
-class _Kept:
-    """In the place of NumPy's array and dtype: keeps what they would be made of, and runs nothing of theirs."""
+class _Standin:
+    """Stand-in for NumPy's array and dtype: keeps what they would be built from, and runs none of their code."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments, self.state = arguments, ()
@@ -20,18 +20,18 @@ class _Kept:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds plain values and arrays, as far as they are kept; a pickle that asks for anything else is refused."""
+    """Builds plain values, and stand-ins for arrays; refuses a pickle that asks for anything else."""
 
     def find_class(self, module: str, name: str) -> type:
         if (module, name) in (("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")):
-            return _Kept
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no file of CIFAR does")
+            return _Standin
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which files of CIFAR never do")
 
 
 def _unpickle(content: bytes, *keys: str) -> list[Any]:
     found = _Unpickler(io.BytesIO(content), encoding="bytes").load()  # Python 2 wrote them: its strings are bytes
     if not isinstance(found, dict):
-        raise ValueError("it holds no dict")
+        raise ValueError("it does not hold a dict")
     for key in keys:
         if key.encode() not in found:
             raise ValueError(f"it has no {key}")
@@ -39,30 +39,32 @@ def _unpickle(content: bytes, *keys: str) -> list[Any]:
 
 
 def pickled_names(key: str, content: bytes) -> list[str]:
-    """The names of the classes in a pickle with them.
+    """The names of the classes, from the pickle that has them.
 
     Args:
-        key: under which they are.
+        key: their key in the pickled dict.
+        content: the file's bytes.
 
     Raises:
-        Exception: whatever a pickle that is damaged, or none, brings about.
+        Exception: the file is damaged or not a pickle; damaged bytes make pickle raise exceptions of any type.
     """
     (names,) = _unpickle(content, key)
     return [name.decode() for name in names]
 
 
 def pickled_images(key: str, content: bytes) -> tuple[np.ndarray, Any]:
-    """Rows of N×3072 uint8, and the labels as they are, in a pickle with images.
+    """Rows of N×3072 uint8 and the labels as they are, from a pickle with images.
 
     Args:
-        key: under which the labels are.
+        key: key of the labels in the pickled dict.
+        content: the file's bytes.
 
     Raises:
-        Exception: whatever a pickle that is damaged, or none, brings about.
+        Exception: the file is damaged or not a pickle; damaged bytes make pickle raise exceptions of any type.
     """
     data, labels = _unpickle(content, "data", key)
     match data:
-        case _Kept(state=(_, (int(count), int(columns)), _Kept(arguments=(b"u1", *_)), is_fortran, bytes(raw))):
+        case _Standin(state=(_, (int(count), int(columns)), _Standin(arguments=(b"u1", *_)), is_fortran, bytes(raw))):
             if columns == PIXELS and len(raw) == count * columns:
                 return np.frombuffer(raw, np.uint8).reshape(count, columns, order="F" if is_fortran else "C"), labels
-    raise ValueError(f"its data are no N×{PIXELS} uint8")
+    raise ValueError(f"its data are not N×{PIXELS} uint8")

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as they are handed out: four archives, and the folders that these unpack to."""
+"""CIFAR-10 and CIFAR-100 as they are distributed: four archives, and the folders that these unpack to."""
 
 import gzip
 import os
@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from pipelines.cifar_pickle import PIXELS, pickled_images, pickled_names
+from dali_cutmix.sources.cifar_pickle import PIXELS, pickled_images, pickled_names
+from dali_cutmix.utils import Split
 
 SITE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 
@@ -23,27 +24,31 @@ def _listed_names(content: bytes) -> list[str]:
 
 def _binary_images(label_bytes: int, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     if len(content) % (label_bytes + PIXELS):
-        raise ValueError(f"{len(content)} bytes, no multiple of {label_bytes + PIXELS}")
+        raise ValueError(f"{len(content)} bytes, not a multiple of {label_bytes + PIXELS}")
     rows = np.frombuffer(content, np.uint8).reshape(-1, label_bytes + PIXELS)
     return rows[:, label_bytes:], rows[:, label_bytes - 1]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One of the four forms."""
+    """One of the four layouts."""
 
     archive: str
+    """Name of the archive."""
     train: tuple[str, ...]
+    """Files with training images."""
     val: tuple[str, ...]
+    """Files with test images."""
     names: str
     """File with the names of the classes."""
     read_names: Callable[[bytes], list[str]]
+    """Parses that file."""
     read_images: Callable[[bytes], tuple[np.ndarray, Any]]
-    """Rows of N×3072 uint8, red before green before blue, and N labels."""
+    """Parses a file with images: rows of N×3072 uint8, first red, then green, then blue, and N labels."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All that is read."""
+        """All files that are read."""
         return (self.names, *self.train, *self.val)
 
 
@@ -82,13 +87,16 @@ LAYOUTS = {
         partial(_binary_images, 2),  # the coarse label, then the fine one
     ),
 }
-"""By the folder in the archive."""
+"""The layouts, by the name of the folder in the archive."""
 _ARCHIVES = [layout.archive for layout in LAYOUTS.values()]
-_WANTED = f"{', '.join(_ARCHIVES[:-1])} or {_ARCHIVES[-1]} from {SITE}, or the folder that one unpacks to"
+_EXPECTED = f"{', '.join(_ARCHIVES[:-1])} or {_ARCHIVES[-1]} from {SITE}, or the folder that one unpacks to"
 
 
 def is_cifar(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is an archive of CIFAR, by its name or its first entry, or a folder with the files of one."""
+    """Whether a path is an archive of CIFAR or a folder that one unpacks to.
+
+    An archive is recognized by its name or its first entry, a folder by its files.
+    """
     path = Path(path)
     if path.is_dir():
         return _layout_of(path) is not None
@@ -110,14 +118,14 @@ def _layout_of(folder: Path) -> Layout | None:
 
 
 class Cifar:
-    """An archive or its folder, in memory.
+    """The contents of an archive or its folder, in memory.
 
     Args:
-        path: of it.
+        path: path of the archive or folder.
 
     Raises:
         FileNotFoundError: it, or a file in it, is missing.
-        ValueError: it is damaged, or none of CIFAR.
+        ValueError: it is damaged, or not an archive of CIFAR.
     """
 
     def __init__(self, path: Path) -> None:
@@ -128,8 +136,8 @@ class Cifar:
                 raise FileNotFoundError(f"{path}: it has no {name}; download it again from {SITE}.")
         self.classes: tuple[str, ...] = self._parsed(self._layout.names, self._names)
 
-    def images(self, split: Literal["train", "val"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Images, N×32×32×3 uint8 RGB, and labels, N int64, of one file after the other.
+    def images(self, split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The images, N×32×32×3 uint8 RGB, and labels, N int64, of one file after another.
 
         Raises:
             ValueError: a file is damaged.
@@ -140,10 +148,10 @@ class Cifar:
     def _parsed(self, name: str, parse: Callable[[bytes], Any]) -> Any:
         try:
             return parse(self._contents[name])
-        except Exception as error:  # there is hardly one that damaged bytes do not make pickle raise
+        except Exception as error:  # damaged bytes make pickle raise exceptions of any type
             reason = str(error) or type(error).__name__
             raise ValueError(
-                f"{self._path}: {name} is damaged or no file of CIFAR ({reason}); download it again from {SITE}."
+                f"{self._path}: {name} is damaged or not a file of CIFAR ({reason}); download it again from {SITE}."
             ) from error
 
     def _names(self, content: bytes) -> tuple[str, ...]:
@@ -160,15 +168,15 @@ class Cifar:
         if labels.shape != (len(rows),):
             raise ValueError(f"{len(rows)} images, {labels.size} labels")
         if labels.dtype.kind not in "iu":
-            raise ValueError("its labels are no whole numbers")
+            raise ValueError("its labels are not whole numbers")
         wrong = labels[(labels < 0) | (labels >= len(self.classes))]
         if wrong.size:
-            raise ValueError(f"a label is {wrong[0]}; they are 0 to {len(self.classes) - 1}")
+            raise ValueError(f"a label is {wrong[0]}; allowed are 0 to {len(self.classes) - 1}")
         return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels.astype(np.int64)
 
 
 def _contents(path: Path) -> tuple[Layout, dict[str, bytes]]:
-    """The layout, and what its files hold, by their names."""
+    """The layout, and the contents of its files by name."""
     if path.is_dir():
         layout = _layout_of(path)
         if layout is not None:
@@ -177,12 +185,12 @@ def _contents(path: Path) -> tuple[Layout, dict[str, bytes]]:
         for folder, contents in _members(path).items():
             return LAYOUTS[folder], contents
     else:
-        raise FileNotFoundError(f"{path}: no such file or folder; wanted is {_WANTED}.")
-    raise ValueError(f"{path}: no CIFAR in it; wanted is {_WANTED}.")
+        raise FileNotFoundError(f"{path}: no such file or folder; expected {_EXPECTED}.")
+    raise ValueError(f"{path}: no CIFAR in it; expected {_EXPECTED}.")
 
 
 def _members(path: Path) -> dict[str, dict[str, bytes]]:
-    """What is in an archive: folder, file, content."""
+    """The contents of an archive, by folder and file."""
     found: dict[str, dict[str, bytes]] = {}
     try:
         with tarfile.open(path) as archive:
@@ -195,5 +203,5 @@ def _members(path: Path) -> dict[str, dict[str, bytes]]:
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path}: damaged or cut off ({reason}); download it again from {SITE}.") from error
+        raise ValueError(f"{path}: damaged or truncated ({reason}); download it again from {SITE}.") from error
     return found

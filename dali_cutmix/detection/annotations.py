@@ -1,4 +1,4 @@
-"""Annotations: images with the boxes of their objects, or with sentences about them, in one form; and their checks."""
+"""Annotations: images with the boxes of their objects, or with captions, in one form and checked."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,42 +9,48 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from dali_cutmix.utils import in_order
 
 Box = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in pixels from the image's left upper corner, the last two exclusive: x2 − x1 is the width."""
+"""x1, y1, x2, y2 in pixels from the image's upper left corner. x2 and y2 are exclusive: the width is x2 − x1."""
 Size = tuple[int, int]
 """Height and width in pixels."""
-_UNREADABLE = (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
-"""What Pillow raises at a header: ValueError at text of a PNG that unpacks to too much, the warning with -W error."""
 _TOLERANCE = 1.0  # pixels: some tools count from 0 where VOC counts from 1; COCO's corners are rounded
 
 
 @dataclass(frozen=True, eq=False)
 class Annotated:
-    """Images, and which objects are where in them; in pixels as the file has them, before any turn by EXIF."""
+    """N images with their objects. Sizes and boxes are in pixels of the file, before any rotation by EXIF.
+
+    :func:`annotate` makes one from the entries of a data set.
+
+    Example:
+        >>> annotated.classes
+        ('cat', 'dog')
+        >>> annotated.boxes[0], annotated.labels[0]
+        (array([[ 8.,  4., 60., 50.]], dtype=float32), array([0]))
+    """
 
     classes: tuple[str, ...]
     """Names of the K classes, in the order of their labels."""
     paths: tuple[Path, ...]
-    """Of the N images."""
+    """Path of each image."""
     sizes: np.ndarray
-    """N×2 int64: height and width of each image in pixels."""
+    """Height and width of each image in pixels, N×2 int64."""
     boxes: tuple[np.ndarray, ...]
-    """For each image n×4 float32, see `Box`; within the image, and with an area."""
+    """Boxes of each image, n×4 float32, see `Box`; they lie within the image and have an area."""
     labels: tuple[np.ndarray, ...]
-    """For each image n int64, 0 to K − 1."""
+    """Labels of each image's objects, n int64, 0 to K − 1."""
     difficult: tuple[np.ndarray, ...]
-    """For each image n bool: VOC's difficult objects, COCO's crowds. Not trained on; evaluation ignores them."""
+    """VOC's difficult objects and COCO's crowds, n bool for each image: not trained on, ignored in evaluation."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @cached_property
     def digest(self) -> str:
-        """Of all but the paths: two that agree in it have the same objects."""
+        """Digest of everything except the paths; a saved state of a loader is bound to it."""
         digest = hashlib.sha256("\0".join(self.classes).encode())
         for size, *objects in zip(self.sizes, self.boxes, self.labels, self.difficult, strict=True):
             digest.update(np.array([*size, len(objects[0])]).tobytes())
@@ -53,7 +59,7 @@ class Annotated:
         return digest.hexdigest()
 
     def for_training(self) -> "Annotated":
-        """Without the difficult objects, and without the images that then have none.
+        """The same images without difficult objects; images with no other objects are left out.
 
         Raises:
             ValueError: no image is left.
@@ -77,52 +83,74 @@ class Annotated:
 
 @dataclass(frozen=True, eq=False)
 class Captioned:
-    """Images, and sentences that say what they show."""
+    """N images with captions: sentences that say what each shows.
+
+    Example:
+        >>> captioned = dc.detection.Captioned((Path("photos/cat/0.jpg"),), (("a cat", "a cat on a wall"),))
+        >>> len(captioned)
+        1
+    """
 
     paths: tuple[Path, ...]
-    """Of the N images."""
+    """Path of each image."""
     sentences: tuple[tuple[str, ...], ...]
-    """For each image one or more."""
+    """Captions of each image, one or more."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
 
 class Object(NamedTuple):
-    """One object, as a file has it."""
+    """One object, as an annotation file has it."""
 
     where: str
-    """File and entry, for errors."""
+    """File and entry, for error messages."""
     given: str
-    """The box in the file's own form, for errors."""
+    """The box as the file has it, for error messages."""
     label: int
+    """Label of its class, from 0."""
     box: Box
+    """Its box in pixels, see `Box`."""
     difficult: bool
+    """Whether it is one of VOC's difficult objects or COCO's crowds."""
 
 
 class Entry(NamedTuple):
-    """One image and its objects, as a file has them."""
+    """One image and its objects, as an annotation file has them."""
 
     where: str
-    """File and entry, for errors."""
+    """File and entry, for error messages."""
     path: Path
+    """Path of the image."""
     size: Size | None
-    """None where the file does not say."""
+    """Height and width as the file has them; None where it has none."""
     objects: Iterable[Object]
+    """Its objects, in the order of the file."""
 
 
 def annotate(classes: tuple[str, ...], entries: Iterable[Entry]) -> Annotated:
-    """Check every entry against its image's header, and put all in one form.
+    """Check every entry against its image's header, and bring all of them into one form.
 
-    A box that reaches out of its image by a pixel or less is cut off at the border.
+    A box that extends past its image by a pixel or less is clipped at the border.
+
+    Args:
+        classes: names of the classes, in the order of their labels.
+        entries: one for each image.
 
     Raises:
         FileNotFoundError: an image is missing.
-        ValueError: an image has another size than its entry says; a box has no area or reaches out of its image; there
-            are no entries. File and entry are named.
+        ValueError: the size of an image differs from its entry's; a box has no area or extends past its image; there
+            are no entries. The message names file and entry.
+
+    Example:
+        >>> cat = dc.detection.Object("my list, object 1", "8,4,60,50", 0, (8, 4, 60, 50), difficult=False)
+        >>> entry = dc.detection.Entry("my list, image 1", Path("photos/cat/0.jpg"), None, [cat])
+        >>> annotated = dc.detection.annotate(("cat", "dog"), [entry])
+        >>> len(annotated)
+        1
     """
     paths, sizes, boxes, labels, difficult = [], [], [], [], []
-    with ThreadPoolExecutor(8) as pool:  # a header is read in 0.1 ms, or waited for where the disk is remote
+    with ThreadPoolExecutor(8) as pool:  # reading a header takes 0.1 ms, or a round trip to a remote disk
         for entry, size in in_order(pool, _measured, entries, ahead=64):
             objects = list(entry.objects)
             paths.append(entry.path)
@@ -136,38 +164,59 @@ def annotate(classes: tuple[str, ...], entries: Iterable[Entry]) -> Annotated:
 
 
 def check_exists(path: Path, where: str) -> None:
-    """Refuse an image that is not there.
+    """Refuse an image that is missing.
+
+    Args:
+        path: path of the image.
+        where: file and entry that name it, for the message.
 
     Raises:
         FileNotFoundError: it is missing.
+
+    Example:
+        >>> dc.detection.check_exists(Path("gone.jpg"), "my list, line 3")
+        Traceback (most recent call last):
+        FileNotFoundError: my list, line 3: gone.jpg: no such image. Put it there, or remove the entry.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{where}: {path}: no such image. Put it there, or remove the entry.")
 
 
 def _measured(entry: Entry) -> tuple[Entry, Size]:
-    """An entry with the size of its image: the header's."""
+    """An entry with the size of its image, read from the image's header."""
+    from PIL import Image
+
     check_exists(entry.path, entry.where)
     try:
         with Image.open(entry.path) as image:
             size = image.height, image.width
-    except _UNREADABLE as error:
+    # ValueError: a text in a PNG is too large when unpacked. The warning: Python runs with -W error.
+    except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         if entry.size is None:
             raise ValueError(f"{entry.where}: {entry.path} cannot be read as an image ({error}). Remove it.") from error
-        return entry, entry.size  # a bad file is the Loader's business: it stops with its name, or replaces it
+        return entry, entry.size  # the Loader handles bad files: it stops with the file's name, or replaces it
     if entry.size not in (None, size):
         raise ValueError(
             f"{entry.where}: it says {_pixels(entry.size)}, but {entry.path} has {_pixels(size)}. Correct the entry; "
-            "boxes refer to the pixels as the file has them, before any turn by EXIF."
+            "boxes are in pixels of the file, before any rotation by EXIF."
         )
     return entry, size
 
 
 def cut_to_image(one: Object, size: Size) -> Box:
-    """An object's box, cut off at the image's border where it reaches out by a pixel or less.
+    """An object's box, clipped at the image's border if it extends past it by a pixel or less.
+
+    Args:
+        one: the object.
+        size: height and width of its image.
 
     Raises:
-        ValueError: it has no area, or reaches out by more; the object's entry is named.
+        ValueError: the box has no area, or extends further; the message names the object's entry.
+
+    Example:
+        >>> one = dc.detection.Object("my list, object 1", "-0.5,0,30,20", 0, (-0.5, 0, 30, 20), difficult=False)
+        >>> dc.detection.cut_to_image(one, (20, 40))
+        (0.0, 0, 30, 20)
     """
     height, width = size
     x1, y1, x2, y2 = one.box
@@ -177,7 +226,7 @@ def cut_to_image(one: Object, size: Size) -> Box:
     out = max(abs(corner - cut) for corner, cut in zip(one.box, inside, strict=True))
     if out > _TOLERANCE or not (inside[0] < inside[2] and inside[1] < inside[3]):
         raise ValueError(
-            f"{one.where}: its box, {one.given}, reaches out of the image, which has {_pixels(size)}. Correct it, or "
+            f"{one.where}: its box, {one.given}, extends past the image, which has {_pixels(size)}. Correct it, or "
             "remove the object."
         )
     return inside
