@@ -1,4 +1,4 @@
-"""JPEGs written anew: with restart markers, or with half of their pixels."""
+"""Rewritten JPEG files: with restart markers, or with half of their pixels."""
 
 import math
 from collections.abc import Sequence
@@ -8,33 +8,33 @@ from pathlib import Path
 
 from PIL import Image, JpegImagePlugin
 
-from bench.decode.ways import Files
+from bench.decode.ways import FileKind
 
 MARKERS = 2
-"""MCUs from one restart marker to the next: tiles of 32 pixels where chroma is halved."""
+"""MCUs between two restart markers: 32 pixels in a row where chroma is subsampled."""
 
 
-def rewrite(files: Sequence[Path], folder: Path, how: Files, threads: int) -> list[Path]:
-    """Write each file into ``folder`` with its own quantization and chroma subsampling, as a baseline JPEG.
+def rewrite(files: Sequence[Path], folder: Path, kind: FileKind, threads: int) -> list[Path]:
+    """Write each file into ``folder`` as a baseline JPEG with the same quantization and chroma subsampling.
 
-    Pixels are decoded and encoded once more. That costs them little, and a decoder's rate nothing.
+    The pixels are decoded and encoded once more, which changes them little and the speed of decoding not at all.
     """
     targets = [folder / f"{number:05d}.jpg" for number in range(len(files))]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(partial(_write, how), files, targets))
+        list(pool.map(partial(_write, kind), files, targets))
     return targets
 
 
-def _write(how: Files, source: Path, target: Path) -> None:
+def _write(kind: FileKind, source: Path, target: Path) -> None:
     with Image.open(source) as image:
         image.load()
     options = {}
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         options = {"qtables": image.quantization, "subsampling": JpegImagePlugin.get_sampling(image)}
-    if how == "restart markers":
+    if kind == "restart markers":
         image.save(target, "JPEG", restart_marker_blocks=MARKERS, **options)
         return
-    # From the corner, so that blocks stay blocks.
+    # Cropped at the corner, so that the blocks stay the same.
     width, height = (max(1, round(side / math.sqrt(2))) for side in image.size)
     half = image.crop((0, 0, width, height))
     half.save(target, "JPEG", **options)

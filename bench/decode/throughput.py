@@ -1,4 +1,4 @@
-"""How fast a pipeline decodes: rates of several windows, and the CPU time."""
+"""The throughput of a decoding pipeline: images per second of several windows, and CPU time."""
 
 import time
 from collections import deque
@@ -9,19 +9,19 @@ import torch
 from nvidia.dali import Pipeline
 
 WINDOWS = 5
-"""Parts of a measurement, of whose rates the median counts."""
+"""Parts of a measurement; the result is the median of their rates."""
 LEAST = 3
-"""Batches in a window, however long they take."""
+"""Batches in a window, at least."""
 LAG = 2
-"""Batches that the consumer's stream may be behind the host."""
+"""Batches by which the consumer's stream may be behind the host."""
 AHEAD = 3
 """Batches that a pipeline prepares ahead."""
 
 
 def time_decoding(pipeline: Pipeline, device: str, batch_size: int, seconds: float) -> tuple[list[float], float]:
-    """Images per second of each window, and CPU time per image in ms."""
+    """Measure images per second in each window, and CPU time per image in ms."""
     take = consumer(pipeline, device)
-    for _ in range(AHEAD + (5 if device != "cpu" else 0)):  # a GPU's clocks and allocators need some more
+    for _ in range(AHEAD + (5 if device != "cpu" else 0)):  # a GPU's clocks and allocators need more of them
         take()
     rates, images, used = [], 0, time.process_time()
     for _ in range(WINDOWS):
@@ -35,7 +35,7 @@ def time_decoding(pipeline: Pipeline, device: str, batch_size: int, seconds: flo
 
 
 def consumer(pipeline: Pipeline, device: str) -> Callable[[], None]:
-    """Takes a batch, as a training loop does: on its own stream, and never far ahead of the GPU."""
+    """Make a function that takes a batch as a training loop does: on its own stream, never far ahead of the GPU."""
     if device == "cpu":
 
         def run() -> None:
@@ -47,7 +47,7 @@ def consumer(pipeline: Pipeline, device: str) -> Callable[[], None]:
 
     def take() -> None:
         outputs = pipeline.run(stream)
-        event = torch.cuda.Event(blocking=True)  # waiting costs no CPU time, which is measured too
+        event = torch.cuda.Event(blocking=True)  # waiting uses no CPU time, which is measured, too
         event.record(stream)
         held.append((event, outputs))
         if len(held) > LAG:

@@ -1,4 +1,4 @@
-"""The one figure of each step of ``python -m bench gpu``, read from its log or its JSON."""
+"""The key figure of each step of ``python -m bench gpu``, read from its log or its JSON."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench.loaders import ON_A_GPU
+from bench.loaders.comparison import WHOLE_IMAGES_ON_GPU
 
 _TEST = re.compile(r"^\[(passed|failed|skipped|did not end)(?:: [^]]+)?\] (.+)$", re.MULTILINE)
 _DEVICE = re.compile(r"^device: (.+)$", re.MULTILINE)
@@ -19,13 +19,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def environment(log: str, _path: Path) -> str:
-    """The device and its driver."""
+    """Find the device and its driver."""
     found = _DEVICE.search(log)
     return found[1] if found else ""
 
 
 def decode(_log: str, path: Path) -> str:
-    """The fastest way."""
+    """Find the fastest way to decode."""
     ways = _read(path)["ways"]
     measured = [way for way in ways if not way["failure"] and way["files"] == "as they are"]
     if not measured:
@@ -36,33 +36,33 @@ def decode(_log: str, path: Path) -> str:
 
 
 def outcomes(log: str) -> dict[str, str]:
-    """What became of each test: passed, failed, skipped, did not end; from a log, also of a run that was cut off."""
+    """Read the outcome of each test (passed, failed, skipped, did not end) from a log, also of an interrupted run."""
     return {name: outcome for outcome, name in _TEST.findall(log)}
 
 
 def tests(log: str, _path: Path) -> str:
-    """How many passed, failed, were skipped; and how many were cut off, or had not begun."""
+    """Count the tests that passed, failed, were skipped, did not end, or have no result."""
     found = outcomes(log)
     counts = Counter(found.values())
-    said = ", ".join(f"{counts[word]} {word}" for word in ("passed", "failed", "skipped"))
+    figure = ", ".join(f"{counts[word]} {word}" for word in ("passed", "failed", "skipped"))
     collected = _COLLECTED.search(log)
     missing = int(collected[1]) - sum("::" in name for name in found) if collected else 0
-    said += f", {counts['did not end']} did not end" if counts["did not end"] else ""
-    return said + (f", {missing} without a result" if missing > 0 else "")
+    figure += f", {counts['did not end']} did not end" if counts["did not end"] else ""
+    return figure + (f", {missing} without a result" if missing > 0 else "")
 
 
 def loaders(_log: str, path: Path) -> str:
-    """This library's CutMix against decoding alone, of what its loader decodes on that device."""
+    """Compare this library's CutMix with decoding alone, of what its loader decodes on that device."""
     result = _read(path)
     rates = {row["name"]: row["images_per_second"] for row in result["contenders"]}
-    whole = ON_A_GPU["dali-decode"]
+    whole = WHOLE_IMAGES_ON_GPU["dali-decode"]
     ceiling = whole if result["machine"]["gpu"] and whole in rates else "dali-decode"
     ratio = rates["ours-cutmix"] / rates[ceiling]
     return f"{ratio:.3f} of {ceiling} ({rates['ours-cutmix']:,.0f} images/s)"
 
 
 def kernel(_log: str, path: Path) -> str:
-    """CutMix to float16, channels last."""
+    """Find the time of CutMix to float16, channels last."""
     found = next(
         row
         for row in _read(path)["passes"]
@@ -73,20 +73,20 @@ def kernel(_log: str, path: Path) -> str:
 
 
 def step(_log: str, path: Path) -> str:
-    """Training with the loader against training on data at hand."""
+    """Find the rate of training with the loader, as a share of that on synthetic data."""
     result = _read(path)
     settings = result["settings"]
     return f"{result['ratio']['median']:.3f} of the model's own speed ({settings['model']}, {settings['dtype']})"
 
 
 def tune(_log: str, path: Path) -> str:
-    """The best value, and whether it is the default."""
+    """List the chosen values, and which of them are the defaults."""
     result = _read(path)
-    said = []
+    chosen = []
     for entry in result["measured"]:
         name = entry["setting"]
         if name in result["arguments"]:
-            said.append(f"{name}={result['arguments'][name]}")
+            chosen.append(f"{name}={result['arguments'][name]}")
         else:
-            said.append(f"{name}={entry['default']} (the default, kept)")
-    return ", ".join(said)
+            chosen.append(f"{name}={entry['default']} (the default, kept)")
+    return ", ".join(chosen)

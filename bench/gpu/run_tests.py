@@ -1,7 +1,7 @@
-"""Tests in several processes: one that crashes or hangs has failed, and all others go on.
+"""``python -m bench.gpu.run_tests PROCESSES PATIENCE FILE ...``: run the tests with the marker ``gpu``.
 
-``python -m bench.gpu.tests PROCESSES PATIENCE FILE ...``: tests with the marker ``gpu``, each for ``PATIENCE`` seconds
-at most. A line for each as it ends, so that also a run that is cut off tells what it found.
+They run in several processes, each test for at most ``PATIENCE`` seconds. A test that crashes or hangs has failed, and
+all others go on. A line is printed for each test when it ends, so that an interrupted run shows its results, too.
 """
 
 import json
@@ -17,17 +17,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.common import STATUS, ended, interruptible
+from bench.common.processes import INTERRUPT_STATUS, describe_status, interruptible
 
 _OPTIONS = ("-q", "--tb=short", "-m", "gpu", "-p", "no:cacheprovider", "--continue-on-collection-errors")
 KILLED = 2.0
-"""Seconds in which a killed process ends; one that waits in a driver may not, and is left."""
-_USUAL = (0, 1, 5)
-"""Exit statuses of pytest after it ran what there was: all passed, some failed, no test."""
+"""Seconds that a killed process has to end; one that waits in a driver may never end, and is left behind."""
+_COMPLETED = (0, 1, 5)
+"""Exit statuses of pytest after a complete run: all passed, some failed, no tests."""
 
 
 def main(processes: int, patience: float, files: Sequence[str]) -> int:
-    """Run them; 0 where none failed."""
+    """Run the tests; return 0 if none failed."""
     outcomes: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
         workers = [_Worker(number, processes, files, Path(scratch)) for number in range(processes)]
@@ -35,7 +35,7 @@ def main(processes: int, patience: float, files: Sequence[str]) -> int:
             while not all(worker.finished for worker in workers):
                 for worker in workers:
                     for name, outcome, why, details in worker.news(patience):
-                        if name not in outcomes:  # every process finds the same broken file
+                        if name not in outcomes:  # every process reports the same broken file
                             print(f"[{outcome}{why and f': {why}'}] {name}\n{details}", end="", flush=True)
                         outcomes[name] = outcome
                 time.sleep(0.05)
@@ -52,7 +52,7 @@ def main(processes: int, patience: float, files: Sequence[str]) -> int:
 
 
 class _Worker:
-    """A process for every n-th test, started anew after a test that ended it."""
+    """A process that runs every n-th test, restarted after a test that ended it."""
 
     def __init__(self, number: int, of: int, files: Sequence[str], scratch: Path) -> None:
         self._job = {"number": number, "of": of, "files": list(files)}
@@ -68,7 +68,7 @@ class _Worker:
         job = json.dumps(self._job | {"done": self._done, "ledger": str(self._ledger)})
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bench.gpu.tests", "worker", job],
+                [sys.executable, "-m", "bench.gpu.run_tests", "worker", job],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -76,10 +76,10 @@ class _Worker:
             )
 
     def news(self, patience: float) -> Iterator[tuple[str, str, str, str]]:
-        """Name, outcome, how its process ended and details of each test that ended since."""
+        """Yield name, outcome, how the process ended, and details of each test that ended since the last call."""
         if self.finished:
             return
-        status = self._process.poll()  # before the ledger is read, which then holds all that it wrote
+        status = self._process.poll()  # before the ledger is read, which is then complete
         for name, outcome, details in self._entries():
             if outcome == "began":
                 self._current = (name, time.monotonic())
@@ -89,25 +89,25 @@ class _Worker:
                 self._current = None
                 self._done.append(name)
                 yield name, outcome, "", details
-        why = "" if status is None else ended(status)
+        why = "" if status is None else describe_status(status)
         if status is None and self._current and time.monotonic() - self._current[1] > patience:
             self.kill()
             why = f"did not end within {patience:g} s"
         if not why:
             return
-        said = self._output.read_text(errors="replace").strip() + "\n"
+        printed = self._output.read_text(errors="replace").strip() + "\n"
         if self._current:
             self._done.append(self._current[0])
-            yield self._current[0], "failed", why, said
+            yield self._current[0], "failed", why, printed
             self._start()
             return
         self.finished = True
-        if status not in _USUAL:
-            yield f"process {self._job['number']}", "failed", why, said
+        if status not in _COMPLETED:
+            yield f"process {self._job['number']}", "failed", why, printed
 
     @property
     def running(self) -> str | None:
-        """The test that it runs."""
+        """The test that is running."""
         return self._current[0] if self._current and not self.finished else None
 
     def _entries(self) -> list[tuple[str, str, str]]:
@@ -118,15 +118,15 @@ class _Worker:
         return [tuple(json.loads(line)) for line in whole.splitlines()]
 
     def kill(self) -> None:
-        """End it and whatever its test started."""
+        """End the process and all processes that its test started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(KILLED)
 
 
-class _Share:
-    """pytest's plugin in a worker: takes every n-th test, and writes down what becomes of each."""
+class _ShardPlugin:
+    """A plugin of pytest in a worker: selects every n-th test, and writes the outcome of each to the ledger."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._job = job
@@ -141,7 +141,7 @@ class _Share:
             self._write(report.nodeid, "failed", f"{report.longreprtext}\n")
 
     def pytest_collection_finish(self, session: Any) -> None:
-        """After others have left out what has not the marker."""
+        """Select tests, once those without the marker have been deselected."""
         mine = session.items[self._job["number"] :: self._job["of"]]
         self._write(str(len(session.items)), "collected")
         session.items[:] = [item for item in mine if item.nodeid not in self._job["done"]]
@@ -164,7 +164,7 @@ class _Share:
 def _work(job: dict[str, Any]) -> int:
     import pytest
 
-    return int(pytest.main([*_OPTIONS, *job["files"]], plugins=[_Share(job)]))
+    return int(pytest.main([*_OPTIONS, *job["files"]], plugins=[_ShardPlugin(job)]))
 
 
 if __name__ == "__main__":
@@ -174,4 +174,4 @@ if __name__ == "__main__":
         with interruptible():
             sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))
     except KeyboardInterrupt:
-        sys.exit(STATUS)
+        sys.exit(INTERRUPT_STATUS)

@@ -1,4 +1,4 @@
-"""Timing of training steps: images per second, and how long a step waits for data, on the host and on the device."""
+"""Timing of training steps: images per second, and how long steps wait for data, on the host and on the device."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,17 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.common import machine_seconds, synchronize
-from bench.step.training import Batch
+from bench.common.timing import machine_seconds, synchronize
+from bench.step.training import LabeledBatch
 
 
 @dataclass(frozen=True)
-class Steps:
+class StepTiming:
     """One measurement of training steps.
 
-    ``host_wait`` is the share of the time that the host spent in ``next``: on a GPU an upper bound of what the device
-    waits, since it still has steps to work on meanwhile. ``device_gap`` is the share of the time on the device's clock
-    that the training stream spent between the end of one step and the start of the next one; None on a CPU.
+    ::
+
+        host      next() │ launch │ next() │ launch │ ...     host_wait: share of the time in next()
+        stream    ░░ step 0 ░░ step 1 ░░ step 2 ░░ ...        device_gap: share of the time (░) between steps
+
+    On a GPU ``host_wait`` is an upper bound of the device's waiting time, since the device still has steps to work on.
+    ``device_gap`` is measured on the training stream, by events; None on a CPU. ``cores_elsewhere`` is the number of
+    cores that other processes used meanwhile.
     """
 
     images_per_second: float
@@ -31,8 +36,8 @@ class Steps:
     cores_elsewhere: float
 
 
-class _Marks:
-    """Events on the training stream around each step. Recording one waits for nothing; reading them does."""
+class _StepEvents:
+    """Events on the training stream around each step. Recording does not wait for the device; ``gap`` does."""
 
     def __init__(self, device: str, steps: int) -> None:
         self._events: list[tuple[Any, Any]] = []
@@ -50,7 +55,7 @@ class _Marks:
             self._events[step][1].record()
 
     def gap(self) -> float | None:
-        """Share of the device's time between steps, from the first step's start to the last one's end."""
+        """Share of the time between steps, from the start of the first step to the end of the last one."""
         if not self._events:
             return None
         between = sum(ended.elapsed_time(started) for (_, ended), (started, _) in pairwise(self._events))
@@ -58,34 +63,36 @@ class _Marks:
         return between / whole
 
 
-def measure_steps(step: Callable[[Tensor, Tensor], Tensor], batches: Iterator[Batch], steps: int, device: str) -> Steps:
-    """Time ``steps`` steps; the host waits for the device before the first and after the last one, nowhere between."""
-    marks, waited = _Marks(device, steps), 0.0
+def measure_steps(
+    step: Callable[[Tensor, Tensor], Tensor], batches: Iterator[LabeledBatch], steps: int, device: str
+) -> StepTiming:
+    """Time ``steps`` steps; the host waits for the device only before the first and after the last one."""
+    events, waited = _StepEvents(device, steps), 0.0
     synchronize(device)
     used, machine, start = time.process_time(), machine_seconds(), time.perf_counter()
     for number in range(steps):
         asked = time.perf_counter()
         images, targets = next(batches)
         waited += time.perf_counter() - asked
-        marks.start(number)
+        events.start(number)
         loss = step(images, targets)
-        marks.end(number)
+        events.end(number)
     synchronize(device)
     seconds = time.perf_counter() - start
     used, machine = time.process_time() - used, machine_seconds() - machine
-    return Steps(
+    return StepTiming(
         images_per_second=steps * len(images) / seconds,
         steps=steps,
         seconds=seconds,
         host_wait=waited / seconds,
-        device_gap=marks.gap(),
+        device_gap=events.gap(),
         loss=float(loss),
         cores_elsewhere=max(0.0, machine - used) / seconds,
     )
 
 
-def settle(limit: float = 10.0, share: float = 0.03) -> None:
-    """Wait until this process uses less than ``share`` of a core: a loader that stands idle fills its queues first."""
+def wait_until_idle(limit: float = 10.0, share: float = 0.03) -> None:
+    """Wait until this process uses less than ``share`` of a core: an idle loader fills its queues first."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
         used, start = time.process_time(), time.monotonic()

@@ -17,12 +17,12 @@ from PIL import Image
 from rich.console import Console
 
 from bench.__main__ import main
-from bench.decode import child, command, process, timing
-from bench.decode.decoder_log import Decoded, count, engines
+from bench.decode import child, command, decode_process, throughput
+from bench.decode.decoder_log import DecoderCounts, count_images, engines
 from bench.decode.report import print_table
-from bench.decode.rewritten import rewrite
-from bench.decode.ways import LOADS, Way, all_ways
-from bench.gpu import figures
+from bench.decode.rewritten_files import rewrite
+from bench.decode.ways import LOADS, DecodeWay, all_ways
+from bench.gpu import key_figures
 from dali_cutmix._dali.libnvjpeg import library
 from tests.helpers.bench_fixtures import cache_fixture, data_fixture, is_running  # noqa: F401
 
@@ -33,15 +33,15 @@ def test_ways_are_measured_on_a_cpu(data, tmp_path, monkeypatch, capsys):
     out = tmp_path / "r.json"
     options = ["--seconds", "0.1", "--json", str(out)]
     # A way is a process, which takes seconds to import: whole images, and files that were rewritten.
-    chosen = [Way(False, True, None), Way(False, True, None, "half the pixels")]
-    monkeypatch.setattr(command, "ways", lambda *_: chosen)
+    chosen = [DecodeWay(False, True, None), DecodeWay(False, True, None, "half the pixels")]
+    monkeypatch.setattr(command, "all_ways", lambda *_: chosen)
     assert main(["decode", "--data", str(data), *SMALL, *options]) == 0
     result = json.loads(out.read_text())
     assert [entry["name"] for entry in result["ways"]] == ["whole, fancy", "whole, fancy, half the pixels"]
     for entry in result["ways"]:
         assert entry["failure"] is None
         assert 0 < entry["min"] <= entry["images_per_second"] <= entry["max"]
-        assert len(entry["windows"]) == timing.WINDOWS
+        assert len(entry["windows"]) == throughput.WINDOWS
         assert entry["core_ms_per_image"] > 0
         decoded_by = entry["decoded_by"]
         assert decoded_by["cpu"] >= 8 * child.LOGGED
@@ -54,7 +54,7 @@ def test_ways_are_measured_on_a_cpu(data, tmp_path, monkeypatch, capsys):
     assert "whole, fancy, half the pixels" in printed
     assert "nvJPEG: " in printed
     rate = result["ways"][0]["images_per_second"]
-    assert figures.decode("", out) == f"{rate:,.0f} images/s (whole, fancy)"
+    assert key_figures.decode("", out) == f"{rate:,.0f} images/s (whole, fancy)"
 
 
 def test_all_ways_of_a_cpu():
@@ -67,7 +67,7 @@ def test_all_ways_of_a_cpu():
 def test_regions_are_decoded_and_compared(data):
     files = sorted(map(str, data.rglob("*.jpg")))
     job = {"files": files, "batch_size": 4, "threads": 2, "seconds": 0.05, "device": "cpu"}
-    found = child.measure(job | {"way": asdict(Way(True, False, None))})
+    found = child.measure(job | {"way": asdict(DecodeWay(True, False, None))})
     assert (found["levels_from_cpu"], found["decoded_by"]["cpu"] >= 4 * child.LOGGED) == (0, True)
 
 
@@ -80,9 +80,9 @@ def test_a_window_has_several_batches_however_long_they_take():
         def run(self):
             Pipeline.runs += 1
 
-    rates, _ = timing.time_decoding(Pipeline(), "cpu", 8, 1e-9)
-    assert len(rates) == timing.WINDOWS
-    assert Pipeline.runs == timing.AHEAD + 3 * timing.WINDOWS
+    rates, _ = throughput.time_decoding(Pipeline(), "cpu", 8, 1e-9)
+    assert len(rates) == throughput.WINDOWS
+    assert Pipeline.runs == throughput.AHEAD + 3 * throughput.WINDOWS
 
 
 CHILD = """
@@ -104,7 +104,7 @@ print(json.dumps(answer | {"decoded_by": {"hardware": 0, "cuda": 0, "cpu": 8}}))
 
 
 def test_a_crash_or_a_hang_is_that_ways_result(data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", CHILD))
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", CHILD))
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "r.json"
     assert main(["decode", "--data", str(data), *SMALL, "--limit", "1", "--json", str(out)]) == 1
@@ -125,24 +125,24 @@ def test_a_crash_or_a_hang_is_that_ways_result(data, tmp_path, monkeypatch, caps
 
 
 def test_a_process_that_cannot_start_is_told_by_its_last_words(data, monkeypatch, capsys):
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", "import no_such_module"))
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", "import no_such_module"))
     assert main(["decode", "--data", str(data), *SMALL, "--only", "whole"]) == 1
     assert "exit status 1: ModuleNotFoundError: No module named 'no_such_module'" in capsys.readouterr().out
 
 
 def test_a_process_that_ends_without_an_answer_has_failed(data, monkeypatch, capsys):
     code = "import sys; print('ready', flush=True); sys.stdin.readline(); print('gave up', file=sys.stderr)"
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", code))
     assert main(["decode", "--data", str(data), *SMALL, "--only", "whole"]) == 1
     assert "failed: whole, fancy: ended without an answer: gave up" in capsys.readouterr().out
 
 
 def test_a_process_that_cannot_be_ended_is_left(monkeypatch):
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
-    monkeypatch.setattr(process, "KILLED", 0.2)
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr(decode_process, "KILLED", 0.2)
     with monkeypatch.context() as patch:
         patch.setattr(os, "killpg", lambda *_: None)
-        stuck = process.WayProcess()
+        stuck = decode_process.DecodeProcess()
         start = time.monotonic()
         stuck.close()
         assert time.monotonic() - start < 2
@@ -152,7 +152,7 @@ def test_a_process_that_cannot_be_ended_is_left(monkeypatch):
 
 
 def test_what_does_not_decode_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "ways", lambda *_: [Way(False, True, None)])
+    monkeypatch.setattr(command, "all_ways", lambda *_: [DecodeWay(False, True, None)])
     (tmp_path / "class").mkdir()
     Image.effect_noise((64, 64), 50).save(tmp_path / "class" / "a.jpg")
     whole = (tmp_path / "class" / "a.jpg").read_bytes()
@@ -172,7 +172,7 @@ def test_after_the_time_given_no_way_is_begun(data, tmp_path, capsys):
 
 def test_on_a_gpu_all_shares_are_tried_the_default_first():
     found = all_ways(True)
-    assert found[:4] == [Way(region, fancy, 0.65) for fancy in (True, False) for region in (False, True)]
+    assert found[:4] == [DecodeWay(region, fancy, 0.65) for fancy in (True, False) for region in (False, True)]
     assert {(way.region, way.fancy, way.load) for way in found} == {
         (region, fancy, load) for region in (True, False) for fancy in (True, False) for load in LOADS
     }
@@ -202,11 +202,11 @@ def test_the_table_of_a_gpu_tells_who_decoded_and_what_to_doubt():
     result = {"machine": {"gpu": "Some GPU", "cpu": ""}, "settings": settings}
     result |= {"nvjpeg": None, "engines": None, "ways": [], "left_out": []}
     for way, given in {
-        Way(False, True, 0.65): answer(None, (650, 350, 0)),
-        Way(True, True, 0.65): answer(None, (0, 100, 900), None),
-        Way(False, False, 0.65): answer(None, (1000, 0, 0), 60.0),
+        DecodeWay(False, True, 0.65): answer(None, (650, 350, 0)),
+        DecodeWay(True, True, 0.65): answer(None, (0, 100, 900), None),
+        DecodeWay(False, False, 0.65): answer(None, (1000, 0, 0), 60.0),
     }.items():
-        command._enter(result, way, given)
+        command._add(result, way, given)
     console = Console(width=140, file=io.StringIO())
     print_table(result, console)
     printed = console.file.getvalue()
@@ -244,9 +244,9 @@ ON_A_GPU = """\
 
 
 def test_images_are_counted_by_who_decoded_them():
-    assert count(ON_A_CPU) == Decoded(hardware=0, cuda=0, cpu=4)
-    assert count(ON_A_GPU) == Decoded(hardware=5, cuda=2, cpu=1)
-    assert count("") == Decoded(0, 0, 0)
+    assert count_images(ON_A_CPU) == DecoderCounts(hardware=0, cuda=0, cpu=4)
+    assert count_images(ON_A_GPU) == DecoderCounts(hardware=5, cuda=2, cpu=1)
+    assert count_images("") == DecoderCounts(0, 0, 0)
     assert (engines(ON_A_GPU), engines(ON_A_CPU)) == ((7, 1), None)
 
 
@@ -276,7 +276,7 @@ def first_batch(data, way):
     ("shape", "region"), [((80, 95, 3), False), ((96, 80, 3), False), ((80, 96, 1), True), ((81, 10, 3), True)]
 )
 def test_images_of_wrong_shapes_are_refused(data, shape, region):
-    way = Way(region, True, None)
+    way = DecodeWay(region, True, None)
     job, images = first_batch(data, way)
     assert child._levels(images, job, way) == 0
     images[1] = np.zeros(shape, np.uint8)
@@ -287,10 +287,10 @@ def test_images_of_wrong_shapes_are_refused(data, shape, region):
 
 def test_pixels_are_compared_where_the_windows_are_the_same(data):
     black, small = np.zeros((80, 96, 3), np.uint8), np.zeros((3, 3, 3), np.uint8)
-    way = Way(False, True, None)
+    way = DecodeWay(False, True, None)
     job, images = first_batch(data, way)
     assert child._levels([images[0], black], job, way) == pytest.approx(images[1].mean(), abs=1e-3)
-    assert child._levels([small, small], job, Way(True, True, None)) is None
+    assert child._levels([small, small], job, DecodeWay(True, True, None)) is None
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="shows where CUDA is asked for")
@@ -323,11 +323,11 @@ def test_the_consumer_takes_batches_on_its_stream_and_stays_near_the_gpu(monkeyp
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
-    take = timing.consumer(Pipeline(), "cuda:0")
+    take = throughput.consumer(Pipeline(), "cuda:0")
     for _ in range(10):
         take()
     assert streams == ["stream of cuda:0"] * 20
-    assert most[0] == timing.LAG + 1
+    assert most[0] == throughput.LAG + 1
 
 
 def test_of_dalis_messages_the_line_that_tells_is_kept():

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import main
-from bench.common import Contender, supervised
+from bench.common.processes import supervised
 from bench.decode.ways import all_ways
 from bench.gpu import command as gpu
-from bench.gpu import figures
+from bench.gpu import key_figures
 from bench.gpu import steps as gpu_steps
-from bench.gpu.steps import STEPS, Step, Task, budgets
-from bench.loaders.contenders import CONTENDERS
+from bench.gpu.steps import STEPS, GpuStep, StepContext, budgets
+from bench.loaders.contenders import CONTENDERS, Contender
 from tests.bench import test_tune as test_bench_tune
 from tests.helpers import ROOT
 from tests.helpers.bench_fixtures import are_gone, cache_fixture, data_fixture, is_running  # noqa: F401
@@ -30,12 +30,12 @@ def python(code, *arguments):
 
 
 def step(name, code, seconds=10.0, figure=lambda log, path: ""):
-    return Step(name, seconds, lambda task, budget: python(code, task.json(name)), figure)
+    return GpuStep(name, seconds, lambda task, budget: python(code, task.json(name)), figure)
 
 
 def supervise(code, tmp_path, limit):
     with (tmp_path / "log").open("wb") as log:
-        return supervised.run(python(code, tmp_path), log, limit, cwd=tmp_path, environment=os.environ)
+        return supervised.run_supervised(python(code, tmp_path), log, limit, cwd=tmp_path, environment=os.environ)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_how_a_command_ended_is_told(tmp_path, code, status):
 
 
 def test_a_signal_without_a_name_is_told_by_its_number():
-    assert [supervised.ended(status) for status in (2, -9, -35)] == ["exit status 2", "SIGKILL", "signal 35"]
+    assert [supervised.describe_status(status) for status in (2, -9, -35)] == ["exit status 2", "SIGKILL", "signal 35"]
 
 
 STUBBORN = """
@@ -84,7 +84,7 @@ def test_what_a_command_leaves_behind_is_ended_too(tmp_path):
 
 CLEANS = """
 import pathlib, sys, tempfile, time
-from bench.common.interrupt import interruptible
+from bench.common.processes.interrupt import interruptible
 with interruptible(), tempfile.TemporaryDirectory(dir=sys.argv[1]) as folder:
     try:
         time.sleep(60)
@@ -244,7 +244,7 @@ def test_more_time_means_more_ways_to_decode():
 
 
 def test_the_decoder_and_the_loaders_are_told_their_plan(tmp_path):
-    task = Task("cuda:0", None, tmp_path, 16)
+    task = StepContext("cuda:0", None, tmp_path, 16)
     decode = gpu_steps._decode(task, 90)
     plan = gpu_steps.decode_plan(90, True, len(os.sched_getaffinity(0)))
     loads = decode[decode.index("--loads") + 1 : decode.index("--loads") + 1 + len(plan.loads)]
@@ -258,7 +258,7 @@ def test_the_decoder_and_the_loaders_are_told_their_plan(tmp_path):
 @pytest.mark.parametrize("device", ["cuda:0", "cpu"])
 @pytest.mark.parametrize("budget", [5.0, 60.0, 400.0])
 def test_every_command_is_one_that_exists(tmp_path, device, budget, capsys):
-    task = Task(device, tmp_path, tmp_path, 16)
+    task = StepContext(device, tmp_path, tmp_path, 16)
     for each in STEPS:
         command = each.command(task, budget)
         assert command[0] == sys.executable
@@ -281,7 +281,7 @@ def test_measurements_are_as_long_as_the_limit_allows():
 
 
 def chosen_loaders(device, tmp_path):
-    command = gpu_steps._loaders(Task(device, None, tmp_path, 2), 150)
+    command = gpu_steps._loaders(StepContext(device, None, tmp_path, 2), 150)
     return command[command.index("--only") + 1 : command.index("--device")]
 
 
@@ -352,13 +352,13 @@ def tests_of_all_kinds(tmp_path_factory):
     (root / "tests" / "test_other.py").write_text("import no_such_module_either\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu_steps, "ROOT", root)
-        command = gpu_steps._tests(Task("cpu", None, root, 2), 9)
+        command = gpu_steps._tests(StepContext("cpu", None, root, 2), 9)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_test_that_crashes_or_hangs_ends_no_other(ran):
-    found = {name.partition("::")[2] or name: word for name, word in figures.outcomes(ran.stdout).items()}
+    found = {name.partition("::")[2] or name: word for name, word in key_figures.outcomes(ran.stdout).items()}
     assert found == {
         "tests/test_broken.py": "failed",
         "test_good": "passed",
@@ -372,7 +372,7 @@ def test_a_test_that_crashes_or_hangs_ends_no_other(ran):
         "test_also_good": "passed",
     }
     assert ran.returncode == 1
-    assert figures.tests(ran.stdout, Path()) == "3 passed, 5 failed, 2 skipped"
+    assert key_figures.tests(ran.stdout, Path()) == "3 passed, 5 failed, 2 skipped"
     assert ran.stdout.rstrip().endswith("\n3 passed, 5 failed, 2 skipped")
 
 
@@ -387,7 +387,7 @@ def test_why_a_test_failed_is_printed(ran):
 def test_a_process_that_ends_before_its_tests_has_failed(tmp_path):
     (tmp_path / "conftest.py").write_text("import os\nos.abort()\n")
     (tmp_path / "test_a.py").write_text("def test_a(): pass\n")
-    command = [sys.executable, "-m", "bench.gpu.tests", "1", "30", str(tmp_path / "test_a.py")]
+    command = [sys.executable, "-m", "bench.gpu.run_tests", "1", "30", str(tmp_path / "test_a.py")]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1
     assert ran.stdout.startswith("[failed: SIGABRT] process 0\n")
@@ -399,7 +399,7 @@ def test_tests_that_were_running_at_the_end_of_the_time_are_named(tmp_path):
     code = f"import time, pytest\n@pytest.{MARK}\ndef test_a(): pass\n@pytest.{MARK}\ndef test_b(): time.sleep(60)\n"
     slow.write_text(code + f"@pytest.{MARK}\ndef test_c(): pass\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu: needs a GPU\n")
-    command = [sys.executable, "-m", "bench.gpu.tests", "1", "30", str(slow)]
+    command = [sys.executable, "-m", "bench.gpu.run_tests", "1", "30", str(slow)]
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log)
     end = time.monotonic() + 30
@@ -410,14 +410,14 @@ def test_tests_that_were_running_at_the_end_of_the_time_are_named(tmp_path):
     assert running.wait(10) == 130
     said = (tmp_path / "log").read_text()
     assert said.endswith("[passed] test_slow.py::test_a\n[did not end] test_slow.py::test_b\n")
-    assert figures.tests(said, Path()) == "1 passed, 0 failed, 0 skipped, 1 did not end, 1 without a result"
+    assert key_figures.tests(said, Path()) == "1 passed, 0 failed, 0 skipped, 1 did not end, 1 without a result"
 
 
 def test_tests_without_a_result_are_counted():
     log = (
         "[collected: 9] tests\n[passed] tests/test_gpu.py::test_a[x-y z]\n[failed: SIGBUS] tests/test_gpu.py::test_b\n"
     )
-    assert figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 without a result"
+    assert key_figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 without a result"
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -441,22 +441,22 @@ def test_figures_are_read_from_results(tmp_path):
     expected = (
         f"{rates['ours-cutmix'] / rates['dali-decode']:.3f} of dali-decode ({rates['ours-cutmix']:,.0f} images/s)"
     )
-    assert figures.loaders("", RESULTS / "loaders-cpu.json") == expected
+    assert key_figures.loaders("", RESULTS / "loaders-cpu.json") == expected
     result["machine"]["gpu"] = "Some GPU"
     result["contenders"].append({"name": "dali-decode-whole", "images_per_second": 2 * rates["ours-cutmix"]})
     (tmp_path / "l.json").write_text(json.dumps(result))
-    assert figures.loaders("", tmp_path / "l.json").startswith("0.500 of dali-decode-whole (")
+    assert key_figures.loaders("", tmp_path / "l.json").startswith("0.500 of dali-decode-whole (")
     passes = json.loads((RESULTS / "kernel-cpu.json").read_text())["passes"]
     (row,) = (
         row for row in passes if (row["mixing"], row["dtype"], row["channels_last"]) == ("CutMix", "float16", True)
     )
     expected = f"{row['ms']:.3f} ms a batch (CutMix, float16 NHWC), {row['of_copy']:.0%} of a copy's bandwidth"
-    assert figures.kernel("", RESULTS / "kernel-cpu.json") == expected
+    assert key_figures.kernel("", RESULTS / "kernel-cpu.json") == expected
     late = row | {"host_bound": True}
     (tmp_path / "k.json").write_text(json.dumps({"passes": [late]}))
-    assert figures.kernel("", tmp_path / "k.json") == expected + "; the host was too slow to tell"
+    assert key_figures.kernel("", tmp_path / "k.json") == expected + "; the host was too slow to tell"
     result = json.loads((RESULTS / "step-cpu.json").read_text())
-    assert figures.step("", RESULTS / "step-cpu.json").startswith(f"{result['ratio']['median']:.3f} of the model's")
+    assert key_figures.step("", RESULTS / "step-cpu.json").startswith(f"{result['ratio']['median']:.3f} of the model's")
 
 
 @pytest.mark.parametrize(("rate", "figure"), [(1100.0, "prefetch=4"), (1000.0, "prefetch=2 (the default, kept)")])
@@ -465,7 +465,7 @@ def test_the_value_found_is_told(data, tmp_path, monkeypatch, rate, figure):
     out = tmp_path / "tune.json"
     options = ["--data", str(data), *test_bench_tune.SMALL, "--only", "prefetch", "--json", str(out)]
     assert main(["tune", *options]) == 0
-    assert figures.tune("", out) == figure
+    assert key_figures.tune("", out) == figure
 
 
 def test_the_environment_of_this_machine_is_printed(data, tmp_path, capfd):
@@ -480,7 +480,7 @@ def test_the_environment_of_this_machine_is_printed(data, tmp_path, capfd):
 
 
 def test_all_results_are_at_most_seven_files(tmp_path):
-    task = Task("cuda:0", None, tmp_path, 2)
+    task = StepContext("cuda:0", None, tmp_path, 2)
     commands = [each.command(task, 60) for each in STEPS]
     files = {command[command.index("--json") + 1] for command in commands if "--json" in command}
     assert len(files | {"gpu.json", "gpu.log"}) == 7

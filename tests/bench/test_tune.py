@@ -7,18 +7,17 @@ import pytest
 from PIL import Image
 
 from bench.__main__ import main
-from bench.common import Contender, Settings, budget
 from bench.common.photos import open_photos
-from bench.loaders import rounds
-from bench.loaders.contenders import ours
-from bench.loaders.serving import Rate
+from bench.loaders.comparison import budget, rounds
+from bench.loaders.contenders import Contender, Settings, ours
+from bench.loaders.process.child import Throughput
 from bench.tune import command
 from bench.tune.candidates import MOST_CORES, candidates, largest_image, threads
-from bench.tune.search import Setting, compare, search
+from bench.tune.search import Tunable, compare, search
 from tests.helpers.bench_fixtures import cache_fixture, data_fixture  # noqa: F401
 
-THREADS = Setting("num_threads", 2, (1, 3, 4))
-PREFETCH = Setting("prefetch", 2, (1, 4))
+THREADS = Tunable("num_threads", 2, (1, 3, 4))
+PREFETCH = Tunable("prefetch", 2, (1, 4))
 STEADY = (1.0, 1.0, 1.0)
 SMALL = ["--size", "32", "--batch-size", "4", "--device", "cpu"]
 
@@ -100,7 +99,7 @@ def test_without_the_defaults_there_is_nothing_to_compare_with():
     ],
 )
 def test_threads_from_half_of_the_cores_to_twice_as_many_within_reason(cores, others):
-    assert threads(cores) == Setting("num_threads", cores, others)
+    assert threads(cores) == Tunable("num_threads", cores, others)
     assert max(others) <= 2 * MOST_CORES
 
 
@@ -164,7 +163,7 @@ def stub(monkeypatch, speed):
         return rows, failed
 
     monkeypatch.setattr(command, "measure_in_rounds", measure)
-    monkeypatch.setattr(command, "cores", lambda: 2)
+    monkeypatch.setattr(command, "usable_cores", lambda: 2)
     return labels
 
 
@@ -245,7 +244,7 @@ def slow_gpu(data, tmp_path, monkeypatch):
 
     clock = Clock()
 
-    class Runner:
+    class ContenderProcess:
         group = 0
 
         def __init__(self, contender, settings, silence):
@@ -256,7 +255,7 @@ def slow_gpu(data, tmp_path, monkeypatch):
         def measure(self, seconds):
             clock.now += seconds
             speed = 1000 * (1 + dict(self.contender.arguments).get("hw_decoder_load", 0.65))
-            return Rate(speed, 10, seconds, 0.1, 0.0)
+            return Throughput(speed, 10, seconds, 0.1, 0.0)
 
         def close(self):
             pass
@@ -264,7 +263,7 @@ def slow_gpu(data, tmp_path, monkeypatch):
     def quiet(groups, limit=30.0):
         clock.now += 0.5
 
-    monkeypatch.setattr(rounds, "Runner", Runner)
+    monkeypatch.setattr(rounds, "ContenderProcess", ContenderProcess)
     monkeypatch.setattr(rounds, "wait_until_quiet", quiet)
     monkeypatch.setattr(rounds, "time", clock)
     monkeypatch.setattr(budget, "time", clock)
@@ -357,7 +356,7 @@ def test_measures_a_real_loader(data, tmp_path, capsys):
         (["--minutes", "-1"], "--minutes -1 given; it is how long to measure at most, 0 for no limit"),
         (["--minutes", "nan"], "--minutes nan given"),
         (["--device", "cuda:99"], "--device cuda:99 given; on this machine there is cpu"),
-        (["--only", "hw_decoder_load"], "--only hw_decoder_load given; it means nothing on a CPU: leave it out"),
+        (["--only", "hw_decoder_load"], "--only hw_decoder_load given; it has no effect on a CPU: leave it out"),
     ],
 )
 def test_bad_input_is_refused_before_anything_starts(data, capsys, arguments, says):

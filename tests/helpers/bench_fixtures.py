@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.common import packed_photos, photos
+from bench.common.photos import packed_photos, photo_folder
 
 
 def write_photos(root: Path, images: int = 24) -> Path:
@@ -42,7 +42,7 @@ def cache_fixture(tmp_path_factory):
     """Long epochs are short ones, in a folder of this test module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        for module in (photos, packed_photos):
+        for module in (photo_folder, packed_photos):
             patch.setattr(module, "EPOCH", 48)
         yield
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.common import Contender
+from bench.loaders.contenders import Contender
 
 
 @dataclass(frozen=True)

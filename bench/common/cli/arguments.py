@@ -1,4 +1,4 @@
-"""Arguments that the benchmarks share, and what is said of wrong ones."""
+"""Options that several benchmarks have, and the error messages for invalid values."""
 
 import math
 import os
@@ -6,41 +6,46 @@ from pathlib import Path
 
 import torch
 
-from bench.common.contender import Settings
-from bench.common.photos import Photos, long_epoch, open_photos
-from dali_cutmix.utils import cache_folder
+from bench.common.photos import PhotoFolder, open_photos
 
 
-def check_least(least: int, **given: int) -> None:
-    """Refuse numbers below ``least``; named as in Python, reported as on the command line."""
+def check_minimum(minimum: int, **given: int) -> None:
+    """Raise ``ValueError`` for numbers below ``minimum``; names are given as in Python, shown as on the command line.
+
+    Example:
+        >>> check_minimum(1, batch_size=0)
+        Traceback (most recent call last):
+            ...
+        ValueError: --batch-size 0 given; it is a whole number of at least 1.
+    """
     for name, value in given.items():
-        if value < least:
-            raise ValueError(f"--{name.replace('_', '-')} {value} given; it is a whole number of at least {least}.")
+        if value < minimum:
+            raise ValueError(f"--{name.replace('_', '-')} {value} given; it is a whole number of at least {minimum}.")
 
 
 def check_seconds(seconds: float) -> None:
-    """Refuse what is no length of time."""
+    """Raise ``ValueError`` for an invalid length of one measurement."""
     if not 0 < seconds < math.inf:
         raise ValueError(f"--seconds {seconds:g} given; it is the length of one measurement, above 0.")
 
 
 def check_silence(silence: float) -> None:
-    """Refuse what is no limit."""
+    """Raise ``ValueError`` for an invalid time limit of a single batch."""
     if not 0 < silence < math.inf:
         raise ValueError(f"--silence {silence:g} given; it is how long a loader may give no batch, in seconds above 0.")
 
 
 def check_minutes(minutes: float) -> None:
-    """Refuse what is no limit; 0 is none."""
+    """Raise ``ValueError`` for an invalid time limit of a whole benchmark; 0 means no limit."""
     if not 0 <= minutes < math.inf:
         raise ValueError(f"--minutes {minutes:g} given; it is how long to measure at most, 0 for no limit.")
 
 
 def choose_device(device: str) -> str:
-    """``cpu`` or ``cuda:N``; ``auto`` is the first GPU, the CPU where there is none.
+    """Return ``cpu`` or ``cuda:N``; ``auto`` is the first GPU, or the CPU where there is no GPU.
 
     Raises:
-        ValueError: a device that this machine does not have.
+        ValueError: this machine does not have the device.
     """
     count = torch.cuda.device_count()
     if device == "auto":
@@ -51,8 +56,8 @@ def choose_device(device: str) -> str:
     return device
 
 
-def open_for(batch_size: int, data: Path | None, device: str = "cpu") -> Photos:
-    """The images to measure with, at least one batch of them; see ``open_photos``.
+def open_enough_photos(batch_size: int, data: Path | None, device: str = "cpu") -> PhotoFolder:
+    """Open the images to measure with and check that they fill at least one batch; see ``open_photos``.
 
     Raises:
         FileNotFoundError, ValueError: the folder is missing, has no classes, or too few images.
@@ -65,21 +70,6 @@ def open_for(batch_size: int, data: Path | None, device: str = "cpu") -> Photos:
     return photos
 
 
-def cores() -> int:
-    """Cores that this process may use."""
+def usable_cores() -> int:
+    """Count the CPU cores that this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def settings_for(photos: Photos, *, size: int, batch_size: int, threads: int, device: str) -> Settings:
-    """What is equal for all contenders; ``threads`` 0 means one for each core."""
-    root, images = long_epoch(photos)
-    return Settings(
-        data=root,
-        images=images,
-        num_classes=len(photos.classes),
-        size=size,
-        batch_size=batch_size,
-        threads=threads or cores(),
-        device=device,
-        cache=cache_folder(),
-    )

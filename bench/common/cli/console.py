@@ -4,24 +4,24 @@ from typing import Any
 
 from rich.console import Console
 
-BUSY = 0.1
-"""Cores used by others from which on a measurement is called disturbed."""
+DISTURBED = 0.1
+"""Cores used by other processes above which a measurement counts as disturbed."""
 
 
-def warn_of_disturbance(elsewhere: list[float], console: Console) -> None:
-    """Say in how many measurements others used more than ``BUSY`` cores; nothing where that is none."""
-    if disturbed := sum(cores > BUSY for cores in elsewhere):
+def warn_of_disturbance(cores_elsewhere: list[float], console: Console) -> None:
+    """Print how many measurements other processes disturbed by using more than ``DISTURBED`` cores, if any."""
+    if disturbed := sum(cores > DISTURBED for cores in cores_elsewhere):
         console.print(
-            f"[yellow]{disturbed} of {len(elsewhere)} measurements were disturbed: other work used up to "
-            f"{max(elsewhere):.1f} cores meanwhile. Take these figures again on a quiet machine.[/yellow]"
+            f"[yellow]{disturbed} of {len(cores_elsewhere)} measurements were disturbed: other work used up to "
+            f"{max(cores_elsewhere):.1f} cores meanwhile. Take these figures again on a quiet machine.[/yellow]"
         )
 
 
 def headline(result: dict[str, Any]) -> str:
-    """What was measured where, in one line."""
+    """Describe the machine and the settings of a result in one line."""
     machine, settings = result["machine"], result["settings"]
-    where = machine["gpu"] or machine["cpu"]
+    device = machine["gpu"] or machine["cpu"]
     return (
-        f"{where}, {settings['threads']} threads; {settings['images']:,} JPEGs, crop {settings['size']}, "
+        f"{device}, {settings['threads']} threads; {settings['images']:,} JPEGs, crop {settings['size']}, "
         f"batch {settings['batch_size']}; {settings['rounds']} × {settings['seconds']:g} s"
     )

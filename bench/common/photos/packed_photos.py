@@ -1,19 +1,19 @@
-"""The photographs packed to a smaller size, for this library as shards and for FFCV as the same JPEG files."""
+"""The images packed to a smaller size: as shards for this library, and as the same JPEG files for FFCV."""
 
 from pathlib import Path
 
-from bench.common.photos import Photos, digest, long_epoch, repeats
+from bench.common.photos.photo_folder import PhotoFolder, digest, long_epoch, repeats
 from dali_cutmix.pack import cli
 from dali_cutmix.sources import Shards, scan_folder
 from dali_cutmix.utils import cache_folder, make_atomically
 
 QUALITY = 90
 EPOCH = 8_000
-"""Images in an epoch of shards, at least: each is packed anew, so fewer than links could be."""
+"""Images in an epoch of shards, at least: fewer than in an epoch of links, as each of them is encoded."""
 
 
-def pack_photos(photos: Photos, short_side: int, workers: int) -> Path:
-    """Pack the photographs once; a run that was stopped goes on.
+def pack_photos(photos: PhotoFolder, short_side: int, workers: int) -> Path:
+    """Pack the images on first use; an interrupted run continues where it stopped.
 
     Returns:
         A folder of shards.
@@ -33,7 +33,7 @@ def pack_photos(photos: Photos, short_side: int, workers: int) -> Path:
 
 
 def as_files(packed: Path) -> Path:
-    """The JPEGs of a packed folder as a folder of classes: the same bytes, for loaders that cannot read shards."""
+    """Write the JPEGs of a packed folder as a folder of classes: the same bytes, for loaders that read no shards."""
 
     def write(target: Path) -> None:
         shards = Shards(packed)

@@ -1,4 +1,4 @@
-"""SIGTERM as an interrupt: ``finally`` blocks run, so temporary folders go and started processes end."""
+"""SIGTERM as an interrupt: ``finally`` blocks run, so that temporary folders are removed and child processes ended."""
 
 import signal
 from collections.abc import Iterator
@@ -6,13 +6,23 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-STATUS = 130
+INTERRUPT_STATUS = 130
 """Exit status of a benchmark that was interrupted, by SIGINT or SIGTERM."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise ``KeyboardInterrupt`` at the first SIGTERM; a second one does not disturb the cleaning up."""
+    """Raise ``KeyboardInterrupt`` at the first SIGTERM; a second one does not disturb the cleanup.
+
+    Example:
+        >>> import os
+        >>> try:
+        ...     with interruptible():
+        ...         os.kill(os.getpid(), signal.SIGTERM)
+        ... except KeyboardInterrupt:
+        ...     print("temporary folders are gone")
+        temporary folders are gone
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The processes of this machine, as Linux tells of them."""
+"""The processes of this machine, from ``/proc``."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 
 class Process(NamedTuple):
-    """One process: ``state`` is a letter (Z and X have ended), ``ticks`` its CPU time and its ended children's."""
+    """One process.
+
+    ``state`` is a letter (Z and X: it has ended); ``ticks`` is its CPU time and that of its ended children.
+    """
 
     pid: int
     state: str
@@ -16,12 +19,12 @@ class Process(NamedTuple):
     ticks: int
 
 
-def processes() -> Iterator[Process]:
-    """Every process there is, from ``/proc/*/stat``."""
+def all_processes() -> Iterator[Process]:
+    """Read every process of the machine from ``/proc/*/stat``."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
-        with suppress(OSError):  # ended meanwhile
-            # The second field, a name in parentheses, may hold spaces.
+        with suppress(OSError):  # it has ended meanwhile
+            # The second field, a name in parentheses, may contain spaces.
             state, _parent, group, session, *fields = (entry / "stat").read_text().rpartition(")")[2].split()
             yield Process(int(entry.name), state, int(group), int(session), sum(map(int, fields[7:11])))

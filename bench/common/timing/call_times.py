@@ -1,4 +1,4 @@
-"""Time of single calls; on a GPU the device's own, with nothing of the host in it."""
+"""The time of single calls; on a GPU the device's own time, without that of the host."""
 
 import time
 from collections.abc import Callable
@@ -7,27 +7,31 @@ from typing import Any, NamedTuple
 import torch
 
 DELAY = 200_000_000
-"""Cycles that the GPU is kept busy while the host queues what is timed; about a tenth of a second."""
+"""Cycles for which the GPU is kept busy while the host queues the timed calls; about a tenth of a second."""
 TRIES = 3
-"""Delays, each four times as long as the one before, until the host has queued everything in one."""
+"""Attempts, each with four times the delay of the last one, until the host has queued all calls within it."""
 
 
-class Timed(NamedTuple):
-    """Milliseconds of each call; on a GPU whether the device may have waited for the host between them."""
+class CallTimes(NamedTuple):
+    """Milliseconds of each call; ``host_bound`` says whether a GPU may have waited for the host between them."""
 
     each: list[float]
     host_bound: bool | None = None
 
 
-def time_calls(work: Callable[[], Any], device: str, repeats: int) -> Timed:
-    """Time calls after a warm-up; on a GPU the device's own time, by events.
+def time_calls(work: Callable[[], Any], device: str, repeats: int) -> CallTimes:
+    """Time calls after a warm-up; on a GPU by events, as the device's own time.
 
-    No result is kept: on a GPU the next call takes the memory of the one before.
+    No result is kept: on a GPU the next call reuses the memory of the last one.
+
+    Example:
+        >>> len(time_calls(lambda: torch.rand(1000).sort(), "cpu", repeats=10).each)
+        10
     """
     if device == "cpu":
         for _ in range(3):
             work()
-        return Timed([_wall(work) for _ in range(repeats)])
+        return CallTimes([_wall(work) for _ in range(repeats)])
     with torch.cuda.device(device):
         for _ in range(3):
             work()
@@ -45,7 +49,7 @@ def time_calls(work: Callable[[], Any], device: str, repeats: int) -> Timed:
                 break
             delay *= 4
         synchronize(device)
-    return Timed([start.elapsed_time(end) for start, end in events], late)
+    return CallTimes([start.elapsed_time(end) for start, end in events], late)
 
 
 def _wall(work: Callable[[], Any]) -> float:
@@ -55,6 +59,6 @@ def _wall(work: Callable[[], Any]) -> float:
 
 
 def synchronize(device: str) -> None:
-    """Wait until the device has done all its work; a CPU has."""
+    """Wait until a GPU has finished all work; for a CPU there is nothing to wait for."""
     if device != "cpu":
         torch.cuda.synchronize(device)

@@ -1,10 +1,7 @@
-"""Where this library's loader spends its time: differences of what was measured in one run."""
+"""The stages of this library's loader and what each costs: differences between loaders that were measured together."""
 
 from statistics import median
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 STAGES = (
     ("reading", "dali-read"),
@@ -12,9 +9,9 @@ STAGES = (
     ("resampling + normalization", "ours"),
     ("mixing", "ours-cutmix"),
 )
-"""Each stage, and the contender that does it and all the stages before it, and nothing more."""
-ON_A_GPU = {"dali-decode": "dali-decode-whole"}
-"""Contenders that are taken in the place of others where a GPU was measured: its loaders decode whole images."""
+"""Each stage, and the contender that does this stage and all stages before it, and nothing more."""
+WHOLE_IMAGES_ON_GPU = {"dali-decode": "dali-decode-whole"}
+"""Contenders to use in place of others where a GPU was measured: there the loader decodes whole images."""
 
 CPU_TIME = (
     "CPU time of all threads, as each stage adds to it (core-ms/image). Resampling + normalization holds the flip and "
@@ -26,22 +23,29 @@ ELAPSED = (
 )
 
 
-def stages(rows: list[dict[str, Any]], device: str) -> dict[str, Any] | None:
-    """Cost of each stage in ms per image, and its share of the whole loader.
+def stage_costs(rows: list[dict[str, Any]], device: str) -> dict[str, Any] | None:
+    """Compute the cost of each stage in ms per image, and its share of the whole loader.
 
-    On a CPU it is CPU time, on a GPU elapsed time (of a whole batch, over its images). A difference is taken of the
-    medians and is never negative; its spread is that of the differences within each round, largest minus smallest.
+    ::
+
+        dali-read     ├ reading ┤
+        dali-decode   ├─────────┼ decoding + cropping ┤
+        ours          ├─────────┼─────────────────────┼ resampling + normalization ┤
+        ours-cutmix   ├─────────┼─────────────────────┼────────────────────────────┼ mixing ┤
+
+    On a CPU the cost is CPU time, on a GPU elapsed time (of a batch, divided by its images). It is the difference of
+    two medians and never negative; its spread is the largest minus the smallest difference within a round.
 
     Args:
-        rows: of the contenders, as ``report.row`` makes them.
-        device: that was measured.
+        rows: rows of the contenders, from ``each_round``.
+        device: the device that was measured.
 
     Returns:
-        An entry for the JSON; None where a contender of ``STAGES`` was not measured.
+        An entry for the JSON, or None where a contender of ``STAGES`` was not measured.
     """
     found = {entry["name"]: entry["rounds"] for entry in rows}
     if device != "cpu":
-        found |= {name: found[whole] for name, whole in ON_A_GPU.items() if whole in found}
+        found |= {name: found[whole] for name, whole in WHOLE_IMAGES_ON_GPU.items() if whole in found}
     if any(name not in found for _, name in STAGES):
         return None
     parts = []
@@ -73,28 +77,3 @@ def _difference(now: list[float], before: list[float]) -> dict[str, Any]:
         "spread": spread,
         "within_spread": None if spread is None else difference <= spread,
     }
-
-
-def print_stages(found: dict[str, Any] | None, console: Console) -> None:
-    """A small table under the loaders', or what was missing for it."""
-    if found is None:
-        names = " ".join(name for _, name in STAGES)
-        console.print(f"[dim]Share of each stage: not told apart; that needs {names}.[/dim]")
-        return
-    unit = "core-ms/image" if found["measure"] == "core_ms" else "ms/image"
-    table = Table(title="Stages of dali_cutmix, CutMix", title_justify="left")
-    for name in ("stage", unit, "spread", "share", ""):
-        table.add_column(name, justify="right" if name in (unit, "spread", "share") else "left", no_wrap=True)
-    for part in found["parts"]:
-        spread = part["spread"]
-        table.add_row(
-            part["stage"],
-            f"{part['ms_per_image']:.3f}",
-            "unknown" if spread is None else f"{spread:.3f}",
-            f"{part['share']:.0%}",
-            "within the noise" if part["within_spread"] else "",
-        )
-    console.print(table)
-    console.print(f"[dim]{found['meaning']}[/dim]")
-    if any(part["spread"] is None for part in found["parts"]):
-        console.print("[dim]One round tells no spread: --rounds 3 or more does.[/dim]")

@@ -1,4 +1,4 @@
-"""What is measured: a loader, how it is set up, and what is equal for all."""
+"""A contender: a loader to measure, what it needs, and the settings that are the same for all."""
 
 import importlib
 import sys
@@ -10,31 +10,35 @@ from typing import Any
 import torch
 
 Batch = tuple[torch.Tensor, torch.Tensor] | None
-"""Images N×3×H×W and dense or integer targets; None from a contender that stops before there are tensors."""
+"""Images N×3×H×W and dense or integer targets; None from a contender that makes no tensors."""
 
 PREFETCH = 2
 """Batches that a worker process prepares ahead: PyTorch's default."""
 
 
 def _is_installed(module: str) -> bool:
-    """Looks for it without importing a package that it is in: one that is broken shall not end the benchmark."""
-    places: Sequence[str] | None = None
+    """Look for a module without importing its parent packages: a broken installation must not end the benchmark."""
+    search_path: Sequence[str] | None = None
     name = ""
     for part in module.split("."):
-        if name and places is None:  # no package
+        if name and search_path is None:  # not a package
             return False
         name = f"{name}.{part}" if name else part
-        specs = (finder.find_spec(name, places) for finder in sys.meta_path)
+        specs = (finder.find_spec(name, search_path) for finder in sys.meta_path)
         spec = next((spec for spec in specs if spec), None)
         if spec is None:
             return False
-        places = spec.submodule_search_locations
+        search_path = spec.submodule_search_locations
     return True
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is equal for all contenders."""
+    """The settings that are the same for all contenders.
+
+    ``data`` is a folder of classes, ``cache`` a folder for files to keep; ``packed`` holds shards of the same images,
+    smaller, or None where those are not measured.
+    """
 
     data: Path
     images: int
@@ -45,17 +49,26 @@ class Settings:
     device: str
     cache: Path
     packed: Path | None = None
-    """A folder of shards of the same images, smaller; None where that is not measured."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One loader with its settings.
+    """A loader to measure.
 
-    ``source`` is ``module:function`` below ``bench.loaders.contenders``, imported only in the process that measures it;
-    ``arguments`` are keyword arguments for it beyond the settings. ``note`` says what is not the same as in the others.
-    With ``processes`` batches arrive in bursts of one for each worker. A contender with ``copies_data`` gets an hour
-    for its first batch. One with ``packed`` reads the smaller images. ``dtype`` is that of its images.
+    Args:
+        name: on the command line and in the JSON.
+        label: in tables and charts.
+        source: ``module:function`` below ``bench.loaders.contenders``, imported only in the process that measures it.
+        modules: modules that it needs.
+        mixes: its targets are mixed, which is checked.
+        note: how it differs from the others, to print under the table.
+        processes: it has worker processes, so batches arrive in bursts of one for each worker.
+        even_batch: it needs an even batch size.
+        copies_data: it copies the data set before its first batch, and has an hour for that.
+        needs_gpu: it cannot run on a CPU.
+        packed: it reads the packed, smaller images.
+        dtype: of its images.
+        arguments: keyword arguments for ``source``, beyond the settings.
     """
 
     name: str
@@ -73,7 +86,7 @@ class Contender:
     arguments: tuple[tuple[str, Any], ...] = ()
 
     def load(self) -> Callable[..., Iterator[Batch]]:
-        """Import it."""
+        """Import the function that yields its batches."""
         module, function = self.source.split(":")
         make: Callable[..., Iterator[Batch]] = getattr(
             importlib.import_module(f"bench.loaders.contenders.{module}"), function
@@ -81,15 +94,15 @@ class Contender:
         return make
 
     def batches(self, settings: Settings) -> Iterator[Batch]:
-        """Start it. The iterator has no end; closing it stops whatever was started."""
+        """Start it. The iterator has no end; closing it stops what was started."""
         return self.load()(settings, **dict(self.arguments))
 
     def missing(self) -> list[str]:
-        """Modules that it needs and that are not installed."""
+        """List the modules that it needs and that are not installed."""
         return [module for module in self.modules if not _is_installed(module)]
 
-    def unfit(self, settings: Settings) -> str:
-        """Why it cannot run with these settings; empty where it can."""
+    def unfit_reason(self, settings: Settings) -> str:
+        """Say why it cannot run with these settings; empty where it can."""
         if self.needs_gpu and settings.device == "cpu":
             return "needs a GPU"
         if self.even_batch and settings.batch_size % 2:
@@ -99,9 +112,9 @@ class Contender:
         return ""
 
     def burst(self, settings: Settings) -> int:
-        """Rates are taken over whole multiples of this many batches."""
+        """Number of batches that arrive together; rates are measured over multiples of it."""
         return settings.threads if self.processes else 1
 
-    def ahead(self, settings: Settings) -> int:
-        """No more batches than this were prepared while it stood idle."""
+    def prepared(self, settings: Settings) -> int:
+        """Upper bound of the number of batches that are prepared while it is idle."""
         return (PREFETCH + 1) * settings.threads if self.processes else 8

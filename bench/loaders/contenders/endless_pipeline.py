@@ -1,19 +1,19 @@
-"""A DALI pipeline run for its outputs alone: nobody makes tensors of them."""
+"""A DALI pipeline that is run without end and without making tensors of its outputs."""
 
 from collections.abc import Iterator
 
 import torch
 from nvidia.dali import Pipeline
 
-from bench.common import Batch
+from bench.loaders.contenders import Batch
 from dali_cutmix.gpu import KeepAlive, record
 
 
 def run_without_end(pipeline: Pipeline) -> Iterator[Batch]:
-    """On a GPU as a consumer runs it: on PyTorch's current stream, which waits for the outputs while the host goes on.
+    """Run a pipeline as a consumer does: on a GPU on PyTorch's current stream, which waits while the host goes on.
 
-    Outputs are kept until that stream has come to them, so that DALI does not use their memory again before, and only
-    so many that the host does not run away.
+    Outputs are kept alive until that stream has reached them, so that DALI does not reuse their memory before. Their
+    number is limited, so that the host does not get far ahead of the GPU.
     """
     pipeline.build()
     gpu = pipeline.device_id

@@ -1,4 +1,4 @@
-"""The process of a contender: warms it up, then measures whenever it is asked."""
+"""The process of a contender, from inside: it warms the loader up, then measures whenever it is asked."""
 
 import ctypes
 import gc
@@ -15,28 +15,29 @@ from typing import Any
 
 import torch
 
-from bench.common import Batch, Contender, Settings, group_seconds, machine_seconds, synchronize
-from bench.loaders.output import redirect
+from bench.common.timing import group_seconds, machine_seconds, synchronize
+from bench.loaders.contenders import Batch, Contender, Settings
+from bench.loaders.process.output import redirect
 
-LOOKED_AT = 4
-"""Batches of the warm-up that are checked; more than one, because a batch's box may be empty."""
+CHECKED = 4
+"""Batches of the warm-up that are checked; more than one, because the box of a batch may be empty."""
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 @dataclass(frozen=True)
-class Raised:
-    """The answer of a contender that raised."""
+class Failure:
+    """The answer of a contender that raised: the exception in one line, and its traceback."""
 
     reason: str
     details: str
 
 
 @dataclass(frozen=True)
-class Rate:
-    """One measurement.
+class Throughput:
+    """One measurement of a loader.
 
-    ``core_ms_per_image`` is the CPU time of the contender and its workers, which other work on the machine changes
-    little; ``cores_elsewhere`` is how many cores everybody else used meanwhile.
+    ``core_ms_per_image`` is the CPU time of the loader and its workers, which other work on the machine changes little;
+    ``cores_elsewhere`` is the number of cores that other processes used meanwhile.
     """
 
     images_per_second: float
@@ -47,49 +48,51 @@ class Rate:
 
 
 def serve(connection: Connection, output: Connection, pulse: Any, contender: Contender, settings: Settings) -> None:
-    """Answer with what it delivers, then each length of a measurement with its rate, or with what it raised.
+    """Send a description of the batches, then for each length of a measurement that arrives its ``Throughput``.
+
+    If the loader raises, a ``Failure`` is sent instead.
 
     Args:
-        connection: to whoever asks; the process ends when that end is closed.
-        output: where the process prints from now on.
-        pulse: when it was last seen at work, and how many batches it has given; written here.
-        contender, settings: what is measured.
+        connection: to the benchmark; the process ends when the other end is closed.
+        output: receives what the process prints.
+        pulse: the time of the last sign of life and the number of batches so far; written here.
+        contender, settings: the loader to measure.
     """
     os.setpgid(0, 0)
-    # Whoever ends the benchmark by force would otherwise leave a broken contender at work for ever.
+    # If the benchmark is killed, a broken contender would otherwise run for ever.
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     redirect(output)
     torch.set_num_threads(settings.threads)
     batches = None
     try:
-        contender.load()  # importing has a limit of its own
+        contender.load()  # imports have a time limit of their own
         pulse[0] = time.monotonic()
         batches = _watched(contender.batches(settings), pulse)
-        answer: dict[str, Any] | Rate = _warm_up(batches, contender, settings)
+        answer: dict[str, Any] | Throughput = _warm_up(batches, contender, settings)
         while True:
             connection.send(answer)
             try:
                 seconds = connection.recv()
-            except EOFError:  # whoever asked is gone
+            except EOFError:  # the benchmark has ended
                 break
             answer = measure(batches, contender, settings, seconds)
     except StopIteration:
-        connection.send(Raised("it came to an end: batches are to come without one", ""))
-    except BaseException as error:  # SystemExit too: whatever it does is told
+        connection.send(Failure("it came to an end: batches are to come without one", ""))
+    except BaseException as error:  # SystemExit, too: it is reported whatever it does
         reason = " ".join("".join(traceback.format_exception_only(error)).split())
-        with suppress(OSError):  # nobody is there to be told
-            connection.send(Raised(reason, traceback.format_exc()[-8000:]))
+        with suppress(OSError):  # the benchmark has ended
+            connection.send(Failure(reason, traceback.format_exc()[-8000:]))
     finally:
         del batches
-        gc.collect()  # queues to workers give their semaphores back
+        gc.collect()  # queues to workers release their semaphores
         sys.stdout.flush()
         sys.stderr.flush()
-        # Threads of other libraries may still run, and the end of the interpreter under them is noisy or never comes.
+        # Threads of other libraries may still run: a normal exit of the interpreter might print errors or hang.
         os._exit(0)
 
 
 def _watched(batches: Iterator[Batch], pulse: Any) -> Iterator[Batch]:
-    """The same batches; the pulse tells that it has been started, and each batch."""
+    """Yield the same batches and record the start and each batch in ``pulse``."""
     pulse[0] = time.monotonic()
     for batch in batches:
         pulse[0] = time.monotonic()
@@ -98,19 +101,19 @@ def _watched(batches: Iterator[Batch], pulse: Any) -> Iterator[Batch]:
 
 
 def _warm_up(batches: Iterator[Batch], contender: Contender, settings: Settings) -> dict[str, Any]:
-    delivers = describe([next(batches) for _ in range(LOOKED_AT)], settings.batch_size, contender.dtype)
+    delivers = describe([next(batches) for _ in range(CHECKED)], settings.batch_size, contender.dtype)
     if contender.mixes and settings.num_classes > 1 and not delivers.get("mixed"):
-        raise RuntimeError(f"{LOOKED_AT} batches without one mixed target: not what was to be measured")
-    for _ in range(contender.ahead(settings)):
+        raise RuntimeError(f"{CHECKED} batches without a mixed target: this is not the loader to be measured")
+    for _ in range(contender.prepared(settings)):
         next(batches)
     return delivers
 
 
 def describe(batches: list[Batch], batch_size: int, dtype: str = "float32") -> dict[str, Any]:
-    """What a contender delivers: shape, dtype, device, layout, whether any target is a mixture.
+    """Describe batches: shape, dtype, device, layout, and whether any target is a mixture.
 
     Raises:
-        RuntimeError: images or targets that do not fit what all contenders are to deliver.
+        RuntimeError: the images or targets are not what every contender has to deliver.
     """
     delivered = [batch for batch in batches if batch is not None]
     if not delivered:
@@ -131,9 +134,9 @@ def describe(batches: list[Batch], batch_size: int, dtype: str = "float32") -> d
     }
 
 
-def measure(batches: Iterator[Batch], contender: Contender, settings: Settings, seconds: float) -> Rate:
-    """Use up what was prepared ahead, then count batches for at least this long."""
-    for _ in range(contender.ahead(settings)):
+def measure(batches: Iterator[Batch], contender: Contender, settings: Settings, seconds: float) -> Throughput:
+    """Use up the batches that were prepared ahead, then count batches for at least ``seconds``."""
+    for _ in range(contender.prepared(settings)):
         next(batches)
     burst, count = contender.burst(settings), 0
     synchronize(settings.device)
@@ -146,4 +149,4 @@ def measure(batches: Iterator[Batch], contender: Contender, settings: Settings, 
     elapsed = time.perf_counter() - start
     used, machine = group_seconds(os.getpgrp()) - used, machine_seconds() - machine
     images = count * settings.batch_size
-    return Rate(images / elapsed, count, elapsed, 1000 * used / images, max(0.0, machine - used) / elapsed)
+    return Throughput(images / elapsed, count, elapsed, 1000 * used / images, max(0.0, machine - used) / elapsed)

@@ -1,7 +1,4 @@
-"""One process for each contender: started once, warmed up, then measured whenever it is its turn.
-
-A process of its own keeps imports, thread pools and forked workers of one contender out of the others' way.
-"""
+"""The process of a contender, seen from the benchmark: started and warmed up once, then measured in its turns."""
 
 import multiprocessing
 import multiprocessing.process
@@ -12,30 +9,31 @@ from contextlib import suppress
 from textwrap import shorten
 from typing import Any
 
-from bench.common import Contender, Settings, ended
-from bench.loaders.output import Output
-from bench.loaders.serving import Raised, Rate, serve
+from bench.common.processes import describe_status
+from bench.loaders.contenders import Contender, Settings
+from bench.loaders.process.child import Failure, Throughput, serve
+from bench.loaders.process.output import Output
 
 SILENCE = 60.0
-"""Seconds without a batch after which a contender counts as broken. One that works gives many in a second."""
-USUAL = 600
-"""Largest batch for which that holds; a larger one has more time, in proportion."""
+"""Seconds without a batch after which a contender has failed. One that works yields several in a second."""
+USUAL_BATCH_SIZE = 600
+"""Largest batch size with that limit; a larger batch has more time, in proportion."""
 IMPORTS = 120.0
-"""Seconds that a process may take to import what it needs."""
+"""Seconds that a process has to import its loader."""
 PREPARATION = 3600.0
-"""Seconds until the first batch of a contender that copies the data first."""
+"""Seconds that a contender has for its first batch if it copies the data set."""
 GRACE = 10.0
-"""Seconds that a process has to end of itself."""
+"""Seconds that a process has to end by itself."""
 KILLED = 2.0
-"""Seconds in which a killed process ends; one that waits in a driver may not, and is left."""
-LOOK = 0.5
-"""Seconds between two looks at a process that does not answer."""
+"""Seconds that a killed process has to end; one that waits in a driver may never end, and is left behind."""
+CHECK_INTERVAL = 0.5
+"""Seconds between two checks of a process that has not answered yet."""
 
 
 class ContenderError(RuntimeError):
-    """A contender raised, gave no batch for too long, or its process ended.
+    """A contender raised, yielded no batch for too long, or its process ended.
 
-    ``reason`` says so in one line, ``details`` is its traceback or the end of what it printed.
+    ``reason`` says why in one line; ``details`` is its traceback, or the end of its output.
     """
 
     def __init__(self, reason: str, details: str = "") -> None:
@@ -43,33 +41,33 @@ class ContenderError(RuntimeError):
         self.reason, self.details = shorten(reason, 200, placeholder=" …"), details
 
 
-class Runner:
-    """A started contender."""
+class ContenderProcess:
+    """A contender in a process of its own."""
 
     def __init__(self, contender: Contender, settings: Settings, silence: float = SILENCE) -> None:
-        """Start and warm up.
+        """Start the process and wait until it is warmed up.
 
         Args:
-            contender: what is measured.
-            settings: what is equal for all.
-            silence: seconds without a batch after which it counts as broken.
+            contender: the loader to measure.
+            settings: settings that are the same for all contenders.
+            silence: seconds without a batch after which it has failed.
 
         Raises:
-            ContenderError: it raised, fell silent, or its process ended; the process and its workers are gone.
+            ContenderError: it raised, yielded no batch, or its process ended; the process and its workers are gone.
         """
         self.contender, self.settings, self._silence = contender, settings, silence
         self._closed = False
         context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
+        self._connection, child_end = context.Pipe()
         self._output = Output(context, contender.label)
-        # When it last was seen at work (0: its process is still importing), and how many batches it has given.
+        # The time of its last sign of life (0: its process is still importing), and how many batches it has yielded.
         self._pulse = context.RawArray("d", 2)
-        # Not a daemon: those may not start workers.
+        # Not a daemon, which may not start workers.
         self._process = context.Process(
-            target=serve, args=(theirs, self._output.writer, self._pulse, contender, settings)
+            target=serve, args=(child_end, self._output.writer, self._pulse, contender, settings)
         )
         self._process.start()
-        theirs.close()
+        child_end.close()
         self._output.begin()
         try:
             self.delivers: dict[str, Any] = self._answer()
@@ -79,18 +77,18 @@ class Runner:
 
     @property
     def group(self) -> int:
-        """Its process group, which its workers share."""
+        """Its process group, to which its workers belong, too."""
         assert self._process.pid is not None
         return self._process.pid
 
-    def measure(self, seconds: float) -> Rate:
-        """Use up what was prepared ahead, then count batches for at least this long.
+    def measure(self, seconds: float) -> Throughput:
+        """Use up the batches that were prepared ahead, then count batches for at least ``seconds``.
 
         Raises:
-            ContenderError: it raised, fell silent, or its process ended; the process and its workers are gone.
+            ContenderError: it raised, yielded no batch, or its process ended; the process and its workers are gone.
         """
-        rate: Rate = self._answer(seconds)
-        return rate
+        throughput: Throughput = self._answer(seconds)
+        return throughput
 
     def _answer(self, *question: float) -> Any:
         try:
@@ -105,26 +103,26 @@ class Runner:
             self._process.join(GRACE)
             status = self._process.exitcode
             self.close(grace=0)
-            ending = "does not answer any more" if status is None else f"ended: {ended(status)}"
+            ending = "does not answer any more" if status is None else f"ended: {describe_status(status)}"
             raise self._failure(f"its process {ending}") from None
-        if isinstance(answer, Raised):
+        if isinstance(answer, Failure):
             self.close()
             raise ContenderError(answer.reason, answer.details)
         return answer
 
     def _wait(self) -> None:
-        """Until there is an answer.
+        """Wait for an answer.
 
         Raises:
-            TimeoutError: no batch for too long.
+            TimeoutError: there was no batch for too long.
             EOFError: the process has ended without an answer.
         """
         asked = time.monotonic()
-        while not self._connection.poll(LOOK):
+        while not self._connection.poll(CHECK_INTERVAL):
             if not self._process.is_alive() and not self._connection.poll():
                 raise EOFError
             seen, batches = self._pulse
-            limit = allowed(self.contender, self.settings.batch_size, self._silence, bool(seen), bool(batches))
+            limit = time_limit(self.contender, self.settings.batch_size, self._silence, bool(seen), bool(batches))
             if time.monotonic() - max(asked, seen) > limit:
                 raise TimeoutError(f"no batch for {limit:.3g} s" if seen else f"no imports within {limit:.3g} s")
 
@@ -134,25 +132,25 @@ class Runner:
         return ContenderError(f"{reason}; it printed: {words}" if words else reason, last)
 
     def close(self, grace: float = GRACE) -> None:
-        """End the process and its workers, by force where they do not end of themselves within the grace."""
+        """End the process and its workers; kill them if they do not end by themselves within ``grace`` seconds."""
         if self._closed:
             return
         self._closed = True
         self._connection.close()
         self._process.join(grace)
-        # Not terminate(): a signal that can be caught or ignored ends nothing that is broken.
+        # Not terminate(): a broken process may catch or ignore that signal.
         self._process.kill()
         with suppress(ProcessLookupError):
             os.killpg(self.group, signal.SIGKILL)
         self._process.join(KILLED)
         if self._process.is_alive():
-            # Else the interpreter would wait for it at its end.
+            # Otherwise the interpreter would wait for it when it exits.
             vars(multiprocessing.process)["_children"].discard(self._process)
         self._output.finish()
 
 
-def allowed(contender: Contender, batch_size: int, silence: float, imported: bool, began: bool) -> float:
-    """Seconds that a contender may take to its next batch, or to the end of its imports."""
+def time_limit(contender: Contender, batch_size: int, silence: float, imported: bool, began: bool) -> float:
+    """Seconds that a contender has for its next batch, or for its imports."""
     if contender.copies_data and not began:
         return PREPARATION
-    return silence * max(1.0, batch_size / USUAL) if imported else IMPORTS
+    return silence * max(1.0, batch_size / USUAL_BATCH_SIZE) if imported else IMPORTS

@@ -1,4 +1,4 @@
-"""What a process prints: the first lines are shown, the last are kept, and no flood reaches the terminal."""
+"""The output of a process: its first lines are shown, its end is kept, and no flood reaches the terminal."""
 
 import io
 import os
@@ -9,20 +9,20 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
 
 MOST_SHOWN = 20
-"""Lines that are shown."""
+"""Number of lines that are shown."""
 LONGEST = 400
-"""Bytes of a line that are shown."""
+"""Number of bytes of a line that are shown."""
 KEPT = 2**14
-"""Bytes that are kept of the end."""
+"""Number of bytes that are kept of the end."""
 
 _END = re.compile(rb"[\r\n]+")
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)\b")
 
 
 class Output:
-    """Reads what a process and its workers print, in a thread of its own, until all of them have ended.
+    """Reads what a process and its workers print, in a thread, until all of them have ended.
 
-    Whoever starts the process gives it ``writer``, and calls ``begin`` once it has started.
+    Pass ``writer`` to the process, and call ``begin`` once it has started.
     """
 
     def __init__(self, context: SpawnContext, label: str) -> None:
@@ -33,22 +33,22 @@ class Output:
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def begin(self) -> None:
-        """Read; the process has the writing end to itself from now on."""
+        """Start to read; from now on only the process holds the writing end."""
         self.writer.close()
         self._thread.start()
 
     def finish(self) -> None:
-        """Wait a moment for what is still on its way; the processes have ended."""
+        """Wait a moment for the last output; the processes have ended."""
         self._thread.join(1.0)
 
     def tail(self) -> str:
-        """The end of what was printed so far."""
+        """Return the end of the output so far."""
         return self._kept.decode(errors="replace")
 
     def last_words(self) -> str:
-        """The line that most likely says what went wrong: the last error's, or the last one; empty without any."""
+        """Return the line that most likely says what went wrong: the last error's, or the last line, or nothing."""
         text = self.tail()
-        finished = text.rpartition("\n")[0]  # the last line may be half of one
+        finished = text.rpartition("\n")[0]  # the last line may be incomplete
         lines = [line for line in (finished or text).splitlines() if line.strip()]
         errors = [line for line in lines if _ERROR.match(line)]
         whole = [line for line in lines if not line[0].isspace()]  # the others are parts of a traceback
@@ -78,7 +78,7 @@ class Output:
 
 
 def redirect(output: Connection) -> None:
-    """From now on this process and those that it starts print there."""
+    """Redirect the output of this process and of those that it starts."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         os.dup2(output.fileno(), stream.fileno())
