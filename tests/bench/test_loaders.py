@@ -159,7 +159,7 @@ def test_a_failing_loader_is_named_and_the_status_says_so(data, tmp_path, monkey
     assert result["contenders"] == []
     reasons = {entry["name"]: entry["reason"] for entry in result["skipped"]}
     assert "No module named 'bench.loaders.contenders.nowhere'" in reasons["broken"]
-    assert "without one mixed target" in reasons["unmixed"]
+    assert "without a mixed target" in reasons["unmixed"]
     assert "Traceback" in capfd.readouterr().err
 
 
