@@ -2,7 +2,7 @@
 
 ::
 
-    steps.py: each step's command, its time limit, its key figure
+    steps.py: each step's command, time limit and key figure     plans.py: what it measures within that time
         │
     command.py ─▶ environment ─▶ decode ─▶ tests ─▶ loaders ─▶ kernel ─▶ step ─▶ tune
         │         a command with a time limit for each; its log and its JSON

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.common.cli import usable_cores
-from bench.decode import LOADS, all_ways
 from bench.gpu import key_figures
+from bench.gpu.plans import PLANNED, decode_plan, loaders_plan
 from bench.loaders.contenders import CONTENDERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,8 +19,6 @@ LOADERS = {
 """Loaders to measure, the most informative first."""
 SILENCE = 15
 """Seconds without a batch after which a loader has failed."""
-PLANNED = 0.85
-"""Share of a time limit that is planned for; the rest is a reserve."""
 TEST_PROCESSES = 8
 COMPILES_FROM = 150.0
 """Time limit in seconds from which on the step's model is compiled, which takes up to a minute."""
@@ -81,42 +79,6 @@ def _environment(context: StepContext, budget: float) -> list[str]:
     return [sys.executable, "-m", "bench.gpu.environment", context.device]
 
 
-@dataclass(frozen=True)
-class MeasurementPlan:
-    """What a step has time for: seconds and rounds of its measurements; for the decoder also which ways.
-
-    ``planned`` is the time in seconds that this takes.
-    """
-
-    planned: float
-    seconds: float
-    rounds: int = 1
-    loads: tuple[float, ...] = ()
-    rewritten: bool = False
-
-
-IMPORTED, DECODED = 10.0, 3.0
-"""Seconds for the imports of as many processes as there are cores, and of a way besides its measurement."""
-
-
-def decode_plan(budget: float, on_gpu: bool, processors: int) -> MeasurementPlan:
-    """Plan as many ways as there is time for, then longer measurements; the shortest plan if there is time for none."""
-    # Rewritten files come after three shares, as in the list of ways.
-    counts = (
-        [(5, True), (4, True), (3, True), (3, False), (2, False), (1, False)] if on_gpu else [(1, True), (1, False)]
-    )
-    plans = []
-    for count, rewritten in counts:
-        loads = LOADS[:count]
-        number = len(all_ways(on_gpu, loads=loads, rewritten=rewritten))
-        overhead = -(-number // processors) * IMPORTED + number * DECODED
-        plans += [
-            MeasurementPlan(overhead + number * seconds, seconds, loads=loads, rewritten=rewritten)
-            for seconds in (2.0, 1.5, 1.0)
-        ]
-    return next((plan for plan in plans if plan.planned <= PLANNED * budget), plans[-1])
-
-
 def _decode(context: StepContext, budget: float) -> list[str]:
     plan = decode_plan(budget, context.on_gpu, usable_cores())
     limits = ["--minutes", _minutes(budget), "--limit", f"{max(10, budget / 5):.0f}"]
@@ -148,20 +110,6 @@ def _loaders(context: StepContext, budget: float) -> list[str]:
     how: list[object] = ["--batch-size", 256 if context.on_gpu else 32, "--threads", context.threads]
     how += ["--silence", SILENCE, "--minutes", _minutes(budget), "--seconds", plan.seconds, "--rounds", plan.rounds]
     return _bench(context, "loaders", *how, "--only", *names)
-
-
-START, OVERHEAD = 9.0, 0.7
-"""Seconds until a loader has started and warmed up, and of a turn besides its measurement."""
-
-
-def loaders_plan(budget: float, processes: int) -> MeasurementPlan:
-    """Plan the most and longest measurements for which there is time."""
-    choices = [(2.0, 3), (1.5, 3), (1.0, 3), (1.0, 2), (0.5, 2), (0.5, 1)]
-    plans = [
-        MeasurementPlan(processes * (START + rounds * (seconds + OVERHEAD)), seconds, rounds)
-        for seconds, rounds in choices
-    ]
-    return next((plan for plan in plans if plan.planned <= PLANNED * budget), plans[-1])
 
 
 def _kernel(context: StepContext, budget: float) -> list[str]:
