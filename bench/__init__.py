@@ -9,7 +9,7 @@
     startup    time and memory until a loader of ImageNet's length is ready
     tune       the fastest arguments of the loader on a machine
     soak       a long run with interruptions and damaged files
-    gpu        the above and the GPU's tests within a few minutes on a GPU
+    gpu        the GPU's tests and the most informative of these benchmarks, within a few minutes
     gallery    pictures of mixed batches
 
     common     what several of these need; results: their JSON

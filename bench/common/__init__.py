@@ -1,4 +1,4 @@
-"""What several benchmarks need. This package imports nothing, so that a process imports only the room it takes from.
+"""What several benchmarks need. The package itself imports nothing, so that a process loads only what it uses.
 
 ::
 
