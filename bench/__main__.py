@@ -6,7 +6,7 @@ from collections.abc import Callable
 import tyro
 
 import dali_cutmix as dc
-from bench.common import STATUS, interruptible
+from bench.common.processes import INTERRUPT_STATUS, interruptible
 from bench.decode.command import decode
 from bench.gallery import gallery
 from bench.gpu.command import gpu
@@ -31,9 +31,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; bad input ends with one line that says how to mend it, and exit status 2.
+    """Run one subcommand; invalid input ends with one line that says how to fix it, and exit status 2.
 
-    SIGTERM and SIGINT end it with exit status 130; what was written until then stays.
+    SIGTERM and SIGINT end it with exit status 130; results written before are kept.
     """
     try:
         with interruptible():
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return STATUS
+        return INTERRUPT_STATUS
 
 
 if __name__ == "__main__":

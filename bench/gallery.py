@@ -1,4 +1,4 @@
-"""``python -m bench gallery``: a contact sheet of mixed batches, boxes and targets drawn."""
+"""``python -m bench gallery``: draw a contact sheet of mixed batches with their boxes and targets."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from bench.common import open_photos
+from bench.common.photos import open_photos
 from dali_cutmix.mixing import BOX, dense_targets, make_plan, paste_numpy
 from dali_cutmix.mixing import draw as draw_numbers
 from dali_cutmix.ops import FILL
@@ -23,12 +23,12 @@ INCHES, DPI = 2.0, 110
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One mixed image with what was mixed: pixels H×W×3 uint8, box (x1, y1, x2, y2), share of each class."""
+class MixedImage:
+    """One mixed image: pixels H×W×3 uint8, box (x1, y1, x2, y2), and the weight of each class in its target."""
 
     pixels: np.ndarray
     box: tuple[int, int, int, int]
-    shares: dict[str, float]
+    weights: dict[str, float]
 
 
 def gallery(
@@ -50,7 +50,7 @@ def gallery(
         rows: batches to draw.
         columns: images in a batch.
         size: side of an image in pixels.
-        seed: another seed, another sheet.
+        seed: seed of crops and mixing.
     """
     for name, value, least in (("rows", rows, 1), ("columns", columns, 2), ("size", size, 8)):
         if value < least:
@@ -70,8 +70,8 @@ def gallery(
 
 def mixed_batches(
     root: Path, classes: tuple[str, ...], policy: dc.Policy | None, rows: int, columns: int, size: int, seed: int
-) -> list[list[Picture]]:
-    """``rows`` batches of ``columns`` pictures, made as the library makes them, up to the normalization."""
+) -> list[list[MixedImage]]:
+    """Make ``rows`` batches of ``columns`` images as the library makes them, without normalization."""
 
     @pipeline_def(**dc.pipeline_options(columns, device="cpu", num_threads=1, seed=seed))
     def graph() -> Any:
@@ -86,36 +86,38 @@ def mixed_batches(
         plan = make_plan(policy, 0.5, size, size, *draws)
         mixed = paste_numpy(list(crops), list(plan.rows), FILL)
         targets = dense_targets(labels, plan, len(classes))[0]
-        batches.append([_picture(classes, *sample) for sample in zip(mixed, plan.rows, labels, targets, strict=True)])
+        batches.append(
+            [_mixed_image(classes, *sample) for sample in zip(mixed, plan.rows, labels, targets, strict=True)]
+        )
     return batches
 
 
-def _picture(
+def _mixed_image(
     classes: tuple[str, ...], pixels: np.ndarray, row: np.ndarray, label: np.ndarray, target: np.ndarray
-) -> Picture:
+) -> MixedImage:
     x1, y1, x2, y2 = row[BOX].tolist()
     own_first = sorted(np.flatnonzero(target), key=lambda index: index != int(label))
-    return Picture(pixels, (x1, y1, x2, y2), {classes[index]: float(target[index]) for index in own_first})
+    return MixedImage(pixels, (x1, y1, x2, y2), {classes[index]: float(target[index]) for index in own_first})
 
 
-def draw(batches: list[list[Picture]], out: Path) -> None:
-    """Write the sheet: a row for each batch, each picture under its target, its box outlined."""
+def draw(batches: list[list[MixedImage]], out: Path) -> None:
+    """Write the sheet: a row for each batch, above each image its target, in the image the outline of its box."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     rows, columns = len(batches), len(batches[0])
-    pictures = [picture for batch in batches for picture in batch]
+    images = [image for batch in batches for image in batch]
     figure = Figure(figsize=(INCHES * columns, (INCHES + 0.35) * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, picture in zip(figure.subplots(rows, columns, squeeze=False).flat, pictures, strict=True):
-        axes.imshow(picture.pixels)
+    for axes, image in zip(figure.subplots(rows, columns, squeeze=False).flat, images, strict=True):
+        axes.imshow(image.pixels)
         axes.set_axis_off()
-        axes.set_title(" + ".join(f"{share:.2f} {name}" for name, share in picture.shares.items()), fontsize=8)
-        x1, y1, x2, y2 = picture.box
-        height, width = picture.pixels.shape[:2]
+        axes.set_title(" + ".join(f"{weight:.2f} {name}" for name, weight in image.weights.items()), fontsize=8)
+        x1, y1, x2, y2 = image.box
+        height, width = image.pixels.shape[:2]
         if x1 < x2 and y1 < y2 and (x2 - x1, y2 - y1) != (width, height):
-            # imshow puts the centre of pixel 0 at 0, its edge at −0.5.
+            # imshow puts the center of pixel 0 at 0, so its edge is at −0.5.
             box = Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, fill=False, edgecolor="yellow", linewidth=1.5)
             axes.add_patch(box)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""``python -m bench startup``: how long a loader of ImageNet's length takes to start, and how much memory."""
+"""``python -m bench startup``: how much time and memory a loader of ImageNet's length needs to start."""
 
 import json as json_module
 import os
@@ -9,9 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.common import check_least, new_result, write_json
+from bench.common.cli import check_minimum, new_result, write_json
 
 IMAGENET = 1_281_167
+"""Images of ImageNet's training set."""
 _CLASSES = 1000
 
 _START = """
@@ -36,15 +37,15 @@ print(json.dumps({"batches": batches, "seconds": seconds, "peak_gib": peak}))
 def startup(samples: int = IMAGENET, rounds: int = 3, json: Path | None = None) -> int:
     """Measure the time until ``len(loader)`` is known, nothing decoded: a list, and a folder scanned and remembered.
 
-    Each measurement is a process of its own; imports are not counted, the peak of its resident memory is that of all.
+    Each measurement is a process of its own. The time does not include imports; the peak of resident memory does.
 
     Args:
-        samples: empty files in 1000 classes.
+        samples: number of empty files, in 1000 classes.
         rounds: measurements of each kind.
         json: file for the measurements.
     """
-    check_least(_CLASSES, samples=samples)
-    check_least(1, rounds=rounds)
+    check_minimum(_CLASSES, samples=samples)
+    check_minimum(1, rounds=rounds)
     found: dict[str, list[dict[str, float]]] = {"list": [], "folder": [], "folder, remembered": []}
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch, "train")
@@ -63,7 +64,7 @@ def startup(samples: int = IMAGENET, rounds: int = 3, json: Path | None = None) 
 
 
 def _make(root: Path, samples: int) -> None:
-    """Empty files, and folders that did not change a moment ago."""
+    """Make empty files in folders that look as if they had not changed recently, so that their scan is remembered."""
     folders = [root / f"{label:04d}" for label in range(_CLASSES)]
     for label, folder in enumerate(folders):
         folder.mkdir(parents=True)

@@ -1,4 +1,7 @@
-"""The process that measures one way to decode: says ``ready``, takes a job from standard input, answers in JSON."""
+"""The process that measures one way to decode, from inside.
+
+It prints ``ready`` after its imports, reads a job from standard input and answers in JSON on standard output.
+"""
 
 import gc
 import json
@@ -12,28 +15,28 @@ import numpy as np
 import torch
 from nvidia.dali import Pipeline, fn, pipeline_def, types
 
-from bench.decode.decoder_log import count, engines, logged
-from bench.decode.timing import AHEAD, time_decoding
-from bench.decode.ways import Way
+from bench.decode.decoder_log import capture_log, count_images, engines
+from bench.decode.throughput import AHEAD, time_decoding
+from bench.decode.ways import DecodeWay
 from dali_cutmix._dali import library
 
 LOGGED = 3
-"""Batches whose decoders are looked up in the log, beside those prepared ahead."""
+"""Batches whose decoders are read from the log, besides those prepared ahead."""
 COMPARED = 32
-"""Images of the first batch that are compared with the CPU's."""
+"""Images of the first batch that are compared with those decoded on the CPU."""
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """Check what a way delivers and who decodes it, then time it.
+    """Check the images that a way decodes and what decodes them, then measure its throughput.
 
     Raises:
-        RuntimeError: DALI's; or images have other shapes than those which the CPU decodes.
+        RuntimeError: DALI raised it, or images differ in shape from those decoded on the CPU.
     """
-    way = Way(**job["way"])
+    way = DecodeWay(**job["way"])
     device = job["device"]
     if device != "cpu":
         torch.cuda.set_device(device)
-    with logged() as log:
+    with capture_log() as log:
         pipeline = _graph(job, way, device)
         first = _images(pipeline.run()[0])
         for _ in range(LOGGED - 1):
@@ -48,7 +51,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         "max": max(rates),
         "windows": rates,
         "core_ms_per_image": core_ms,
-        "decoded_by": asdict(count(log[0])),
+        "decoded_by": asdict(count_images(log[0])),
         "levels_from_cpu": levels,
         "engines": engines(log[0]),
         "nvjpeg": _nvjpeg(),
@@ -56,7 +59,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
 
 
 @pipeline_def(prefetch_queue_depth=AHEAD, seed=1)
-def _decoded(files: list[str], way: Way, device: str, shuffle: bool, shapes: bool) -> Any:
+def _decoded(files: list[str], way: DecodeWay, device: str, shuffle: bool, shapes: bool) -> Any:
     jpegs, _ = fn.readers.file(
         files=files, random_shuffle=shuffle, initial_fill=len(files) if shuffle else 1, dont_use_mmap=True, seed=2
     )
@@ -70,7 +73,7 @@ def _decoded(files: list[str], way: Way, device: str, shuffle: bool, shapes: boo
     return (images, fn.peek_image_shape(jpegs)) if shapes else images
 
 
-def _graph(job: dict[str, Any], way: Way, device: str, shuffle: bool = False, shapes: bool = False) -> Pipeline:
+def _graph(job: dict[str, Any], way: DecodeWay, device: str, shuffle: bool = False, shapes: bool = False) -> Pipeline:
     pipeline = _decoded(
         job["files"],
         way,
@@ -90,8 +93,8 @@ def _images(batch: Any) -> list[np.ndarray]:
     return [np.array(batch.at(number)) for number in range(min(len(batch), COMPARED))]
 
 
-def _levels(images: list[np.ndarray], job: dict[str, Any], way: Way) -> float | None:
-    """Mean absolute difference to what the CPU decodes, of the worst image; None where no windows are the same."""
+def _levels(images: list[np.ndarray], job: dict[str, Any], way: DecodeWay) -> float | None:
+    """Mean absolute difference from the CPU's image, of the worst image; None if no regions are the same."""
     pipeline = _graph(job, way, "cpu", shapes=True)
     decoded, shapes = pipeline.run()
     differences = []
@@ -112,22 +115,22 @@ def _is_within(shape: tuple[int, ...], height: int, width: int) -> bool:
 
 
 def main() -> None:
-    """Answer on what was standard output; whatever else is printed goes to standard error."""
+    """Answer on standard output; everything else that is printed goes to standard error."""
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
         print("ready", file=answers, flush=True)
-        if not (line := sys.stdin.readline()):  # whoever asked is gone
+        if not (line := sys.stdin.readline()):  # the benchmark has ended
             return
         try:
             answer = measure(json.loads(line))
-        except Exception as error:  # whatever DALI or CUDA raises
+        except Exception as error:  # DALI and CUDA raise errors of many types
             answer = {"failure": reason(str(error)) or type(error).__name__}
         print(json.dumps(answer), file=answers, flush=True)
-    os._exit(0)  # DALI's threads may still run, and the interpreter's end under them is noisy or never comes
+    os._exit(0)  # DALI's threads may still run: a normal exit might print errors or hang
 
 
 def _nvjpeg() -> dict[str, str] | None:
-    """The library that decoded, without the folder of the machine's Python, which says nothing elsewhere."""
+    """Name the nvJPEG library, without the folder of this machine's Python."""
     found = library()
     if found is None:
         return None
@@ -135,9 +138,9 @@ def _nvjpeg() -> dict[str, str] | None:
 
 
 def reason(message: str) -> str:
-    """The line of DALI's long messages that tells what happened."""
-    told = message.rpartition("encountered:")[2]
-    return next((line.strip() for line in told.splitlines() if line.strip()), "")
+    """Find the line of DALI's long messages that says what happened."""
+    details = message.rpartition("encountered:")[2]
+    return next((line.strip() for line in details.splitlines() if line.strip()), "")
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 FAR = 5.0
-"""Levels of 255 from the CPU's pixels from which on an image is called wrong; upsampling accounts for less."""
+"""Difference from the CPU's pixels, in levels of 255, above which an image is wrong; upsampling causes less."""
 
 
 def print_table(result: dict[str, Any], console: Console) -> None:
-    """Rates with their spread, CPU time, who decoded; which library; failures and what was left out."""
+    """Print rates with their spread, CPU time, what decoded, the library, failures, and ways that were left out."""
     settings, machine = result["settings"], result["machine"]
     on_gpu = machine["gpu"] is not None
     console.print(
@@ -25,7 +25,7 @@ def print_table(result: dict[str, Any], console: Console) -> None:
     hardware = f"; JPEG engines: {engines[0]}, cores of each: {engines[1]}" if engines else ""
     console.print(f"nvJPEG: {escape(library)}{hardware}", highlight=False)
     table = Table()
-    # On a CPU there is nobody else who could have decoded, and nothing to compare with.
+    # On a CPU nothing else can have decoded, and there is nothing to compare with.
     more = ("hardware", "CUDA", "CPU", "levels from the CPU's") if on_gpu else ()
     for name in ("way", "images/s", "min to max", "core-ms/image", *more):
         table.add_column(name, justify="left" if name == "way" else "right", no_wrap=True)

@@ -1,4 +1,4 @@
-"""Prints what a GPU's results depend on, and that everything can be imported: ``gpu_environment.py DEVICE``."""
+"""``python -m bench.gpu.environment DEVICE``: print versions and the device, and check the imports."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from train.reporting import machine, versions
 
 
 def main(device: str) -> None:
-    """Fails where something that every other step needs is missing."""
+    """Print versions, the device and its driver; raise where something that every other step needs is missing."""
     import nvidia.dali
     import torch
 

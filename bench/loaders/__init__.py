@@ -1,6 +1,15 @@
-"""``python -m bench loaders``: the throughput of data loaders, side by side."""
+"""``python -m bench loaders``: the throughput of data loaders, side by side.
 
-from bench.loaders.rounds import measure_in_rounds
-from bench.loaders.stages import ON_A_GPU
+::
 
-__all__ = ["ON_A_GPU", "measure_in_rounds"]
+    command.py ─▶ comparison ─▶ process ══▶ a process for each loader ─▶ contenders
+        │         in turn,      starts,        yields batches             this library, DALI,
+        ▼         by rounds     asks, ends     without end                torchvision, timm, FFCV, SPDL
+    report.py
+
+The process of a measured loader imports this package first, and should carry nothing but that loader. So the package
+itself imports nothing; others take what they need from its parts: ``CONTENDERS`` from ``bench.loaders.contenders``,
+``measure_in_rounds`` from ``bench.loaders.comparison``.
+"""
+
+__all__: list[str] = []

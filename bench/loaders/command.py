@@ -1,4 +1,4 @@
-"""``python -m bench loaders``: images per second of this library and of the loaders that one would use otherwise."""
+"""``python -m bench loaders``: images per second of this library and of other loaders."""
 
 import sys
 from contextlib import closing
@@ -8,30 +8,24 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.common import (
-    Budget,
-    Contender,
-    Photos,
-    Settings,
-    check_least,
+from bench.common.cli import (
+    check_minimum,
     check_minutes,
     check_seconds,
     check_silence,
     choose_device,
     new_result,
-    open_for,
-    pack_photos,
-    settings_for,
-    shared_settings,
+    open_enough_photos,
     write_json,
 )
+from bench.common.photos import PhotoFolder, pack_photos
 from bench.loaders import report
-from bench.loaders.contenders import CONTENDERS
-from bench.loaders.rounds import each_round
-from bench.loaders.runner import SILENCE
-from bench.loaders.stages import stages
+from bench.loaders.comparison import TimeBudget, add_ratios, each_round, settings_for, shared_settings, stage_costs
+from bench.loaders.contenders import CONTENDERS, Contender, Settings
+from bench.loaders.process import SILENCE
 
 MOST_COPIED = 20 * 2**30
+"""Bytes of a data set above which a loader that copies it is not measured unless named."""
 NO_TIME = "not started for lack of time"
 
 
@@ -52,12 +46,12 @@ def loaders(
 ) -> int:
     """Measure loaders: random resized crop (bilinear, antialiased), flip, normalization to float32, CutMix where named.
 
-    All loaders are started and warmed up, then measured in turn, round by round. Before each turn the others have gone
-    quiet, and what a loader had prepared while it stood idle is used up before the clock starts. Rates are over whole
-    batches, without the turn of an epoch. With the default settings each loader takes about half a minute.
+    All loaders are started and warmed up, then measured in turn, round by round. Before each turn the others have
+    become idle, and batches that a loader prepared while idle are used up before the clock starts. Rates are over whole
+    batches, without the end of an epoch. With the default settings each loader takes about half a minute.
 
-    A loader that raises, crashes, or gives no batch for a minute is ended and left out; the table and the JSON say why.
-    Batches of more than 600 images have more time, in proportion. FFCV, which copies the images first, has an hour for
+    A loader that raises, crashes, or yields no batch for a minute is ended and left out; the table and the JSON say
+    why. Batches of more than 600 images have more time, in proportion. FFCV copies the images first and has an hour for
     that.
 
     Args:
@@ -65,48 +59,48 @@ def loaders(
             photographs: 4:2:0, on a GPU some 4:4:4 and gray.
         size: side of the crop in pixels.
         batch_size: images in a batch.
-        threads: worker threads or processes of each loader; 0 means one for each core that this process may use.
+        threads: worker threads or processes of each loader; 0 means one for each usable core.
         seconds: length of one measurement.
         rounds: measurements of each loader.
         device: cpu, cuda:N, or auto (cuda:0 where there is one).
-        short_side: pack the images to this size as well (JPEG quality 90, once, into the cache folder) and measure
+        short_side: also pack the images to this size (JPEG quality 90, on first use, into the cache folder) and measure
             ours-packed and ffcv-packed on them; 0 leaves these two out.
-        only: which to measure of ours-cutmix, ours-unfused, ours-mixup, ours, ours-float16, dali, dali-decode,
+        only: loaders to measure, of ours-cutmix, ours-unfused, ours-mixup, ours, ours-float16, dali, dali-decode,
             dali-decode-whole, dali-read, torchvision-pil, torchvision-io, torchvision-gpu, timm, ffcv, ours-packed,
-            ffcv-packed and spdl, in the order in which to start them; all that are installed and fit the device by
-            default.
+            ffcv-packed and spdl, in the order in which to start them; by default all that are installed and suit the
+            device.
         silence: seconds without a batch after which a loader has failed.
-        minutes: time for all of it, 0 for no limit. Loaders that would take longer are not started, by what those
-            before them took, and no round is begun that would not end in time.
-        json: write the result there, anew after each round; ``complete`` is false until the end.
-        png: draw a bar chart there.
+        minutes: time limit of the whole command; 0 means no limit. A loader or a round that is expected to take longer,
+            judging by those before it, is not started.
+        json: file for the result, written again after each round; ``complete`` is false until the end.
+        png: file for a bar chart.
 
     Returns:
         0, or 1 where a loader failed.
     """
-    check_least(0, threads=threads, short_side=short_side)
-    check_least(1, size=size, rounds=rounds)
-    check_least(2, batch_size=batch_size)
+    check_minimum(0, threads=threads, short_side=short_side)
+    check_minimum(1, size=size, rounds=rounds)
+    check_minimum(2, batch_size=batch_size)
     check_seconds(seconds)
     check_silence(silence)
     check_minutes(minutes)
     device = choose_device(device)
     chosen = _chosen(only)
-    photos = open_for(batch_size, data, device)
+    photos = open_enough_photos(batch_size, data, device)
     settings = settings_for(photos, size=size, batch_size=batch_size, threads=threads, device=device)
     if short_side and any(contender.packed for contender in chosen):
         settings = replace(settings, packed=pack_photos(photos, short_side, settings.threads))
-    fit, skipped = _fit(chosen, settings, photos, asked=bool(only))
+    suitable, skipped = _suitable(chosen, settings, photos, named=bool(only))
     result = new_result("loaders", device, shared_settings(settings, photos, seconds, rounds))
     result["settings"] |= {"short_side": short_side, "silence": silence, "minutes": minutes}
-    budget = Budget(minutes, seconds, rounds) if minutes else None
+    budget = TimeBudget(minutes, seconds, rounds) if minutes else None
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    with closing(each_round(fit, settings, seconds, rounds, budget, silence)) as measured:
+    with closing(each_round(suitable, settings, seconds, rounds, budget, silence)) as measured:
         for rows, failed in measured:
-            late = _late(fit, rows, failed) if rows else []
-            report.add_ratios(rows)
-            result |= {"complete": False, "contenders": rows, "stages": stages(rows, device)}
+            late = _not_started(suitable, rows, failed) if rows else []
+            add_ratios(rows)
+            result |= {"complete": False, "contenders": rows, "stages": stage_costs(rows, device)}
             result["skipped"] = skipped + failed + late
             if json:
                 write_json(json, result)
@@ -123,34 +117,36 @@ def loaders(
 
 
 def _chosen(only: tuple[str, ...]) -> list[Contender]:
-    names = [contender.name for contender in CONTENDERS]
-    if unknown := [name for name in only if name not in names]:
-        raise ValueError(f"--only {' '.join(unknown)} given; the loaders are {', '.join(names)}.")
-    named = dict(zip(names, CONTENDERS, strict=True))
-    return [named[name] for name in dict.fromkeys(only or names)]
+    by_name = {contender.name: contender for contender in CONTENDERS}
+    if unknown := [name for name in only if name not in by_name]:
+        raise ValueError(f"--only {' '.join(unknown)} given; the loaders are {', '.join(by_name)}.")
+    return [by_name[name] for name in dict.fromkeys(only or by_name)]
 
 
-def _late(fit: list[Contender], rows: list[dict[str, Any]], failed: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Those that were not started."""
+def _not_started(
+    suitable: list[Contender], rows: list[dict[str, Any]], failed: list[dict[str, str]]
+) -> list[dict[str, str]]:
+    """List the loaders that were not started."""
     known = {entry["name"] for entry in [*rows, *failed]}
-    left = [contender for contender in fit if contender.name not in known]
+    left = [contender for contender in suitable if contender.name not in known]
     return [{"name": contender.name, "label": contender.label, "reason": NO_TIME} for contender in left]
 
 
-def _fit(
-    chosen: list[Contender], settings: Settings, photos: Photos, asked: bool
+def _suitable(
+    chosen: list[Contender], settings: Settings, photos: PhotoFolder, named: bool
 ) -> tuple[list[Contender], list[dict[str, str]]]:
-    fit, skipped = [], []
+    """Split the loaders into those to start and those to skip, with the reasons; a loader named in --only must run."""
+    suitable, skipped = [], []
     for contender in chosen:
-        reason = contender.unfit(settings)
+        reason = contender.unfit_reason(settings)
         if missing := contender.missing():
             reason = f"not installed: {', '.join(missing)}"
-        elif contender.copies_data and photos.size > MOST_COPIED and not asked:
+        elif contender.copies_data and photos.size > MOST_COPIED and not named:
             reason = f"would copy {photos.size / 2**30:.0f} GiB into {settings.cache}; name it with --only to do so"
-        if reason and asked:
-            raise ValueError(f"--only {contender.name}: {reason}; leave it out or mend that.")
+        if reason and named:
+            raise ValueError(f"--only {contender.name}: {reason}; leave it out or fix that.")
         if reason:
             skipped.append({"name": contender.name, "label": contender.label, "reason": reason})
         else:
-            fit.append(contender)
-    return fit, skipped
+            suitable.append(contender)
+    return suitable, skipped

@@ -1,48 +1,18 @@
-"""The loaders' results as a table and as a bar chart."""
+"""The result of ``python -m bench loaders`` as tables and as a bar chart."""
 
-from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.common import Contender, headline, warn_of_disturbance
-from bench.loaders.contenders import BASELINE, OURS, READING
-from bench.loaders.serving import Rate
-from bench.loaders.stages import print_stages
-
-FAILED = "failed: "
-"""What the reason of a loader that could have been measured begins with."""
-
-
-def row(contender: Contender, delivers: dict[str, Any], rates: list[Rate]) -> dict[str, Any]:
-    """One contender's entry in the JSON; its ratio is added by ``add_ratios``."""
-    speeds = [rate.images_per_second for rate in rates]
-    return {
-        "name": contender.name,
-        "label": contender.label,
-        "note": contender.note,
-        "images_per_second": median(speeds),
-        "min": min(speeds),
-        "max": max(speeds),
-        "ratio": None,
-        "core_ms_per_image": median(rate.core_ms_per_image for rate in rates),
-        "rounds": [asdict(rate) for rate in rates],
-        "delivers": delivers,
-    }
-
-
-def add_ratios(rows: list[dict[str, Any]]) -> None:
-    """Median over the median of plain DALI; None where that was not measured."""
-    speeds = {entry["name"]: entry["images_per_second"] for entry in rows}
-    for entry in rows:
-        entry["ratio"] = entry["images_per_second"] / speeds[BASELINE] if BASELINE in speeds else None
+from bench.common.cli import headline, warn_of_disturbance
+from bench.loaders.comparison import FAILED, STAGES
+from bench.loaders.contenders import OURS, READING
 
 
 def print_table(result: dict[str, Any], console: Console) -> None:
-    """Medians, spread and ratios; how this library's CutMix compares; its stages; who failed; notes and warnings."""
+    """Print medians, spread and ratios; how this library's CutMix compares; its stages; failures and notes."""
     console.print(headline(result))
     table = Table()
     for name in ("loader", "images/s", "min to max", "of plain DALI", "core-ms/image"):
@@ -59,12 +29,12 @@ def print_table(result: dict[str, Any], console: Console) -> None:
     for entry in failed:
         table.add_row(entry["label"], "failed")
     console.print(table)
-    speeds = {entry["label"]: entry["images_per_second"] for entry in _decoding(result)}
+    rates = {entry["label"]: entry["images_per_second"] for entry in _decoding(result)}
     ours = next((entry for entry in result["contenders"] if entry["name"] == OURS), None)
     if ours:
         others = [
-            f"{ours['images_per_second'] / speed:.2f} × {label}"
-            for label, speed in speeds.items()
+            f"{ours['images_per_second'] / rate:.2f} × {label}"
+            for label, rate in rates.items()
             if label != ours["label"]
         ]
         console.print(f"{ours['label']}: " + ("; ".join(others) or "measured alone"))
@@ -80,12 +50,37 @@ def print_table(result: dict[str, Any], console: Console) -> None:
     )
 
 
+def print_stages(found: dict[str, Any] | None, console: Console) -> None:
+    """Print the stages as a table, or which loaders are missing for it."""
+    if found is None:
+        names = " ".join(name for _, name in STAGES)
+        console.print(f"[dim]Share of each stage: not told apart; that needs {names}.[/dim]")
+        return
+    unit = "core-ms/image" if found["measure"] == "core_ms" else "ms/image"
+    table = Table(title="Stages of dali_cutmix, CutMix", title_justify="left")
+    for name in ("stage", unit, "spread", "share", ""):
+        table.add_column(name, justify="right" if name in (unit, "spread", "share") else "left", no_wrap=True)
+    for part in found["parts"]:
+        spread = part["spread"]
+        table.add_row(
+            part["stage"],
+            f"{part['ms_per_image']:.3f}",
+            "unknown" if spread is None else f"{spread:.3f}",
+            f"{part['share']:.0%}",
+            "within the noise" if part["within_spread"] else "",
+        )
+    console.print(table)
+    console.print(f"[dim]{found['meaning']}[/dim]")
+    if any(part["spread"] is None for part in found["parts"]):
+        console.print("[dim]One round tells no spread: --rounds 3 or more does.[/dim]")
+
+
 def _decoding(result: dict[str, Any]) -> list[dict[str, Any]]:
     return [entry for entry in result["contenders"] if entry["name"] != READING]
 
 
 def draw_chart(path: Path, result: dict[str, Any]) -> None:
-    """A bar for each contender that decodes, best on top, with its spread and its ratio to plain DALI (PNG)."""
+    """Draw a bar for each contender that decodes, the fastest on top, with spread and ratio to plain DALI, as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -93,14 +88,14 @@ def draw_chart(path: Path, result: dict[str, Any]) -> None:
     figure = Figure(figsize=(9, 1.2 + 0.45 * len(entries)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    speeds = [entry["images_per_second"] for entry in entries]
+    rates = [entry["images_per_second"] for entry in entries]
     spread = [
         [entry["images_per_second"] - entry["min"] for entry in entries],
         [entry["max"] - entry["images_per_second"] for entry in entries],
     ]
     colours = ["#76b900" if entry["name"].startswith("ours") else "#9aa5b1" for entry in entries]
     labels = [entry["label"] for entry in entries]
-    axes.barh(labels, speeds, xerr=spread, color=colours, error_kw={"capsize": 3, "elinewidth": 1})
+    axes.barh(labels, rates, xerr=spread, color=colours, error_kw={"capsize": 3, "elinewidth": 1})
     for position, entry in enumerate(entries):
         ratio = "" if entry["ratio"] is None else f"  ({entry['ratio']:.2f})"
         axes.annotate(

@@ -1,4 +1,4 @@
-"""Which loaders a soak runs."""
+"""The loaders that a soak runs."""
 
 import itertools
 from dataclasses import dataclass
@@ -21,28 +21,30 @@ POLICIES: tuple[dc.Policy | None, ...] = (
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Which loader."""
+class LoaderKind:
+    """A loader: for training, fused training or evaluation, of files or of shards, with a policy."""
 
     name: str
     packed: bool
     mix: dc.Policy | None = None
 
     def make(self, root: Any, device: str, log: Path) -> dc.Loader:
-        """A loader that replaces bad files."""
-        how: Any = {"batch_size": BATCH_SIZE, "size": SIZE, "device": device, "num_threads": 2}
-        how |= {"on_error": "replace", "max_bad": 1.0, "bad_log": log}
+        """Make a loader that replaces bad files."""
+        options: Any = {"batch_size": BATCH_SIZE, "size": SIZE, "device": device, "num_threads": 2}
+        options |= {"on_error": "replace", "max_bad": 1.0, "bad_log": log}
         if self.name == "val":
-            return imagenet.val(root, resize=SIZE, **how)
-        return imagenet.train(root, mix=self.mix, targets="pairs", fused=self.name == "fused", **how)
+            return imagenet.val(root, resize=SIZE, **options)
+        return imagenet.train(root, mix=self.mix, targets="pairs", fused=self.name == "fused", **options)
 
     def __str__(self) -> str:
         return f"{self.name} of {'shards' if self.packed else 'files'}, mix={self.mix}"
 
 
-def kinds(device: str) -> list[Kind]:
-    """Evaluation, and training with every policy, unfused and (where it can be) fused, of files and of shards."""
+def loader_kinds(device: str) -> list[LoaderKind]:
+    """List evaluation, and training with every policy, unfused and (where possible) fused, of files and of shards."""
     fused = dc.can_fuse(None if device == "cpu" else 0, None)
-    ways = ["train", "fused"] if fused else ["train"]
-    training = [Kind(way, packed, mix) for mix in POLICIES for way, packed in itertools.product(ways, (False, True))]
-    return [Kind("val", False), Kind("val", True), *training]
+    names = ["train", "fused"] if fused else ["train"]
+    training = [
+        LoaderKind(name, packed, mix) for mix in POLICIES for name, packed in itertools.product(names, (False, True))
+    ]
+    return [LoaderKind("val", False), LoaderKind("val", True), *training]

@@ -1,4 +1,4 @@
-"""What a long run holds: memory, open files and threads of this process, and whether they grow."""
+"""Memory, open files and threads of this process during a long run, and whether they grow."""
 
 import ctypes
 import gc
@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-SHARE = 0.03
-SLACK = 8 * 2**20
+MEMORY_SHARE, MEMORY_SLACK = 0.03, 8 * 2**20
+"""Growth of memory that is allowed: this share of it, and these bytes."""
 PATIENCE = 2.0
 """Seconds that threads have to end after their loader is gone."""
 LEAST = 9
-"""Quiet points that a trend needs: three for each third."""
-
+"""Points that a trend needs: three for each third."""
 
 _LIBC = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True)
-class Point:
-    """What the process held at a quiet point, when no loader is alive: seconds since the start, bytes, counts."""
+class ResourcePoint:
+    """The resources of the process at a time when no loader is alive: seconds since the start, bytes, counts."""
 
     seconds: float
     resident: int
@@ -31,8 +30,8 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Trend:
-    """Medians of the first and of the last third of the quiet points, and the most that the last one may be."""
+class ResourceTrend:
+    """Medians of the first and of the last third of the points, and the maximum that is allowed for the last one."""
 
     first: float
     last: float
@@ -40,23 +39,23 @@ class Trend:
 
     @property
     def grows(self) -> bool:
-        """Whether the last third is above what is allowed."""
+        """Whether the last third is above the allowed maximum."""
         return self.last > self.allowed
 
 
-def quiet_point(start: float, least: Point | None) -> Point:
-    """Look once everything that is about to end has ended: by its numbers at ``least``, or after ``PATIENCE``.
+def quiet_point(start: float, least: ResourcePoint | None) -> ResourcePoint:
+    """Record the resources once the numbers of files and threads are as low as ``least``, or after ``PATIENCE``.
 
-    Memory that is free, but that malloc keeps in one of its arenas, is given back first: every pipeline has threads of
-    its own, in other arenas each time, and what lies free there is no leak.
+    Before that, free memory that malloc keeps in its arenas is returned to the system: every pipeline has threads of
+    its own, each time in other arenas, and the free memory there is no leak.
 
     Args:
-        start: of the run, by ``time.monotonic``.
-        least: the lowest numbers so far.
+        start: start of the run, by ``time.monotonic``.
+        least: the point with the lowest numbers so far.
     """
     until = time.monotonic() + PATIENCE
     while True:
-        gc.collect()  # each time: what a thread still had in hand may be in a cycle
+        gc.collect()  # repeated: objects that an ending thread held may be part of a cycle
         files, threads = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
         settled = least is None or (files <= least.files and threads <= least.threads)
         if settled or time.monotonic() > until:
@@ -64,30 +63,35 @@ def quiet_point(start: float, least: Point | None) -> Point:
         time.sleep(0.02)
     _LIBC.malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return Point(time.monotonic() - start, pages * os.sysconf("SC_PAGE_SIZE"), files, threads)
+    return ResourcePoint(time.monotonic() - start, pages * os.sysconf("SC_PAGE_SIZE"), files, threads)
 
 
-def trends(points: Sequence[Point]) -> dict[str, Trend]:
-    """Of memory, open files and threads over quiet points after the warm-up.
+def trends(points: Sequence[ResourcePoint]) -> dict[str, ResourceTrend]:
+    """Compute the trends of memory, open files and threads over the points after the warm-up.
 
-    A median of a third is unmoved by single points, however far off. Memory may rise by 3 % and 8 MiB: between
-    blocks in use, free ones cannot be given back. Files and threads may not rise at all.
+    ::
+
+        points    │ warm-up │  first third  │  middle  │  last third  │
+                              median ────── compared with ── median
+
+    Single outliers do not move the median of a third. Memory may rise by 3 % and 8 MiB, as free blocks between blocks
+    in use cannot be returned to the system. Files and threads may not rise at all.
     """
     third = len(points) // 3
 
-    def of(values: list[int], share: float, slack: float) -> Trend:
+    def trend(values: list[int], share: float, slack: float) -> ResourceTrend:
         first, last = median(values[:third]), median(values[-third:])
-        return Trend(first, last, first * (1 + share) + slack)
+        return ResourceTrend(first, last, first * (1 + share) + slack)
 
     return {
-        "memory": of([point.resident for point in points], SHARE, SLACK),
-        "open files": of([point.files for point in points], 0, 0),
-        "threads": of([point.threads for point in points], 0, 0),
+        "memory": trend([point.resident for point in points], MEMORY_SHARE, MEMORY_SLACK),
+        "open files": trend([point.files for point in points], 0, 0),
+        "threads": trend([point.threads for point in points], 0, 0),
     }
 
 
-def growth(found: dict[str, Trend]) -> list[str]:
-    """A sentence for each that grows."""
+def describe_growth(found: dict[str, ResourceTrend]) -> list[str]:
+    """Write a sentence for each resource that grows."""
     sentences = []
     for name, trend in found.items():
         if trend.grows:
@@ -95,6 +99,6 @@ def growth(found: dict[str, Trend]) -> list[str]:
             first, last, allowed = (round(value / scale, 1) for value in (trend.first, trend.last, trend.allowed))
             sentences.append(
                 f"{name} grew from {first:g}{unit} in the first third after the warm-up to {last:g}{unit} in the last; "
-                f"at most {allowed:g}{unit} is no growth."
+                f"at most {allowed:g}{unit} is allowed."
             )
     return sentences

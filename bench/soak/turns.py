@@ -1,4 +1,4 @@
-"""Turns of a soak: a loader is stopped, resumed, rebuilt and left at random, and must give the same all the same."""
+"""Turns of a soak: a loader is stopped, resumed and rebuilt at random, and must yield the same batches nevertheless."""
 
 import hashlib
 import itertools
@@ -15,25 +15,25 @@ from typing import Any
 import torch
 
 import dali_cutmix as dc
-from bench.soak.damaged_copies import Copies
-from bench.soak.loader_kinds import Kind
+from bench.soak.damaged_copies import DamagedCopies
+from bench.soak.loader_kinds import LoaderKind
 
 EPOCHS = 2
 CHANCE = 0.12
-"""Of each act, after each batch."""
+"""Probability of each event after each batch."""
 KEPT = 6
-"""States that a turn may go back to."""
+"""Number of states to which a turn may go back."""
 
-Batch = tuple[torch.Tensor, ...]
+Outputs = tuple[torch.Tensor, ...]
 
 
 class SoakError(RuntimeError):
-    """A loader gave what it should not have given."""
+    """A loader raised, or its batches are not those that they should be."""
 
 
 @dataclass
-class Counts:
-    """What was tried."""
+class SoakCounts:
+    """How often each event occurred."""
 
     batches: int = 0
     resumes: int = 0
@@ -45,38 +45,38 @@ class Counts:
 
 @dataclass
 class Soak:
-    """Takes turns.
+    """A soak, which takes turns.
 
     Args:
         copies: the images.
-        device: of the loaders.
-        log: for bad files, written anew in each turn.
-        rng: what happens.
+        device: device of the loaders.
+        log: file for the records of bad files, new in each turn.
+        rng: chooses the events.
     """
 
-    copies: Copies
+    copies: DamagedCopies
     device: str
     log: Path
     rng: random.Random
-    counts: Counts = field(default_factory=Counts)
-    _references: dict[Kind, dict[tuple[bool, int, int], str]] = field(default_factory=dict)
+    counts: SoakCounts = field(default_factory=SoakCounts)
+    _references: dict[LoaderKind, dict[tuple[bool, int, int], str]] = field(default_factory=dict)
 
-    def make(self, kind: Kind, listed: bool = False) -> dc.Loader:
-        """A new loader; of a list of files, which may name some that are gone, or of a folder."""
+    def make(self, kind: LoaderKind, listed: bool = False) -> dc.Loader:
+        """Make a new loader, of a folder or of a list of files, some of which may be gone."""
         root: Any = self.copies.shards if kind.packed else self.copies.files
         if listed and not kind.packed:
             root = partial(dc.read_files, self.copies.listing)
         return kind.make(root, self.device, self.log)
 
-    def turn(self, kind: Kind) -> None:
-        """Good files, then files that get bad and good again.
+    def turn(self, kind: LoaderKind) -> None:
+        """Run a loader on good files, then on files that are damaged and restored.
 
         Raises:
             SoakError: a batch differs from an uninterrupted run's, a good sample is missing, or the loader raised.
         """
         try:
-            self.undisturbed(kind)
-            self.disturbed(kind)
+            self.check_resumes(kind)
+            self.check_bad_files(kind)
         except SoakError:
             raise
         except Exception as error:
@@ -84,33 +84,34 @@ class Soak:
             raise SoakError(f"{kind}: {type(error).__name__}: {error}") from error
         self.counts.turns += 1
 
-    def undisturbed(self, kind: Kind) -> None:
-        """Every batch is, to the bit, what it was in a run that nothing interrupted."""
+    def check_resumes(self, kind: LoaderKind) -> None:
+        """Check that every batch is, bit for bit, that of an uninterrupted run."""
         if kind not in self._references:
             self._references[kind] = self._reference(kind)
         expected = self._references[kind]
-        for loader, state, batch in self._wander(partial(self.make, kind)):
-            place = loader.mixup_enabled, *_place(kind, state)
-            if expected[place] != _digest(batch):
+        for loader, state, batch in self._interrupted_batches(partial(self.make, kind)):
+            position = loader.mixup_enabled, *_position(kind, state)
+            if expected[position] != _digest(batch):
                 raise SoakError(f"{kind}: batch {state['batch']} of epoch {state['epoch']} differs after a resume.")
 
-    def _reference(self, kind: Kind) -> dict[tuple[bool, int, int], str]:
+    def _reference(self, kind: LoaderKind) -> dict[tuple[bool, int, int], str]:
         found = {}
         for enabled in (True, False) if kind.mix else (False,):
             loader = self.make(kind)
             loader.mixup_enabled = enabled
             for _ in range(EPOCHS):
                 for batch in loader:
-                    found[enabled, *_place(kind, loader.state_dict())] = _digest(batch)
+                    found[enabled, *_position(kind, loader.state_dict())] = _digest(batch)
         return found
 
-    def disturbed(self, kind: Kind) -> None:
-        """Every sample that was good all the time comes in every epoch, and no good one is recorded as bad."""
+    def check_bad_files(self, kind: LoaderKind) -> None:
+        """Check that every sample that was never damaged comes in every epoch and is not recorded as bad."""
         self.log.unlink(missing_ok=True)
         ever: set[int] = set()
         labels: defaultdict[int, dict[int, list[int]]] = defaultdict(dict)
         try:
-            for loader, state, batch in self._wander(partial(self.make, kind, True), lambda: self._meddle(ever)):
+            make = partial(self.make, kind, True)
+            for loader, state, batch in self._interrupted_batches(make, lambda: self._change_files(ever)):
                 epoch = labels[state["epoch"]]
                 epoch[state["batch"]] = (batch[1] if batch[1].ndim == 1 else batch[1][:, 0]).tolist()
                 if len(epoch) == len(loader):
@@ -118,26 +119,26 @@ class Soak:
                     if lost:
                         raise SoakError(f"{kind}: samples {sorted(lost)} are good and did not come in an epoch.")
         finally:
-            self.copies.mend()
+            self.copies.restore()
         recorded = self._recorded(kind)
         if recorded - ever:
             raise SoakError(f"{kind}: samples {sorted(recorded - ever)} are good and were recorded as bad.")
         self.counts.bad += len(ever)
 
-    def _meddle(self, ever: set[int]) -> None:
-        if self.rng.random() < CHANCE:
-            self.copies.mend()
-        if self.rng.random() < CHANCE:
-            ever.add(self.copies.spoil())
+    def _change_files(self, ever: set[int]) -> None:
+        if self._happens():
+            self.copies.restore()
+        if self._happens():
+            ever.add(self.copies.damage())
 
-    def _recorded(self, kind: Kind) -> set[int]:
+    def _recorded(self, kind: LoaderKind) -> set[int]:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return {self.copies.number_of(json.loads(line)["path"], kind.packed) for line in lines}
 
-    def _wander(
+    def _interrupted_batches(
         self, make: Callable[[], dc.Loader], between: Callable[[], None] = lambda: None
-    ) -> Iterator[tuple[dc.Loader, dict[str, Any], Batch]]:
-        """Batches of a few epochs with what users and accidents do between them: the loader, its state, the batch."""
+    ) -> Iterator[tuple[dc.Loader, dict[str, Any], Outputs]]:
+        """Yield loader, state and batch of a few epochs, with early exits, resumes and switches of mixing between."""
         loader, states, taken = make(), [""], 0
         mixes = loader.mixup_enabled
         most = 2 * EPOCHS * len(loader)
@@ -167,12 +168,12 @@ class Soak:
         return self.rng.random() < chance
 
 
-def _place(kind: Kind, state: dict[str, Any]) -> tuple[int, int]:
-    """Epoch and batch; one epoch of evaluation is like another."""
+def _position(kind: LoaderKind, state: dict[str, Any]) -> tuple[int, int]:
+    """Epoch and batch; all epochs of evaluation are the same."""
     return 0 if kind.name == "val" else state["epoch"], state["batch"]
 
 
-def _digest(batch: Batch) -> str:
+def _digest(batch: Outputs) -> str:
     found = hashlib.blake2b()
     for tensor in batch:
         found.update(tensor.cpu().contiguous().numpy().tobytes())

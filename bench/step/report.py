@@ -1,4 +1,4 @@
-"""The result of ``python -m bench step``, in numbers and in words."""
+"""The result of ``python -m bench step``: its numbers, its table, and what these mean."""
 
 from dataclasses import asdict
 from statistics import median
@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.common import warn_of_disturbance
+from bench.common.cli import warn_of_disturbance
 from bench.step.rounds import SOURCES
-from bench.step.timing import Steps
+from bench.step.step_timing import StepTiming
 
 ON_A_GPU = (
     "Gap on the device: share of the time between the end of one step and the start of the next on the training "
@@ -24,8 +24,8 @@ ON_A_CPU = (
 )
 
 
-def summary(measured: dict[str, list[Steps]]) -> dict[str, Any]:
-    """Medians and spread of both sources, and of the ratio of their rates in each round."""
+def summary(measured: dict[str, list[StepTiming]]) -> dict[str, Any]:
+    """Summarize both sources by median and spread, and the ratio of their rates in each round."""
     ratios = [
         loader.images_per_second / synthetic.images_per_second
         for loader, synthetic in zip(measured["loader"], measured["synthetic"], strict=True)
@@ -36,7 +36,7 @@ def summary(measured: dict[str, list[Steps]]) -> dict[str, Any]:
     }
 
 
-def _source(name: str, label: str, each: list[Steps]) -> dict[str, Any]:
+def _source(name: str, label: str, each: list[StepTiming]) -> dict[str, Any]:
     speeds = [one.images_per_second for one in each]
     gaps = [one.device_gap for one in each if one.device_gap is not None]
     return {
@@ -52,7 +52,7 @@ def _source(name: str, label: str, each: list[Steps]) -> dict[str, Any]:
 
 
 def print_table(result: dict[str, Any], console: Console) -> None:
-    """Both rates, the waiting, their ratio, and what these mean on this device."""
+    """Print both rates, the waiting times, the ratio, and what these mean on this device."""
     settings, ratio = result["settings"], result["ratio"]
     console.print(_headline(result))
     table = Table()

@@ -1,4 +1,4 @@
-"""Training on synthetic data and on the loader's batches, in turn, round by round."""
+"""Rounds of measurements: training on synthetic data and on the loader's batches, in turn."""
 
 import math
 from collections.abc import Iterator
@@ -10,37 +10,40 @@ from rich.console import Console
 from rich.progress import Progress
 
 import dali_cutmix as dc
-from bench.step.timing import Steps, measure_steps, settle
-from bench.step.training import Batch, Trainer, Training, synthetic_batch
+from bench.step.step_timing import StepTiming, measure_steps, wait_until_idle
+from bench.step.training import LabeledBatch, Trainer, TrainingSetup, synthetic_batch
 
 SOURCES = {"synthetic": "synthetic data on the device", "loader": "dali_cutmix, CutMix"}
 PREPARED = 8
-"""No more batches than this were prepared while the loader stood idle."""
+"""Upper bound of the number of batches that the loader prepares while idle."""
 
 
 def measure(
-    training: Training, loader: dc.Loader, steps: int, seconds: float, rounds: int
-) -> Iterator[dict[str, list[Steps]]]:
-    """Measure both sources once in a round.
+    training: TrainingSetup, loader: dc.Loader, steps: int, seconds: float, rounds: int
+) -> Iterator[dict[str, list[StepTiming]]]:
+    """Measure training on both sources of batches once in a round.
 
     Args:
-        training: what is trained.
-        loader: of batches that fit it.
-        steps: in one measurement; 0 means as many as take ``seconds``.
-        seconds: length of one measurement, where ``steps`` is 0.
-        rounds: measurements of each.
+        training: the training to measure.
+        loader: loader of its batches.
+        steps: steps in one measurement; 0 means as many as take ``seconds``.
+        seconds: length of one measurement, if ``steps`` is 0.
+        rounds: measurements of each source.
 
     Yields:
-        The measurements so far of each of ``SOURCES``, after each round.
+        After each round the measurements so far, for each of ``SOURCES``.
 
     Raises:
-        ValueError: the model does not fit into memory, is no plain classifier, or cannot be compiled.
+        ValueError: the model does not fit into memory, is not a plain classifier, or cannot be compiled.
         DecodeError: a file could not be decoded.
     """
-    sources: dict[str, Iterator[Batch]] = {"synthetic": repeat(synthetic_batch(training)), "loader": _endless(loader)}
-    # A GPU's clocks, its allocator and the queue of launches need some steps to be as they are in a long run.
+    sources: dict[str, Iterator[LabeledBatch]] = {
+        "synthetic": repeat(synthetic_batch(training)),
+        "loader": _endless(loader),
+    }
+    # A GPU's clocks, its allocator and its launch queue need some steps to reach the state of a long run.
     warm = 10 if training.device != "cpu" else 1
-    measured: dict[str, list[Steps]] = {name: [] for name in sources}
+    measured: dict[str, list[StepTiming]] = {name: [] for name in sources}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("warming up", total=1 + len(sources) * rounds)
         trainer = Trainer(training)
@@ -52,10 +55,10 @@ def measure(
             steps = max(2, math.ceil(seconds / timed.seconds * timed.steps))
         progress.advance(task)
         for number in range(rounds):
-            # Every other round the other way round, so that a drift of the machine favours nobody.
+            # In every other round in reverse order, so that a drift of the machine favours neither source.
             for name in list(sources)[:: 1 if number % 2 == 0 else -1]:
                 progress.update(task, description=f"round {number + 1}: {SOURCES[name]}")
-                settle()
+                wait_until_idle()
                 if name == "loader":
                     for _ in range(PREPARED):
                         next(sources[name])
@@ -66,13 +69,13 @@ def measure(
             yield measured
 
 
-def _endless(loader: dc.Loader) -> Iterator[Batch]:
+def _endless(loader: dc.Loader) -> Iterator[LabeledBatch]:
     while True:
-        yield from (cast(Batch, batch) for batch in loader)
+        yield from (cast(LabeledBatch, batch) for batch in loader)
 
 
-def _first_step(trainer: Trainer, training: Training, batch: Batch) -> None:
-    """A step of the warm-up, where most of what can fail does so."""
+def _first_step(trainer: Trainer, training: TrainingSetup, batch: LabeledBatch) -> None:
+    """Run a step of the warm-up, which reports what is wrong with the model or its options."""
     try:
         trainer.step(*batch)
     except torch.OutOfMemoryError as error:
@@ -80,7 +83,7 @@ def _first_step(trainer: Trainer, training: Training, batch: Batch) -> None:
             f"--batch-size {training.batch_size} with {training.model} needs more memory than {training.device} has; "
             "give a smaller one."
         ) from error
-    except Exception as error:  # whatever a model raises
+    except Exception as error:  # models raise errors of many types
         others = "another --model or --size"
         raise ValueError(
             f"--model {training.model} could not be trained at --size {training.size}; try "

@@ -1,4 +1,4 @@
-"""What is trained: a model and its step, on one screen; and a batch that needs no loader."""
+"""The training that is measured: a model with its step, and a synthetic batch that needs no loader."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,13 @@ from torch import Tensor, nn
 import dali_cutmix as dc
 from train.models import classifiers
 
-Batch = tuple[Tensor, Tensor]
+LabeledBatch = tuple[Tensor, Tensor]
+"""Images N×3×H×W and dense targets N×K."""
 
 
 @dataclass(frozen=True)
-class Training:
-    """What a step depends on. ``dtype`` is that of the images."""
+class TrainingSetup:
+    """The model, its batches and how it is computed."""
 
     model: str
     num_classes: int
@@ -26,12 +27,12 @@ class Training:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the first layer reads without another cast."""
+        """Type of the images, which the first layer reads without another cast."""
         return torch.bfloat16 if self.amp else torch.float32
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """Of images and weights."""
+        """Memory format of images and weights."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
 
@@ -39,10 +40,10 @@ class Trainer:
     """A model with random weights, trained by SGD with momentum.
 
     Raises:
-        ValueError: no model has this name.
+        ValueError: there is no model with this name.
     """
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: TrainingSetup) -> None:
         self._training = training
         if training.device != "cpu":
             torch.backends.cudnn.benchmark = True
@@ -52,7 +53,7 @@ class Trainer:
         self._optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
 
     def step(self, images: Tensor, targets: Tensor) -> Tensor:
-        """One step of training; nothing in it waits for the device. Returns the loss, on the device."""
+        """Train for one step without waiting for the device, and return the loss, on the device."""
         self._optimizer.zero_grad()
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._training.amp):
             logits = self._forward(images)
@@ -62,14 +63,14 @@ class Trainer:
         return loss.detach()
 
 
-def synthetic_batch(training: Training, seed: int = 0) -> Batch:
-    """Noise and CutMix-like targets on the device, of the shape, dtype and memory format that the loader gives."""
+def synthetic_batch(training: TrainingSetup, seed: int = 0) -> LabeledBatch:
+    """Make noise and CutMix-like targets on the device, with shape, dtype and memory format of the loader's batches."""
     draw = torch.Generator().manual_seed(seed)
     n, k = training.batch_size, training.num_classes
     images = torch.randn(n, 3, training.size, training.size, generator=draw)
     own, partner = (
         nn.functional.one_hot(torch.randint(k, (n,), generator=draw), k).float() for _ in ("own", "partner")
     )
-    share = torch.rand((), generator=draw)
+    weight = torch.rand((), generator=draw)
     images = images.to(training.device, training.dtype, memory_format=training.memory_format)
-    return images, (share * own + (1 - share) * partner).to(training.device)
+    return images, (weight * own + (1 - weight) * partner).to(training.device)

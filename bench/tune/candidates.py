@@ -1,23 +1,21 @@
-"""Which settings of this library's loader are worth a measurement on a machine and its data."""
+"""The arguments of this library's loader to tune, and the values that may be faster on a machine and its data."""
 
 from pathlib import Path
 
 from PIL import Image
 
-from bench.common import Photos
-from bench.tune.search import Setting
+from bench.common.photos import PhotoFolder
+from bench.tune.search import Tunable
 from dali_cutmix.sources import scan_folder
 
 MOST_CORES = 64
-"""From more cores than this, numbers of threads are counted from this many: nobody decodes with hundreds."""
+"""Cores above which numbers of threads are derived from this many: a loader does not need hundreds."""
 SAMPLE = 1000
-"""Files whose headers are read for the largest image."""
-
-NAMES = ("num_threads", "hw_decoder_load", "preallocate", "prefetch")
+"""Files whose headers are read to find the largest image."""
 
 
-def candidates(photos: Photos, device: str, cores: int) -> list[Setting]:
-    """The settings in the order in which to search; those of nvJPEG only on a GPU.
+def candidates(photos: PhotoFolder, device: str, cores: int) -> list[Tunable]:
+    """List the arguments in the order in which to search; those of nvJPEG on a GPU only.
 
     Raises:
         ValueError: no file could be read as an image.
@@ -25,25 +23,25 @@ def candidates(photos: Photos, device: str, cores: int) -> list[Setting]:
     settings = [threads(cores)]
     if device != "cpu":
         settings += [
-            # More first, where the time may not suffice for all: the default is from GPUs with one JPEG engine.
-            Setting("hw_decoder_load", 0.65, (0.8, 0.9, 1.0, 0.5, 0.0)),
-            Setting("preallocate", (0, 0), (largest_image(photos),)),
+            # Larger shares first, as time may not suffice for all: the default suits GPUs with one JPEG engine.
+            Tunable("hw_decoder_load", 0.65, (0.8, 0.9, 1.0, 0.5, 0.0)),
+            Tunable("preallocate", (0, 0), (largest_image(photos),)),
         ]
-    return [*settings, Setting("prefetch", 2, (1, 4))]
+    return [*settings, Tunable("prefetch", 2, (1, 4))]
 
 
-def threads(cores: int) -> Setting:
-    """From half of the cores to twice as many; the default is one for each."""
+def threads(cores: int) -> Tunable:
+    """List numbers of threads from half of the cores to twice as many; the default is one for each core."""
     counted = min(cores, MOST_CORES)
     shares = {max(1, round(counted * share)) for share in (0.5, 0.75, 1, 1.5, 2)}
-    return Setting("num_threads", cores, tuple(sorted(shares - {cores})))
+    return Tunable("num_threads", cores, tuple(sorted(shares - {cores})))
 
 
-def largest_image(photos: Photos) -> tuple[int, int]:
-    """Largest width and largest height, in pixels, in a sample spread evenly over the files; from their headers.
+def largest_image(photos: PhotoFolder) -> tuple[int, int]:
+    """Find the largest width and height in pixels, from the headers of a sample spread evenly over the files.
 
     Raises:
-        ValueError: none of them could be read as an image.
+        ValueError: none of the files could be read as an image.
     """
     files = scan_folder(photos.root)[0]
     sample = files[:: -(-len(files) // SAMPLE)]
@@ -59,5 +57,5 @@ def _size(path: Path) -> tuple[int, int] | None:
     try:
         with Image.open(path) as image:
             return image.size
-    except OSError:  # the loader names it when it comes to it
+    except OSError:  # the loader reports it
         return None

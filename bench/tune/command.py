@@ -1,4 +1,4 @@
-"""``python -m bench tune``: the loader's settings for this machine and these data, measured."""
+"""``python -m bench tune``: measure the loader's arguments on this machine and data, and print the fastest."""
 
 import sys
 from collections.abc import Sequence
@@ -9,30 +9,26 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from bench.common import (
-    Budget,
-    Contender,
-    Settings,
-    check_least,
+from bench.common.cli import (
+    check_minimum,
     check_minutes,
     check_seconds,
     choose_device,
-    cores,
     headline,
     new_result,
-    open_for,
-    settings_for,
-    shared_settings,
+    open_enough_photos,
+    usable_cores,
     warn_of_disturbance,
     write_json,
 )
-from bench.loaders import measure_in_rounds
+from bench.loaders.comparison import TimeBudget, measure_in_rounds, settings_for, shared_settings
+from bench.loaders.contenders import Contender, Settings
 from bench.tune.candidates import candidates
-from bench.tune.search import Arguments, Decision, Measured, compare, search
+from bench.tune.search import Arguments, Decision, MeasuredValue, compare, search
 
 NO_TIME = "not tried for lack of time"
 CONFIRMED = 2
-"""Loaders that are measured at the end: with what was found, and with the defaults."""
+"""Loaders that are measured at the end: one with the values found, one with the defaults."""
 
 
 def tune(
@@ -48,13 +44,13 @@ def tune(
 ) -> int:
     """Measure settings of this library's loader and print the arguments of ``imagenet.train`` to use.
 
-    One setting is tried at a time, with the best of those before it; the values of one setting are measured in turn,
-    round by round. A default stays unless another value is better by 1 % and by more than the spread of the
-    measurements. What was found is measured once more against the defaults, and given up if that does not confirm it.
+    One setting is tried at a time, with the best values of those before it; the values of one setting are measured in
+    turn, round by round. A default stays unless another value is better by 1 % and by more than the spread of the
+    measurements. The values found are measured once more against the defaults, and dropped unless that confirms them.
 
     Each value takes about twenty seconds with the default options: two to three minutes on a CPU, twice that on a GPU.
     The loader runs alone and in one process. For several processes on a machine, run this under ``taskset -c`` with the
-    cores that one of them gets.
+    cores of one of them.
 
     Args:
         data: folder with one subfolder of JPEG files for each class; without it, files made from scikit-learn's sample
@@ -63,39 +59,41 @@ def tune(
         batch_size: images in a batch.
         seconds: length of one measurement.
         rounds: measurements of each value, at least 3: their spread decides.
-        minutes: time for all of it, 0 for no limit. Values that would take longer are not tried, by what those before
-            them took; the last measurement, which confirms what was found, keeps its share.
+        minutes: time limit of the whole command; 0 means no limit. Values that are expected to take longer, judging by
+            those before them, are not tried; time for the last measurement is reserved.
         device: cpu, cuda:N, or auto (cuda:0 where there is one).
-        only: which settings to try; all that mean something on the device by default.
-        json: write the result there, anew after each setting; ``complete`` is false until the end.
+        only: settings to try; by default all that have an effect on the device.
+        json: file for the result, written again after each setting; ``complete`` is false until the end.
 
     Returns:
         0, or 1 where the loader failed with its defaults.
     """
-    check_least(1, size=size)
-    check_least(2, batch_size=batch_size)
-    check_least(3, rounds=rounds)
+    check_minimum(1, size=size)
+    check_minimum(2, batch_size=batch_size)
+    check_minimum(3, rounds=rounds)
     check_seconds(seconds)
     check_minutes(minutes)
     device = choose_device(device)
-    photos = open_for(batch_size, data, device)
-    chosen = candidates(photos, device, cores())
-    if unfit := [name for name in only if name not in [setting.name for setting in chosen]]:
-        raise ValueError(f"--only {' '.join(unfit)} given; it means nothing on a CPU: leave it out, or measure a GPU.")
+    photos = open_enough_photos(batch_size, data, device)
+    chosen = candidates(photos, device, usable_cores())
+    if without_effect := [name for name in only if name not in [setting.name for setting in chosen]]:
+        raise ValueError(
+            f"--only {' '.join(without_effect)} given; it has no effect on a CPU: leave it out, or measure a GPU."
+        )
     chosen = [setting for setting in chosen if not only or setting.name in only]
     settings = settings_for(photos, size=size, batch_size=batch_size, threads=0, device=device)
-    bench = _Bench(settings, seconds, rounds, Budget(minutes, seconds, rounds, reserved=CONFIRMED))
+    measurer = _Measurer(settings, seconds, rounds, TimeBudget(minutes, seconds, rounds, reserved=CONFIRMED))
     result = new_result("tune", device, shared_settings(settings, photos, seconds, rounds) | {"minutes": minutes})
     result |= {"complete": False, "confirmation": None, "arguments": {}}
     decisions: list[Decision] = []
     try:
-        for decision in search(chosen, bench):
+        for decision in search(chosen, measurer):
             decisions.append(decision)
-            result |= {"measured": [_as_json(each) for each in decisions], "failed": bench.failed}
+            result |= {"measured": [_as_json(each) for each in decisions], "failed": measurer.failed}
             if json:
                 write_json(json, result)
         found = {entry.setting.name: entry.chosen for entry in decisions if entry.chosen != entry.setting.default}
-        confirmed = compare([{}, found], bench.measure([{}, found]))[1] if found else None
+        confirmed = compare([{}, found], measurer.measure([{}, found]))[1] if found else None
     except RuntimeError as error:
         print(f"error: {error}; see above.", file=sys.stderr)
         return 1
@@ -104,34 +102,34 @@ def tune(
     result |= {
         "complete": True,
         "confirmation": confirmed and {"arguments": found, **_entry(confirmed)},
-        "failed": bench.failed,
+        "failed": measurer.failed,
         "arguments": arguments,
         "call": call,
     }
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(headline(result))
     _print(decisions, confirmed, console)
-    warn_of_disturbance(bench.cores_elsewhere, console)
+    warn_of_disturbance(measurer.cores_elsewhere, console)
     print(f"\nfrom pipelines import imagenet\n\nloader = {call}")
     if json:
         write_json(json, result)
     return 0
 
 
-class _Bench:
-    """Measures sets of arguments, each in a process of its own; keeps what failed and what disturbed."""
+class _Measurer:
+    """Measures sets of arguments, each in a process of its own; collects failures and disturbances."""
 
-    def __init__(self, settings: Settings, seconds: float, rounds: int, budget: Budget) -> None:
+    def __init__(self, settings: Settings, seconds: float, rounds: int, budget: TimeBudget) -> None:
         self._settings, self._seconds, self._rounds, self._budget = settings, seconds, rounds, budget
         self.failed: list[dict[str, str]] = []
         self.cores_elsewhere: list[float] = []
 
     def __call__(self, tried: Sequence[Arguments]) -> list[list[float] | None]:
-        """For the search: as many as there is time for, none where there is not for two."""
+        """Measure as many sets as there is time for, but none if there is not time for two."""
         return self.measure(tried, self._budget) if self._budget.allows(2) else [[] for _ in tried]
 
-    def measure(self, tried: Sequence[Arguments], budget: Budget | None = None) -> list[list[float] | None]:
-        """Images/s of every round; nothing where there was no time, None where it failed."""
+    def measure(self, tried: Sequence[Arguments], budget: TimeBudget | None = None) -> list[list[float] | None]:
+        """Return the images/s of every round; an empty list for lack of time, None for a failure."""
         contenders = [
             Contender(
                 str(number),
@@ -157,7 +155,7 @@ def _call(data: Path | None, batch_size: int, size: int, device: str, arguments:
     return f"imagenet.train({root}, {', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
 
-def _entry(measured: Measured) -> dict[str, Any]:
+def _entry(measured: MeasuredValue) -> dict[str, Any]:
     rates = measured.rates
     return {
         "outcome": "measured" if rates else "failed" if measured.tried else NO_TIME,
@@ -177,7 +175,7 @@ def _as_json(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _print(decisions: list[Decision], confirmed: Measured | None, console: Console) -> None:
+def _print(decisions: list[Decision], confirmed: MeasuredValue | None, console: Console) -> None:
     table = Table()
     for name in ("setting", "value", "images/s", "of the default", "spread", ""):
         table.add_column(name, justify="left" if name in ("setting", "") else "right", no_wrap=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.common import packed_photos, photos
+from bench.common.photos import packed_photos, photo_folder
 from tests.helpers.images import write_photos
 
 
@@ -11,7 +11,7 @@ def small_cache(tmp_path_factory):
     """Long epochs are short ones, in a folder of this test module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        for module in (photos, packed_photos):
+        for module in (photo_folder, packed_photos):
             patch.setattr(module, "EPOCH", 48)
         yield
 

@@ -15,11 +15,12 @@ from typing import ClassVar
 import pytest
 
 from bench.__main__ import main
-from bench.common import budget
-from bench.loaders import command, contenders, rounds, runner
-from bench.loaders.output import MOST_SHOWN
-from bench.loaders.runner import ContenderError, Runner
-from bench.loaders.serving import Rate
+from bench.loaders import command, contenders
+from bench.loaders.comparison import budget, rounds
+from bench.loaders.process import contender_process
+from bench.loaders.process.child import Throughput
+from bench.loaders.process.contender_process import ContenderError, ContenderProcess
+from bench.loaders.process.output import MOST_SHOWN
 from tests.helpers import fake_contenders
 from tests.helpers.fake_contenders import SlowImport, fake, settings
 from tests.helpers.processes import are_gone, is_running
@@ -45,9 +46,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_loader_ends_with_its_reason_and_so_do_its_workers(name, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(runner, "LOOK", 0.1)
+    monkeypatch.setattr(contender_process, "CHECK_INTERVAL", 0.1)
     with pytest.raises(ContenderError) as error:
-        Runner(fake(name), settings(tmp_path), silence=1.0)
+        ContenderProcess(fake(name), settings(tmp_path), silence=1.0)
     assert BROKEN[name] in error.value.reason
     assert "\n" not in error.value.reason
     found = pids(tmp_path, name)
@@ -58,10 +59,10 @@ def test_a_broken_loader_ends_with_its_reason_and_so_do_its_workers(name, tmp_pa
 
 def test_the_others_are_measured_and_the_broken_ones_named(data, tmp_path, monkeypatch, capfd):
     """One never gives a batch, one gives no more in the second round; both are ended at once, not at the end."""
-    monkeypatch.setattr(runner, "LOOK", 0.1)
+    monkeypatch.setattr(contender_process, "CHECK_INTERVAL", 0.1)
     chosen = (fake("good"), fake("spams"), fake("falls_silent"))
     monkeypatch.setattr(command, "CONTENDERS", chosen)
-    monkeypatch.setattr("bench.common.arguments.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("bench.loaders.comparison.settings.cache_folder", lambda: tmp_path)
     out = tmp_path / "r.json"
     only = ["--only", *(contender.name for contender in chosen)]
     took = ["--seconds", "0.3", "--rounds", "2", "--silence", "1"]
@@ -83,7 +84,7 @@ def test_the_others_are_measured_and_the_broken_ones_named(data, tmp_path, monke
 
 def test_alone_a_broken_loader_still_makes_a_table(data, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(command, "CONTENDERS", (fake("raises"),))
-    monkeypatch.setattr("bench.common.arguments.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("bench.loaders.comparison.settings.cache_folder", lambda: tmp_path)
     assert main(["loaders", "--data", str(data), *SMALL, "--only", "raises"]) == 1
     printed = capfd.readouterr().out
     assert "│ Loader raises │" in printed
@@ -91,7 +92,7 @@ def test_alone_a_broken_loader_still_makes_a_table(data, tmp_path, monkeypatch, 
 
 
 def test_a_process_that_dies_between_its_turns_is_named(tmp_path):
-    running = Runner(fake("good"), settings(tmp_path))
+    running = ContenderProcess(fake("good"), settings(tmp_path))
     os.kill(running.group, signal.SIGKILL)
     assert are_gone([running.group])
     with pytest.raises(ContenderError, match="its process ended: SIGKILL"):
@@ -100,8 +101,8 @@ def test_a_process_that_dies_between_its_turns_is_named(tmp_path):
 
 def test_who_is_slow_but_gives_batches_is_not_ended(tmp_path, monkeypatch):
     """A warm-up far longer than the limit, each batch within it."""
-    monkeypatch.setattr(runner, "LOOK", 0.05)
-    running = Runner(fake("good", arguments=(("pause", 0.08),)), settings(tmp_path), silence=0.6)
+    monkeypatch.setattr(contender_process, "CHECK_INTERVAL", 0.05)
+    running = ContenderProcess(fake("good", arguments=(("pause", 0.08),)), settings(tmp_path), silence=0.6)
     try:
         assert running.measure(0.3).batches >= 3
     finally:
@@ -109,21 +110,21 @@ def test_who_is_slow_but_gives_batches_is_not_ended(tmp_path, monkeypatch):
 
 
 def test_who_copies_the_data_first_may_take_longer_for_its_first_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "LOOK", 0.05)
+    monkeypatch.setattr(contender_process, "CHECK_INTERVAL", 0.05)
     slow = fake("good", arguments=(("before", 1.0),))
-    Runner(replace(slow, copies_data=True), settings(tmp_path), silence=0.5).close()
+    ContenderProcess(replace(slow, copies_data=True), settings(tmp_path), silence=0.5).close()
     with pytest.raises(ContenderError, match=r"no batch for 0\.5 s"):
-        Runner(slow, settings(tmp_path), silence=0.5)
+        ContenderProcess(slow, settings(tmp_path), silence=0.5)
 
 
 def test_imports_have_a_limit_of_their_own(tmp_path, monkeypatch):
     """Longer than the silence, and no hour: also where the data are copied first, once that can begin."""
-    monkeypatch.setattr(runner, "LOOK", 0.05)
+    monkeypatch.setattr(contender_process, "CHECK_INTERVAL", 0.05)
     slow = SlowImport("slow", "Slow", "good", (), mixes=False)
-    Runner(slow, settings(tmp_path), silence=0.5).close()
-    monkeypatch.setattr(runner, "IMPORTS", 0.3)
+    ContenderProcess(slow, settings(tmp_path), silence=0.5).close()
+    monkeypatch.setattr(contender_process, "IMPORTS", 0.3)
     with pytest.raises(ContenderError, match=r"no imports within 0\.3 s"):
-        Runner(slow, settings(tmp_path), silence=0.5)
+        ContenderProcess(slow, settings(tmp_path), silence=0.5)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +140,13 @@ def test_imports_have_a_limit_of_their_own(tmp_path, monkeypatch):
 )
 def test_what_a_contender_is_allowed(copies, batch_size, imported, began, seconds):
     """Large batches have more time, and the first one more where the data are copied before."""
-    assert runner.allowed(fake("good", copies_data=copies), batch_size, 15, imported, began) == seconds
+    assert contender_process.time_limit(fake("good", copies_data=copies), batch_size, 15, imported, began) == seconds
 
 
 def test_a_process_that_cannot_be_ended_is_left(tmp_path, monkeypatch):
     """One that waits in a driver takes no signal; neither a call nor the end of the interpreter waits for it."""
-    monkeypatch.setattr(runner, "KILLED", 0.2)
-    running = Runner(fake("good"), settings(tmp_path))
+    monkeypatch.setattr(contender_process, "KILLED", 0.2)
+    running = ContenderProcess(fake("good"), settings(tmp_path))
     kill = os.killpg
     with monkeypatch.context() as patch:
         patch.setattr(os, "killpg", lambda *_: None)
@@ -161,7 +162,7 @@ def test_a_process_that_cannot_be_ended_is_left(tmp_path, monkeypatch):
 
 def run_fakes(monkeypatch, tmp_path, data, names, *options):
     monkeypatch.setattr(command, "CONTENDERS", tuple(fake("good", name) for name in ("a", "b", "c")))
-    monkeypatch.setattr("bench.common.arguments.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("bench.loaders.comparison.settings.cache_folder", lambda: tmp_path)
     out = tmp_path / "r.json"
     took = ["--seconds", "0.05", "--rounds", "3", "--json", str(out), "--only", *names]
     return main(["loaders", "--data", str(data), *SMALL, *took, *options]), out
@@ -183,7 +184,7 @@ class Started:
     def measure(self, seconds):
         self.log.append(self.contender.name)
         Started.now += 2
-        return Rate(100.0, 10, seconds, 0.1, 0.0)
+        return Throughput(100.0, 10, seconds, 0.1, 0.0)
 
     def close(self):
         self.log.append(f"close {self.contender.name}")
@@ -191,7 +192,7 @@ class Started:
 
 @pytest.fixture
 def started(monkeypatch):
-    monkeypatch.setattr(rounds, "Runner", Started)
+    monkeypatch.setattr(rounds, "ContenderProcess", Started)
     monkeypatch.setattr(Started, "log", [])
     monkeypatch.setattr(Started, "now", 0.0)
     monkeypatch.setattr(rounds, "wait_until_quiet", lambda *_, **__: True)
@@ -240,7 +241,7 @@ def test_loaders_for_which_there_is_no_time_are_not_started_and_named(data, tmp_
 def test_no_round_is_begun_that_would_not_end_in_time(data, tmp_path, monkeypatch, started):
     def slow(self, seconds):
         started.now += 10
-        return Rate(100.0, 10, seconds, 0.1, 0.0)
+        return Throughput(100.0, 10, seconds, 0.1, 0.0)
 
     monkeypatch.setattr(started, "measure", slow)
     _, out = run_fakes(monkeypatch, tmp_path, data, ["a", "b"], "--minutes", "0.8")
@@ -250,16 +251,17 @@ def test_no_round_is_begun_that_would_not_end_in_time(data, tmp_path, monkeypatc
 
 
 def test_a_minute_is_what_a_loader_has_for_its_next_batch():
-    assert runner.SILENCE == 60
-    assert runner.PREPARATION >= 1800
+    assert contender_process.SILENCE == 60
+    assert contender_process.PREPARATION >= 1800
 
 
 def test_nothing_goes_on_when_the_benchmark_is_killed(tmp_path):
     """As ``timeout -s KILL`` does it, in the midst of a loader's endless start."""
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "from bench.loaders.runner import Runner; from tests.helpers.fake_contenders import fake, settings\n"
-        "if __name__ == '__main__': Runner(fake('spams'), settings(Path(sys.argv[2])))\n"
+        "from bench.loaders.process.contender_process import ContenderProcess\n"
+        "from tests.helpers.fake_contenders import fake, settings\n"
+        "if __name__ == '__main__': ContenderProcess(fake('spams'), settings(Path(sys.argv[2])))\n"
     )
     script = tmp_path / "benchmark.py"
     script.write_text(code)

@@ -11,8 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.common import Settings
-from bench.loaders.contenders import CONTENDERS, dali, ours, outputs, torchvision_gpu
+from bench.loaders.contenders import CONTENDERS, Settings, dali, endless_pipeline, ours, torchvision_gpu
 from bench.loaders.contenders.torchvision import MEAN, STD
 from dali_cutmix.gpu import keep_alive
 
@@ -70,7 +69,7 @@ def gpu(monkeypatch):
     made = Gpu()
     monkeypatch.setattr(torch.cuda, "current_stream", lambda gpu: f"stream of {gpu}")
     monkeypatch.setattr(torch.cuda, "device", lambda gpu: nullcontext())
-    monkeypatch.setattr(outputs, "record", made.record)
+    monkeypatch.setattr(endless_pipeline, "record", made.record)
     monkeypatch.setattr(dali, "_decode", lambda **_: made)
     monkeypatch.setattr(ours, "pipeline_def", lambda **_: lambda graph: lambda: made)
     monkeypatch.setattr(ours.dc, "pipeline_options", lambda *_, **__: {})
@@ -101,8 +100,8 @@ def test_whole_images_or_their_crops_are_decoded(data, whole):
 
 
 def test_only_a_gpu_is_given_what_needs_one(tmp_path):
-    assert NAMED["torchvision-gpu"].unfit(settings(tmp_path)) == "needs a GPU"
-    assert NAMED["torchvision-gpu"].unfit(settings(tmp_path, "cuda:0")) == ""
+    assert NAMED["torchvision-gpu"].unfit_reason(settings(tmp_path)) == "needs a GPU"
+    assert NAMED["torchvision-gpu"].unfit_reason(settings(tmp_path, "cuda:0")) == ""
 
 
 # torchvision-gpu on the CPU: the same code but for streams
@@ -186,13 +185,15 @@ def test_an_error_of_a_thread_reaches_the_consumer(tmp_path, closed):
 
 def test_no_more_batches_are_made_than_fit_the_queue(plain, closed, monkeypatch):
     made = []
-    finish = torchvision_gpu._Maker._finish
-    monkeypatch.setattr(torchvision_gpu._Maker, "_finish", lambda *given: made.append(1) or finish(*given))
+    finish = torchvision_gpu._BatchMaker._finish
+    monkeypatch.setattr(torchvision_gpu._BatchMaker, "_finish", lambda *given: made.append(1) or finish(*given))
     batches = closed(plain)
     next(batches)
     threading.Event().wait(1.0)
     assert len(made) <= 1 + torchvision_gpu.PREFETCH + torchvision_gpu.MAKERS
-    assert len(made) <= NAMED["torchvision-gpu"].ahead(settings(plain)), "what was made ahead is used up before a turn"
+    assert len(made) <= NAMED["torchvision-gpu"].prepared(settings(plain)), (
+        "what was made ahead is used up before a turn"
+    )
 
 
 class Stream:
@@ -248,9 +249,9 @@ def test_on_a_gpu_each_stream_waits_for_what_it_reads_and_memory_for_its_readers
     monkeypatch.setattr(torch.cuda, "stream", on)
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     monkeypatch.setattr(torchvision_gpu, "record", record)
-    monkeypatch.setattr(torchvision_gpu._Maker, "_decode", decode)
-    monkeypatch.setattr(torchvision_gpu._Maker, "_finish", finish)
-    maker = torchvision_gpu._Maker(settings(tmp_path, "cuda:0"))
+    monkeypatch.setattr(torchvision_gpu._BatchMaker, "_decode", decode)
+    monkeypatch.setattr(torchvision_gpu._BatchMaker, "_finish", finish)
+    maker = torchvision_gpu._BatchMaker(settings(tmp_path, "cuda:0"))
     first = maker([], None)
     assert maker._decoding.work == ["decode"], "its memory is nobody else's"
     assert maker._finishing.work == [("wait for", ["decode"]), "finish"]

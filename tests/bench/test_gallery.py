@@ -5,13 +5,13 @@ import pytest
 from PIL import Image
 
 from bench.__main__ import main
-from bench.common.photos import open_photos, sample_photos
+from bench.common.photos import make_sample_photos, open_photos
 from bench.gallery import DPI, INCHES, POLICIES, draw, mixed_batches
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    return open_photos(sample_photos(tmp_path_factory.mktemp("gallery") / "photos", images=12))
+    return open_photos(make_sample_photos(tmp_path_factory.mktemp("gallery") / "photos", images=12))
 
 
 def pictures(photos, mix, seed=0):
@@ -38,9 +38,9 @@ def test_shares_are_the_area_of_the_box(photos):
         for picture in batch:
             x1, y1, x2, y2 = picture.box
             inside = (x2 - x1) * (y2 - y1) / 48**2
-            assert sum(picture.shares.values()) == pytest.approx(1)
-            if len(picture.shares) == 2:
-                assert list(picture.shares.values()) == pytest.approx([1 - inside, inside], abs=1e-6)
+            assert sum(picture.weights.values()) == pytest.approx(1)
+            if len(picture.weights) == 2:
+                assert list(picture.weights.values()) == pytest.approx([1 - inside, inside], abs=1e-6)
 
 
 def test_same_seed_same_sheet(photos):

@@ -11,7 +11,7 @@ import torch
 
 from bench import kernel
 from bench.__main__ import main
-from bench.common import timing
+from bench.common.timing import call_times
 from dali_cutmix.fused import cuda, resample
 from dali_cutmix.fused.cpu import is_compiled
 
@@ -101,9 +101,9 @@ def on_a_gpu(data, tmp_path, monkeypatch):
             kernel, "_decode", lambda *arguments: [batch for _ in range(2) for batch in decode(*arguments[:-1], "cpu")]
         )
         monkeypatch.setattr(kernel, "_copy_bandwidth", lambda *_: 1e9)
-        monkeypatch.setattr(kernel, "_host", lambda *_: 1.0)
+        monkeypatch.setattr(kernel, "_host_ms", lambda *_: 1.0)
         monkeypatch.setattr(kernel, "new_result", lambda *_: {"machine": {"gpu": "Some GPU"}, "settings": _[2]})
-        monkeypatch.setattr(timing, "synchronize", lambda device: gpu.log.append("synchronize"))
+        monkeypatch.setattr(call_times, "synchronize", lambda device: gpu.log.append("synchronize"))
         monkeypatch.setattr(kernel, "POLICIES", {"CutMix": kernel.dc.CutMix()})
         monkeypatch.setattr(torch.cuda, "Event", gpu.event)
         monkeypatch.setattr(torch.cuda, "_sleep", gpu.sleep)
@@ -147,7 +147,7 @@ def test_what_was_measured_before_an_interrupt_is_kept(data, tmp_path, monkeypat
         timed.append(arguments)
         if len(timed) == 4:
             raise KeyboardInterrupt
-        return timing.Timed([1.0])
+        return call_times.CallTimes([1.0])
 
     timed = []
     monkeypatch.setattr(kernel, "time_calls", interrupted)
@@ -160,7 +160,7 @@ def test_what_was_measured_before_an_interrupt_is_kept(data, tmp_path, monkeypat
 
 def test_a_host_that_is_too_slow_gets_more_time_and_is_named_where_that_is_not_enough(on_a_gpu, capsys):
     gpu, result = on_a_gpu(late=[True, False, True, True, True, *[False] * 4], repeats=2)
-    once = timing.DELAY
+    once = call_times.DELAY
     assert gpu.delays == [once, 4 * once, once, 4 * once, 16 * once, *[once] * 4]
     assert [row["host_bound"] for row in result["passes"]] == [False, True, False, False, False, False]
     printed = " ".join(capsys.readouterr().out.split())
@@ -190,8 +190,8 @@ def test_every_pass_is_timed_on_a_gpu(data, tmp_path):
 def test_the_floor_counts_what_is_seen_of_each_crop(box, weight, read):
     crops = [np.zeros((10, 10, 3), np.uint8), np.zeros((10, 20, 3), np.uint8)]
     plan = np.array([(1, *box, 0, weight), (0, *box, 0, weight)], np.int32)
-    batch = kernel.Batch(crops, plan)
-    assert kernel._floor_bytes(batch, 10, torch.float16) == (read, 2 * 3 * 100 * 2)
+    batch = kernel.DecodedBatch(crops, plan)
+    assert kernel._least_bytes(batch, 10, torch.float16) == (read, 2 * 3 * 100 * 2)
 
 
 @pytest.mark.parametrize(

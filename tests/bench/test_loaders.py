@@ -12,10 +12,9 @@ from PIL import Image
 from rich.console import Console
 
 from bench.__main__ import main
-from bench.common import Contender
-from bench.common.packed_photos import as_files
+from bench.common.photos.packed_photos import as_files
 from bench.loaders import command
-from bench.loaders.contenders import CONTENDERS
+from bench.loaders.contenders import CONTENDERS, Contender
 from bench.loaders.report import print_table
 from dali_cutmix.sources.packed_folder import PackedFolder
 from dali_cutmix.utils.cache import cache_folder
@@ -163,7 +162,7 @@ def test_a_failing_loader_is_named_and_the_status_says_so(data, tmp_path, monkey
     assert result["contenders"] == []
     reasons = {entry["name"]: entry["reason"] for entry in result["skipped"]}
     assert "No module named 'bench.loaders.contenders.nowhere'" in reasons["broken"]
-    assert "without one mixed target" in reasons["unmixed"]
+    assert "without a mixed target" in reasons["unmixed"]
     assert "Traceback" in capfd.readouterr().err
 
 
@@ -207,7 +206,7 @@ def test_what_cannot_run_is_left_out_unless_asked_for(data, monkeypatch, capsys)
 
 def test_what_needs_a_gpu_is_refused_on_a_cpu(data, capsys):
     assert main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", "--only", "torchvision-gpu"]) == 2
-    assert "--only torchvision-gpu: needs a GPU; leave it out or mend that" in capsys.readouterr().err
+    assert "--only torchvision-gpu: needs a GPU; leave it out or fix that" in capsys.readouterr().err
 
 
 def test_a_loader_whose_package_is_not_there_is_missing_and_no_error():

@@ -4,8 +4,8 @@ import multiprocessing
 import os
 import time
 
-from bench.loaders import output
-from bench.loaders.output import LONGEST, MOST_SHOWN, Output
+from bench.loaders.process import output
+from bench.loaders.process.output import LONGEST, MOST_SHOWN, Output
 
 
 def shown(printed, capfd):

@@ -6,9 +6,8 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from bench.common import photos
-from bench.common.arguments import settings_for
-from bench.common.result import shared_settings
+from bench.common.photos import photo_folder, sample_photos
+from bench.loaders.comparison.settings import settings_for, shared_settings
 
 
 def digest(folder):
@@ -23,16 +22,16 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_sample_photos_are_the_same_files_every_time(tmp_path):
-    one, two = (photos.sample_photos(tmp_path / name, images=12) for name in ("one", "two"))
+    one, two = (sample_photos.make_sample_photos(tmp_path / name, images=12) for name in ("one", "two"))
     assert digest(one) == digest(two)
     assert len(digest(one)) == 12
     assert len({content for _, content in digest(one)}) == 12
 
 
 def test_sample_photos_have_sizes_of_imagenet(tmp_path):
-    for path in photos.sample_photos(tmp_path / "photos", images=12).rglob("*.jpg"):
+    for path in sample_photos.make_sample_photos(tmp_path / "photos", images=12).rglob("*.jpg"):
         with Image.open(path) as image:
-            assert image.size in photos.SIZES
+            assert image.size in sample_photos.SIZES
         assert path.stat().st_size > 20_000
 
 
@@ -48,9 +47,9 @@ def shares(root):
 
 
 def test_for_a_gpu_the_sample_photos_have_mixed_chroma_in_a_folder_of_their_own(monkeypatch):
-    monkeypatch.setattr(photos, "SIZES", ((48, 32), (32, 48)))  # written in no time, and in the same way
-    monkeypatch.setattr(photos.sample_photos, "__defaults__", (None, 50, False))
-    on_cpu, on_gpu = photos.open_photos(None, "cpu"), photos.open_photos(None, "cuda:0")
+    monkeypatch.setattr(sample_photos, "SIZES", ((48, 32), (32, 48)))  # written in no time, and in the same way
+    monkeypatch.setattr(sample_photos.make_sample_photos, "__defaults__", (None, 50, False))
+    on_cpu, on_gpu = photo_folder.open_photos(None, "cpu"), photo_folder.open_photos(None, "cuda:0")
     assert (on_cpu.chroma, on_gpu.chroma) == ("4:2:0", "mixed")
     assert on_cpu.root != on_gpu.root
     assert shares(on_cpu.root) == {"4:2:0": 50}
@@ -60,31 +59,33 @@ def test_for_a_gpu_the_sample_photos_have_mixed_chroma_in_a_folder_of_their_own(
 
 
 def test_of_a_folder_of_the_users_the_chroma_is_not_claimed(tmp_path):
-    folder = photos.sample_photos(tmp_path / "photos", images=4)
-    assert photos.open_photos(folder, "cuda:0").chroma is None
-    assert photos.open_photos(folder, "cuda:0").root == folder.resolve()
+    folder = sample_photos.make_sample_photos(tmp_path / "photos", images=4)
+    assert photo_folder.open_photos(folder, "cuda:0").chroma is None
+    assert photo_folder.open_photos(folder, "cuda:0").root == folder.resolve()
 
 
 def test_sample_photos_are_made_once(tmp_path):
-    folder = photos.sample_photos(tmp_path / "photos", images=4)
+    folder = sample_photos.make_sample_photos(tmp_path / "photos", images=4)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
-    assert {path: path.stat().st_mtime_ns for path in photos.sample_photos(folder, images=4).rglob("*.jpg")} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in sample_photos.make_sample_photos(folder, images=4).rglob("*.jpg")
+    } == before
 
 
 def test_a_long_epoch_repeats_every_image_equally_often(tmp_path, monkeypatch, cache):
-    monkeypatch.setattr(photos, "EPOCH", 10)
-    folder = photos.open_photos(photos.sample_photos(tmp_path / "photos", images=4))
-    root, images = photos.long_epoch(folder)
+    monkeypatch.setattr(photo_folder, "EPOCH", 10)
+    folder = photo_folder.open_photos(sample_photos.make_sample_photos(tmp_path / "photos", images=4))
+    root, images = photo_folder.long_epoch(folder)
     assert images == 12
     assert root.parent == cache
     links = list(root.rglob("*.jpg"))
     assert len(links) == 12
     assert {link.resolve() for link in links} == set((tmp_path / "photos").resolve().rglob("*.jpg"))
     assert all(link.parent.name == link.resolve().parent.name for link in links)
-    assert photos.long_epoch(folder) == (root, 12)
+    assert photo_folder.long_epoch(folder) == (root, 12)
 
 
 def test_a_folder_that_is_long_enough_is_used_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(photos, "EPOCH", 4)
-    folder = photos.open_photos(photos.sample_photos(tmp_path / "photos", images=4))
-    assert photos.long_epoch(folder) == (folder.root, 4)
+    monkeypatch.setattr(photo_folder, "EPOCH", 4)
+    folder = photo_folder.open_photos(sample_photos.make_sample_photos(tmp_path / "photos", images=4))
+    assert photo_folder.long_epoch(folder) == (folder.root, 4)

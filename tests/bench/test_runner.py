@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.common import PREFETCH, Contender, Settings, cpu_time
-from bench.common.cpu_time import group_seconds, machine_seconds, wait_until_quiet
+from bench.common.timing import cpu_time
+from bench.common.timing.cpu_time import group_seconds, machine_seconds, wait_until_quiet
 from bench.loaders.command import loaders
-from bench.loaders.contenders import CONTENDERS
-from bench.loaders.serving import describe, measure
+from bench.loaders.contenders import CONTENDERS, PREFETCH, Contender, Settings
+from bench.loaders.process.child import describe, measure
 
 SETTINGS = Settings(Path(), 100, 3, 8, batch_size=10, threads=2, device="cpu", cache=Path())
 
@@ -30,7 +30,7 @@ def prepared_then_slow(prepared, pause):
 @pytest.mark.parametrize("processes", [False, True])
 def test_batches_prepared_while_idle_do_not_count(processes):
     contender = Contender("fake", "Fake", "fake:batches", (), mixes=False, processes=processes)
-    ahead = contender.ahead(SETTINGS)
+    ahead = contender.prepared(SETTINGS)
     rate = measure(prepared_then_slow(ahead, 0.02), contender, SETTINGS, seconds=0.3)
     assert rate.images_per_second == pytest.approx(10 / 0.02, rel=0.25)
     assert rate.images_per_second <= 10 / 0.02
@@ -39,7 +39,7 @@ def test_batches_prepared_while_idle_do_not_count(processes):
 
 def test_rates_of_worker_processes_are_over_whole_bursts():
     contender = Contender("fake", "Fake", "fake:batches", (), mixes=False, processes=True)
-    assert contender.ahead(SETTINGS) >= PREFETCH * SETTINGS.threads
+    assert contender.prepared(SETTINGS) >= PREFETCH * SETTINGS.threads
     rate = measure(prepared_then_slow(0, 0.01), contender, SETTINGS, seconds=0.05)
     assert rate.batches % SETTINGS.threads == 0
 
@@ -53,8 +53,11 @@ def test_names_are_unique_and_options_of_the_command_line():
 
 def test_odd_batches_are_not_given_to_a_loader_that_needs_even_ones():
     odd = Settings(Path(), 100, 3, 8, batch_size=5, threads=2, device="cuda:0", cache=Path(), packed=Path())
-    assert [c.name for c in CONTENDERS if c.unfit(odd)] == ["timm"]
-    assert [c.name for c in CONTENDERS if c.unfit(replace(SETTINGS, device="cuda:0"))] == ["ours-packed", "ffcv-packed"]
+    assert [c.name for c in CONTENDERS if c.unfit_reason(odd)] == ["timm"]
+    assert [c.name for c in CONTENDERS if c.unfit_reason(replace(SETTINGS, device="cuda:0"))] == [
+        "ours-packed",
+        "ffcv-packed",
+    ]
 
 
 def test_describe_tells_a_mixture_from_a_label():

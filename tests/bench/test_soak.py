@@ -10,8 +10,8 @@ import pytest
 from bench.__main__ import main
 from bench.common.photos import open_photos
 from bench.soak.command import IMAGES
-from bench.soak.damaged_copies import Copies
-from bench.soak.resource_trend import Point, growth, trends
+from bench.soak.damaged_copies import DamagedCopies
+from bench.soak.resource_trend import ResourcePoint, describe_growth, trends
 from dali_cutmix.sources.packed_folder import PackedFolder
 from tests.helpers import ROOT, tally
 from tests.helpers.images import write_photos
@@ -37,11 +37,13 @@ def soak(data, json, minutes, prelude=""):
 def points(memory, files=None, threads=None):
     """One for each number, memory in MiB."""
     files, threads = files or [9] * len(memory), threads or [4] * len(memory)
-    return [Point(i, int(m * 2**20), f, t) for i, (m, f, t) in enumerate(zip(memory, files, threads, strict=True))]
+    return [
+        ResourcePoint(i, int(m * 2**20), f, t) for i, (m, f, t) in enumerate(zip(memory, files, threads, strict=True))
+    ]
 
 
 def grown(*series):
-    return [sentence.split(" grew")[0] for sentence in growth(trends(points(*series)))]
+    return [sentence.split(" grew")[0] for sentence in describe_growth(trends(points(*series)))]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -66,10 +68,10 @@ def test_a_single_file_or_thread_more_is_growth():
 
 def test_memory_may_rise_by_3_percent_and_8_mib():
     assert not grown([900.0] * 3 + [930.0] * 3 + [934.0] * 3)
-    sentences = growth(trends(points([900.0] * 3 + [930.0] * 3 + [936.0] * 3)))
+    sentences = describe_growth(trends(points([900.0] * 3 + [930.0] * 3 + [936.0] * 3)))
     assert sentences == [
         "memory grew from 900 MiB in the first third after the warm-up to 936 MiB in the last; "
-        "at most 935 MiB is no growth."
+        "at most 935 MiB is allowed."
     ]
 
 
@@ -101,17 +103,17 @@ def test_spoiled_copies_are_what_they_were_once_mended(small, tmp_path):
         return files, [path.read_bytes() for path in sorted(copies.shards.glob("*.tar"))]
 
     given = {path: path.read_bytes() for path in small.glob("*/*")}
-    copies = Copies(open_photos(small), IMAGES, tmp_path, random.Random(0))
+    copies = DamagedCopies(open_photos(small), IMAGES, tmp_path, random.Random(0))
     good = contents()
-    numbers = {copies.spoil() for _ in range(10)}
-    assert numbers == copies.spoiled
+    numbers = {copies.damage() for _ in range(10)}
+    assert numbers == copies.damaged
     assert contents() != good
     reader = PackedFolder(copies.shards)
     begins = [reader.read(number)[0].tobytes().startswith(b"this is no") for number in range(IMAGES)]
     assert {number for number, spoiled in enumerate(begins) if spoiled} == numbers
     assert [copies.number_of(reader.name(number), packed=True) for number in range(IMAGES)] == list(range(IMAGES))
     assert [copies.number_of(path, packed=False) for path, _ in copies.listing] == list(range(IMAGES))
-    copies.mend()
+    copies.restore()
     assert contents() == good
     assert {path: path.read_bytes() for path in small.glob("*/*")} == given, "the user's own are never touched"
 

@@ -11,21 +11,21 @@ from rich.console import Console
 
 import dali_cutmix as dc
 from bench.__main__ import main
-from bench.common.photos import Photos
-from bench.step import command, timing, training
+from bench.common.photos import PhotoFolder
+from bench.step import command, step_timing, training
 from bench.step import rounds as step_rounds
 from bench.step.report import print_table, summary
-from bench.step.timing import Steps, measure_steps, settle
-from bench.step.training import Trainer, Training, synthetic_batch
+from bench.step.step_timing import StepTiming, measure_steps, wait_until_idle
+from bench.step.training import Trainer, TrainingSetup, synthetic_batch
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
-SMALL = Training("resnet10", 3, 32, 4, "cpu", amp=False, channels_last=True, compile=False)
+SMALL = TrainingSetup("resnet10", 3, 32, 4, "cpu", amp=False, channels_last=True, compile=False)
 QUICK = ["--device", "cpu", "--model", "resnet10", "--batch-size", "4", "--size", "32", "--threads", "1"]
 
 
 def changed(**values):
-    return Training(**{**SMALL.__dict__, **values})
+    return TrainingSetup(**{**SMALL.__dict__, **values})
 
 
 @pytest.fixture(scope="module")
@@ -204,20 +204,21 @@ def test_defaults_of_a_gpu(data, monkeypatch):
 
     FakeGPU(monkeypatch)
     monkeypatch.setattr(command, "choose_device", lambda device: "cuda:0")
-    monkeypatch.setattr(command, "open_for", lambda batch_size, folder, device: Photos(data, 24, (), 24))
+    monkeypatch.setattr(command, "open_enough_photos", lambda batch_size, folder, device: PhotoFolder(data, 24, (), 24))
     monkeypatch.setattr(command, "long_epoch", lambda photos: (data, 24))
     monkeypatch.setattr(command, "_loader", lambda *arguments: None)
     monkeypatch.setattr(command, "measure", measure)
     with pytest.raises(ValueError, match="as far as"):
         command.step(amp=True, compile=True)
-    assert asked == [Training("resnet50", 1000, 224, 256, "cuda:0", amp=True, channels_last=True, compile=True)]
+    assert asked == [TrainingSetup("resnet50", 1000, 224, 256, "cuda:0", amp=True, channels_last=True, compile=True)]
     assert asked[0].dtype == torch.bfloat16
 
 
 def report(device, gap, rounds=2):
     speeds = {"synthetic": [100.0, 200.0], "loader": [90.0, 190.0]}
     measured = {
-        name: [Steps(speed, 10, 1.0, 0.25, gap, 0.5, 0.0) for speed in each[:rounds]] for name, each in speeds.items()
+        name: [StepTiming(speed, 10, 1.0, 0.25, gap, 0.5, 0.0) for speed in each[:rounds]]
+        for name, each in speeds.items()
     }
     settings = {**SMALL.__dict__, "device": device, "rounds": rounds, "images": 24, "threads": 1}
     result = {"machine": {"gpu": "Some GPU", "cpu": "Some CPU"}, "settings": settings} | summary(measured)
@@ -245,13 +246,13 @@ def test_what_the_ratio_means_depends_on_the_device():
 
 def test_settles_once_nothing_is_prepared_any_more():
     start = time.monotonic()
-    settle(limit=5)
+    wait_until_idle(limit=5)
     assert time.monotonic() - start < 5
     ticks = itertools.count()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timing.time, "process_time", lambda: float(next(ticks)))
+        patch.setattr(step_timing.time, "process_time", lambda: float(next(ticks)))
         start = time.monotonic()
-        settle(limit=0.3)
+        wait_until_idle(limit=0.3)
     assert 0.3 <= time.monotonic() - start < 2
 
 

@@ -8,14 +8,13 @@ import pytest
 from PIL import Image
 
 from bench.__main__ import main
-from bench.common import Contender, Settings, budget
 from bench.common.photos import open_photos
-from bench.loaders import rounds
-from bench.loaders.contenders import ours
-from bench.loaders.serving import Rate
+from bench.loaders.comparison import budget, rounds
+from bench.loaders.contenders import Contender, Settings, ours
+from bench.loaders.process.child import Throughput
 from bench.tune import command
 from bench.tune.candidates import MOST_CORES, candidates, largest_image, threads
-from bench.tune.search import Setting
+from bench.tune.search import Tunable
 from tests.helpers.stub_tuning import SMALL, stub
 
 pytestmark = pytest.mark.usefixtures("small_cache")
@@ -32,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("small_cache")
     ],
 )
 def test_threads_from_half_of_the_cores_to_twice_as_many_within_reason(cores, others):
-    assert threads(cores) == Setting("num_threads", cores, others)
+    assert threads(cores) == Tunable("num_threads", cores, others)
     assert max(others) <= 2 * MOST_CORES
 
 
@@ -156,7 +155,7 @@ def slow_gpu(data, tmp_path, monkeypatch):
 
     clock = Clock()
 
-    class Runner:
+    class ContenderProcess:
         group = 0
 
         def __init__(self, contender, settings, silence):
@@ -167,7 +166,7 @@ def slow_gpu(data, tmp_path, monkeypatch):
         def measure(self, seconds):
             clock.now += seconds
             speed = 1000 * (1 + dict(self.contender.arguments).get("hw_decoder_load", 0.65))
-            return Rate(speed, 10, seconds, 0.1, 0.0)
+            return Throughput(speed, 10, seconds, 0.1, 0.0)
 
         def close(self):
             pass
@@ -175,7 +174,7 @@ def slow_gpu(data, tmp_path, monkeypatch):
     def quiet(groups, limit=30.0):
         clock.now += 0.5
 
-    monkeypatch.setattr(rounds, "Runner", Runner)
+    monkeypatch.setattr(rounds, "ContenderProcess", ContenderProcess)
     monkeypatch.setattr(rounds, "wait_until_quiet", quiet)
     monkeypatch.setattr(rounds, "time", clock)
     monkeypatch.setattr(budget, "time", clock)
@@ -268,7 +267,7 @@ def test_measures_a_real_loader(data, tmp_path, capsys):
         (["--minutes", "-1"], "--minutes -1 given; it is how long to measure at most, 0 for no limit"),
         (["--minutes", "nan"], "--minutes nan given"),
         (["--device", "cuda:99"], "--device cuda:99 given; on this machine there is cpu"),
-        (["--only", "hw_decoder_load"], "--only hw_decoder_load given; it means nothing on a CPU: leave it out"),
+        (["--only", "hw_decoder_load"], "--only hw_decoder_load given; it has no effect on a CPU: leave it out"),
     ],
 )
 def test_bad_input_is_refused_before_anything_starts(data, capsys, arguments, says):

@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from bench.tune.search import Setting, compare, search
+from bench.tune.search import Tunable, compare, search
 
-THREADS = Setting("num_threads", 2, (1, 3, 4))
-PREFETCH = Setting("prefetch", 2, (1, 4))
+THREADS = Tunable("num_threads", 2, (1, 3, 4))
+PREFETCH = Tunable("prefetch", 2, (1, 4))
 STEADY = (1.0, 1.0, 1.0)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from bench.common import Contender, Settings
+from bench.loaders.contenders import Contender, Settings
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import sys
 
 from bench.__main__ import main
 from bench.gpu import command as gpu
-from bench.gpu.steps import Step
+from bench.gpu.steps import GpuStep
 from tests.helpers import ROOT
 
 RESULTS = ROOT / "bench" / "results"
@@ -17,7 +17,7 @@ def python(code, *arguments):
 
 def step(name, code, seconds=10.0, figure=lambda log, path: ""):
     """A step that is a small program; it is given the path of its result."""
-    return Step(name, seconds, lambda task, budget: python(code, task.json(name)), figure)
+    return GpuStep(name, seconds, lambda task, budget: python(code, task.json(name)), figure)
 
 
 def run_steps(monkeypatch, tmp_path, data, steps, *options):

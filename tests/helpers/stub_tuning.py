@@ -22,5 +22,5 @@ def stub(monkeypatch, speed):
         return rows, failed
 
     monkeypatch.setattr(command, "measure_in_rounds", measure)
-    monkeypatch.setattr(command, "cores", lambda: 2)
+    monkeypatch.setattr(command, "usable_cores", lambda: 2)
     return labels

@@ -1,4 +1,4 @@
-"""DALI as its documentation shows it, with no operator of this library: the baseline and the ceilings."""
+"""DALI as its documentation shows it, without this library's operators: the baseline, and upper bounds."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from nvidia.dali import fn, pipeline_def, types
 from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
-from bench.common import Batch, Settings
-from bench.loaders.contenders.outputs import run_without_end
+from bench.loaders.contenders import Batch, Settings
+from bench.loaders.contenders.endless_pipeline import run_without_end
 
 MEAN = [123.675, 116.28, 103.53]
 STD = [58.395, 57.12, 57.375]
@@ -24,8 +24,8 @@ def _crops(jpegs: Any, mixed: bool) -> Any:
         output_type=types.RGB,
         random_area=[0.08, 1.0],
         random_aspect_ratio=[3 / 4, 4 / 3],
-        # On the CPU the same pixels as this library's, and the faster choice. On a GPU DALI's default: with the other
-        # one nvJPEG below 13.2 decodes no regions of 4:2:0 images, and the CPU would do it.
+        # On a CPU the same pixels as this library's loader, and faster. On a GPU DALI's default: with fancy upsampling
+        # nvJPEG below 13.2 decodes no regions of 4:2:0 images, and the CPU would decode them.
         jpeg_fancy_upsampling=not mixed,
     )
 
@@ -42,7 +42,7 @@ def _plain(data: str, size: int, mixed: bool) -> tuple[Any, Any]:
 
 @pipeline_def
 def _decode(data: str, mixed: bool, whole: bool) -> Any:
-    # As this library reads: what it takes beyond this is then not the reader's.
+    # With the options of this library's reader, so that the difference between both is not that of the readers.
     jpegs, _ = _read(data, dont_use_mmap=True)
     if not whole:
         return _crops(jpegs, mixed)
@@ -64,11 +64,11 @@ def _options(settings: Settings) -> dict[str, Any]:
 def plain(settings: Settings) -> Iterator[Batch]:
     """Decode the crop, resize (bilinear, antialiased), mirror and normalize; PyTorch plugin; no mixing."""
     pipeline = _plain(size=settings.size, **_options(settings))
-    # Size −1: no end of an epoch, so that its turn is not billed.
+    # Size −1 means no end of an epoch, so that it is not measured.
     for batch in DALIGenericIterator(pipeline, ["images", "labels"], size=-1):
         yield batch[0]["images"], batch[0]["labels"].squeeze(1)
 
 
 def decode(settings: Settings, whole: bool = False) -> Iterator[Batch]:
-    """Decode the crop only, or the whole image; images differ in size, so there is no batch tensor."""
+    """Decode the crop only, or the whole image; these differ in size, so there is no batch tensor."""
     yield from run_without_end(_decode(whole=whole, **_options(settings)))

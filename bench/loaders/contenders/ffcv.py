@@ -1,4 +1,4 @@
-"""FFCV on the same JPEG bytes: written once into its file format, without encoding them again."""
+"""FFCV on the same JPEG bytes, written once into its file format without encoding them again."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +17,8 @@ from ffcv.writer import DatasetWriter
 from PIL import Image
 from tqdm import tqdm
 
-from bench.common import Batch, Settings, as_files, digest
+from bench.common.photos import as_files, digest
+from bench.loaders.contenders import Batch, Settings
 from dali_cutmix.sources import scan_folder
 from dali_cutmix.utils import make_atomically
 
@@ -27,7 +28,7 @@ EPOCH = 1_000_000
 
 
 class _EncodedField(RGBImageField):
-    """Takes (bytes of a JPEG file, width, height) in place of pixels; read back as any image field."""
+    """An image field that is written from (bytes of a JPEG file, width, height) and read as any other."""
 
     def encode(self, destination: Any, image: tuple[bytes, int, int], malloc: Any) -> None:
         encoded, width, height = image
@@ -37,11 +38,11 @@ class _EncodedField(RGBImageField):
 
 
 class _Files:
-    """A folder of classes as FFCV's writer wants it: ((bytes, width, height), label) by index."""
+    """A folder of classes as FFCV's writer needs it: ((bytes, width, height), label) by index."""
 
     def __init__(self, root: Path) -> None:
         files, labels, _ = scan_folder(root)
-        # Several links to one image are one sample here: the order below repeats it.
+        # Several links to one image are one sample here; ``indices`` below repeats it.
         samples = dict(zip(((root / file).resolve() for file in files), labels, strict=True))
         self.paths, self.labels = list(samples), list(samples.values())
 
@@ -54,11 +55,13 @@ class _Files:
         return (self.paths[index].read_bytes(), width, height), self.labels[index]
 
     def check(self) -> None:
-        """Refuse what libjpeg-turbo cannot decode: FFCV would deliver garbage without an error."""
+        """Raise for files that libjpeg-turbo cannot decode: FFCV would return garbage without an error."""
         for path in self.paths:
             with path.open("rb") as file:
                 if file.read(2) != b"\xff\xd8":
-                    raise ValueError(f"{path}: not a JPEG file, and FFCV decodes no other.")
+                    raise ValueError(
+                        f"{path}: not a JPEG file, and FFCV decodes no others; name only other loaders in --only."
+                    )
 
 
 def _beton(files: _Files, settings: Settings) -> Path:
@@ -68,7 +71,7 @@ def _beton(files: _Files, settings: Settings) -> Path:
         fields = {"image": _EncodedField(), "label": IntField()}
 
         def write(target: Path) -> None:
-            # By default its progress bar makes a semaphore for all processes, which nobody gives back.
+            # By default its progress bar creates a semaphore shared by all processes, which is never released.
             tqdm.set_lock(RLock())
             DatasetWriter(str(target), fields, num_workers=settings.threads).from_indexed_dataset(files)
 
@@ -77,13 +80,13 @@ def _beton(files: _Files, settings: Settings) -> Path:
 
 
 def packed(settings: Settings) -> Iterator[Batch]:
-    """The same from the smaller images of this library's shards."""
-    assert settings.packed is not None  # Contender.unfit
+    """Yield batches of the packed, smaller images."""
+    assert settings.packed is not None  # checked by Contender.unfit_reason
     return batches(replace(settings, data=as_files(settings.packed)))
 
 
 def batches(settings: Settings) -> Iterator[Batch]:
-    """Its own random-resized-crop decoder, flip and normalization; file in the page cache (``os_cache``)."""
+    """Yield batches from its own random-resized-crop decoder, flip and normalization, with ``os_cache``."""
     files = _Files(settings.data)
     crop = RandomResizedCropRGBImageDecoder((settings.size, settings.size))
     normalize = NormalizeImage(MEAN, STD, np.float32)
@@ -102,7 +105,7 @@ def batches(settings: Settings) -> Iterator[Batch]:
         order=OrderOption.RANDOM,
         seed=0,
         drop_last=True,
-        # Every epoch starts a thread and fills its queue anew: a long one, as ImageNet's is, makes that cost nothing.
+        # Each epoch starts a thread and fills its queue; in an epoch as long as ImageNet's that costs nothing.
         indices=np.tile(np.arange(len(files)), -(-EPOCH // len(files))),
         custom_fields={"image": RGBImageField},
         pipelines={"image": image, "label": label},

@@ -1,4 +1,4 @@
-"""This library's own pipeline, as the README shows it."""
+"""This library's loader, as the README shows it; and its reader alone."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,34 +7,34 @@ from typing import Any, cast
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from bench.common import Batch, Settings
-from bench.loaders.contenders.outputs import run_without_end
+from bench.loaders.contenders import Batch, Settings
+from bench.loaders.contenders.endless_pipeline import run_without_end
 from pipelines import imagenet
 
 
 def cutmix(settings: Settings, **options: Any) -> Iterator[Batch]:
-    """With CutMix, α = 1; ``options`` are arguments of ``imagenet.train``."""
+    """Yield batches with CutMix, α = 1; ``options`` are arguments of ``imagenet.train``."""
     return _batches(settings, dc.CutMix(alpha=1.0), options)
 
 
 def packed(settings: Settings) -> Iterator[Batch]:
-    """With CutMix, from shards of smaller images."""
-    assert settings.packed is not None  # Contender.unfit
+    """Yield batches with CutMix of the packed, smaller images."""
+    assert settings.packed is not None  # checked by Contender.unfit_reason
     return cutmix(replace(settings, data=settings.packed))
 
 
 def mixup(settings: Settings) -> Iterator[Batch]:
-    """With Mixup, α = 1."""
+    """Yield batches with Mixup, α = 1."""
     return _batches(settings, dc.Mixup(alpha=1.0), {})
 
 
 def plain(settings: Settings) -> Iterator[Batch]:
-    """The same without mixing: what mixing costs is the difference."""
+    """Yield batches without mixing: the difference is what mixing costs."""
     return _batches(settings, None, {})
 
 
 def read(settings: Settings) -> Iterator[Batch]:
-    """The reader alone, with the settings that it has in the others; nothing is decoded."""
+    """Run the reader alone, with the same options as in the loader; nothing is decoded."""
 
     @pipeline_def(**dc.pipeline_options(settings.batch_size, device=settings.device, num_threads=settings.threads))
     def graph() -> Any:

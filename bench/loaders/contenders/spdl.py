@@ -1,4 +1,4 @@
-"""SPDL's pipeline and decoder, after its documentation: frames from threads, one buffer for a batch."""
+"""SPDL's pipeline and decoder, following its documentation: threads decode frames, a batch is one buffer."""
 
 import math
 import random
@@ -8,7 +8,7 @@ import spdl.io
 import torch
 from spdl.pipeline import PipelineBuilder
 
-from bench.common import Batch, Settings
+from bench.loaders.contenders import Batch, Settings
 from dali_cutmix.sources import scan_folder
 
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
@@ -27,7 +27,7 @@ def _endless(settings: Settings) -> Iterator[Sample]:
 
 
 def _region(width: int, height: int) -> tuple[int, int, int, int]:
-    """Width, height, x, y of a random resized crop's region; the whole image where ten draws do not fit."""
+    """Draw width, height, x, y of a random resized crop's region; the whole image where ten draws do not fit."""
     for _ in range(10):
         area = width * height * random.uniform(0.08, 1.0)
         ratio = math.exp(random.uniform(math.log(3 / 4), math.log(4 / 3)))
@@ -38,7 +38,7 @@ def _region(width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def batches(settings: Settings) -> Iterator[Batch]:
-    """FFmpeg's filters crop, scale (bilinear, which averages on downscale) and flip in the decoding thread."""
+    """Yield batches; FFmpeg's filters crop, scale (bilinear, averaging on downscale) and flip in its threads."""
     size = settings.size
     mean, std = MEAN.to(settings.device), STD.to(settings.device)
 

@@ -1,15 +1,15 @@
-"""timm's own loader and its own CutMix, as its training script puts them together."""
+"""timm's loader and its CutMix, combined as in its training script."""
 
 from collections.abc import Iterator
 
 import torch
 from timm.data import FastCollateMixup, create_dataset, create_loader
 
-from bench.common import Batch, Settings
+from bench.loaders.contenders import Batch, Settings
 
 
 def batches(settings: Settings) -> Iterator[Batch]:
-    """``create_loader`` with the prefetcher (uint8 from the workers, normalized on the device)."""
+    """Yield batches of ``create_loader`` with its prefetcher (uint8 from the workers, normalized on the device)."""
     mixing = FastCollateMixup(
         mixup_alpha=0.0, cutmix_alpha=1.0, prob=1.0, label_smoothing=0.0, num_classes=settings.num_classes
     )
@@ -24,7 +24,7 @@ def batches(settings: Settings) -> Iterator[Batch]:
         collate_fn=mixing,
         pin_memory=settings.device != "cpu",
         device=torch.device(settings.device),
-        # Its option for workers that go on over the turn of an epoch.
+        # Its option for workers that continue across epochs.
         use_multi_epochs_loader=True,
     )
     while True:

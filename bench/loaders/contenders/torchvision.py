@@ -1,4 +1,4 @@
-"""torchvision with PyTorch's DataLoader, after its documentation and its reference scripts."""
+"""torchvision with PyTorch's DataLoader, following its documentation and its reference scripts."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,14 +10,14 @@ from torchvision.datasets import ImageFolder
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms import v2
 
-from bench.common import PREFETCH, Batch, Settings
+from bench.loaders.contenders import PREFETCH, Batch, Settings
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
-class Endless(Sampler[list[int]]):
-    """Batches of shuffled epochs without a pause between them: the turn of an epoch would drain the workers."""
+class EndlessBatchSampler(Sampler[list[int]]):
+    """Batches of one shuffled epoch after the other; a pause between epochs would drain the workers."""
 
     def __init__(self, images: int, batch_size: int) -> None:
         self.images, self.batch_size = images, batch_size
@@ -38,12 +38,12 @@ def _read(path: str) -> torch.Tensor:
 
 
 def pil(settings: Settings) -> Iterator[Batch]:
-    """PIL decodes and resamples."""
+    """Yield batches that PIL decodes and resamples."""
     return _batches(settings, [v2.PILToTensor()], {})
 
 
 def io(settings: Settings) -> Iterator[Batch]:
-    """``torchvision.io`` decodes, the v2 kernels resample uint8 tensors."""
+    """Yield batches that ``torchvision.io`` decodes and the v2 kernels resample, on uint8 tensors."""
     return _batches(settings, [], {"loader": _read})
 
 
@@ -61,7 +61,7 @@ def _batches(
     )
     loader = DataLoader(
         ImageFolder(str(settings.data), transform=transform, **options),
-        batch_sampler=Endless(settings.images, settings.batch_size),
+        batch_sampler=EndlessBatchSampler(settings.images, settings.batch_size),
         collate_fn=partial(_collate, v2.CutMix(num_classes=settings.num_classes)),
         num_workers=settings.threads,
         prefetch_factor=PREFETCH,

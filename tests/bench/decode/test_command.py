@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from bench.__main__ import main
-from bench.decode import child, command, timing
+from bench.decode import child, command, throughput
 from bench.decode.report import print_table
-from bench.decode.ways import LOADS, Way, all_ways
-from bench.gpu import figures
+from bench.decode.ways import LOADS, DecodeWay, all_ways
+from bench.gpu import key_figures
 from dali_cutmix._dali.libnvjpeg import library
 
 pytestmark = pytest.mark.usefixtures("small_cache")
@@ -23,7 +23,7 @@ def test_ways_are_measured_on_a_cpu(data, tmp_path, monkeypatch, capsys):
     out = tmp_path / "r.json"
     options = ["--seconds", "0.1", "--json", str(out)]
     # A way is a process, which takes seconds to import: whole images, and files that were rewritten.
-    chosen = [Way(False, True, None), Way(False, True, None, "half the pixels")]
+    chosen = [DecodeWay(False, True, None), DecodeWay(False, True, None, "half the pixels")]
     monkeypatch.setattr(command, "all_ways", lambda *_: chosen)
     assert main(["decode", "--data", str(data), *SMALL, *options]) == 0
     result = json.loads(out.read_text())
@@ -31,7 +31,7 @@ def test_ways_are_measured_on_a_cpu(data, tmp_path, monkeypatch, capsys):
     for entry in result["ways"]:
         assert entry["failure"] is None
         assert 0 < entry["min"] <= entry["images_per_second"] <= entry["max"]
-        assert len(entry["windows"]) == timing.WINDOWS
+        assert len(entry["windows"]) == throughput.WINDOWS
         assert entry["core_ms_per_image"] > 0
         decoded_by = entry["decoded_by"]
         assert decoded_by["cpu"] >= 8 * child.LOGGED
@@ -44,7 +44,7 @@ def test_ways_are_measured_on_a_cpu(data, tmp_path, monkeypatch, capsys):
     assert "whole, fancy, half the pixels" in printed
     assert "nvJPEG: " in printed
     rate = result["ways"][0]["images_per_second"]
-    assert figures.decode("", out) == f"{rate:,.0f} images/s (whole, fancy)"
+    assert key_figures.decode("", out) == f"{rate:,.0f} images/s (whole, fancy)"
 
 
 def test_all_ways_of_a_cpu():
@@ -57,7 +57,7 @@ def test_all_ways_of_a_cpu():
 def test_regions_are_decoded_and_compared(data):
     files = sorted(map(str, data.rglob("*.jpg")))
     job = {"files": files, "batch_size": 4, "threads": 2, "seconds": 0.05, "device": "cpu"}
-    found = child.measure(job | {"way": asdict(Way(True, False, None))})
+    found = child.measure(job | {"way": asdict(DecodeWay(True, False, None))})
     assert (found["levels_from_cpu"], found["decoded_by"]["cpu"] >= 4 * child.LOGGED) == (0, True)
 
 
@@ -70,9 +70,9 @@ def test_a_window_has_several_batches_however_long_they_take():
         def run(self):
             Pipeline.runs += 1
 
-    rates, _ = timing.time_decoding(Pipeline(), "cpu", 8, 1e-9)
-    assert len(rates) == timing.WINDOWS
-    assert Pipeline.runs == timing.AHEAD + 3 * timing.WINDOWS
+    rates, _ = throughput.time_decoding(Pipeline(), "cpu", 8, 1e-9)
+    assert len(rates) == throughput.WINDOWS
+    assert Pipeline.runs == throughput.AHEAD + 3 * throughput.WINDOWS
 
 
 def test_after_the_time_given_no_way_is_begun(data, tmp_path, capsys):
@@ -84,7 +84,7 @@ def test_after_the_time_given_no_way_is_begun(data, tmp_path, capsys):
 
 def test_on_a_gpu_all_shares_are_tried_the_default_first():
     found = all_ways(True)
-    assert found[:4] == [Way(region, fancy, 0.65) for fancy in (True, False) for region in (False, True)]
+    assert found[:4] == [DecodeWay(region, fancy, 0.65) for fancy in (True, False) for region in (False, True)]
     assert {(way.region, way.fancy, way.load) for way in found} == {
         (region, fancy, load) for region in (True, False) for fancy in (True, False) for load in LOADS
     }
@@ -114,11 +114,11 @@ def test_the_table_of_a_gpu_tells_who_decoded_and_what_to_doubt():
     result = {"machine": {"gpu": "Some GPU", "cpu": ""}, "settings": settings}
     result |= {"nvjpeg": None, "engines": None, "ways": [], "left_out": []}
     for way, given in {
-        Way(False, True, 0.65): answer(None, (650, 350, 0)),
-        Way(True, True, 0.65): answer(None, (0, 100, 900), None),
-        Way(False, False, 0.65): answer(None, (1000, 0, 0), 60.0),
+        DecodeWay(False, True, 0.65): answer(None, (650, 350, 0)),
+        DecodeWay(True, True, 0.65): answer(None, (0, 100, 900), None),
+        DecodeWay(False, False, 0.65): answer(None, (1000, 0, 0), 60.0),
     }.items():
-        command._enter(result, way, given)
+        command._add(result, way, given)
     console = Console(width=140, file=io.StringIO())
     print_table(result, console)
     printed = console.file.getvalue()

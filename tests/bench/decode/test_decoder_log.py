@@ -1,7 +1,7 @@
 """Images counted by who decoded them, from the messages of nvImageCodec and DALI."""
 
 from bench.decode import child
-from bench.decode.decoder_log import Decoded, count, engines
+from bench.decode.decoder_log import DecoderCounts, count_images, engines
 
 ON_A_CPU = """\
 \x1b[0;32m[INFO] \x1b[0m[nvjpeg-ext] nvJPEG version: 12.4.0 (CUDA version is 12.0)
@@ -29,9 +29,9 @@ ON_A_GPU = """\
 
 
 def test_images_are_counted_by_who_decoded_them():
-    assert count(ON_A_CPU) == Decoded(hardware=0, cuda=0, cpu=4)
-    assert count(ON_A_GPU) == Decoded(hardware=5, cuda=2, cpu=1)
-    assert count("") == Decoded(0, 0, 0)
+    assert count_images(ON_A_CPU) == DecoderCounts(hardware=0, cuda=0, cpu=4)
+    assert count_images(ON_A_GPU) == DecoderCounts(hardware=5, cuda=2, cpu=1)
+    assert count_images("") == DecoderCounts(0, 0, 0)
     assert (engines(ON_A_GPU), engines(ON_A_CPU)) == ((7, 1), None)
 
 

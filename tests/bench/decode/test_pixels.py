@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from bench.__main__ import main
-from bench.decode import child, timing
-from bench.decode.rewritten import rewrite
-from bench.decode.ways import Way, all_ways
+from bench.decode import child, throughput
+from bench.decode.rewritten_files import rewrite
+from bench.decode.ways import DecodeWay, all_ways
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
@@ -41,7 +41,7 @@ def first_batch(data, way):
     ("shape", "region"), [((80, 95, 3), False), ((96, 80, 3), False), ((80, 96, 1), True), ((81, 10, 3), True)]
 )
 def test_images_of_wrong_shapes_are_refused(data, shape, region):
-    way = Way(region, True, None)
+    way = DecodeWay(region, True, None)
     job, images = first_batch(data, way)
     assert child._levels(images, job, way) == 0
     images[1] = np.zeros(shape, np.uint8)
@@ -52,10 +52,10 @@ def test_images_of_wrong_shapes_are_refused(data, shape, region):
 
 def test_pixels_are_compared_where_the_windows_are_the_same(data):
     black, small = np.zeros((80, 96, 3), np.uint8), np.zeros((3, 3, 3), np.uint8)
-    way = Way(False, True, None)
+    way = DecodeWay(False, True, None)
     job, images = first_batch(data, way)
     assert child._levels([images[0], black], job, way) == pytest.approx(images[1].mean(), abs=1e-3)
-    assert child._levels([small, small], job, Way(True, True, None)) is None
+    assert child._levels([small, small], job, DecodeWay(True, True, None)) is None
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="shows where CUDA is asked for")
@@ -88,11 +88,11 @@ def test_the_consumer_takes_batches_on_its_stream_and_stays_near_the_gpu(monkeyp
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
-    take = timing.consumer(Pipeline(), "cuda:0")
+    take = throughput.consumer(Pipeline(), "cuda:0")
     for _ in range(10):
         take()
     assert streams == ["stream of cuda:0"] * 20
-    assert most[0] == timing.LAG + 1
+    assert most[0] == throughput.LAG + 1
 
 
 @pytest.mark.gpu

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from bench.__main__ import main
-from bench.decode import command, process
-from bench.decode.ways import Way
+from bench.decode import command, decode_process
+from bench.decode.ways import DecodeWay
 from tests.helpers.processes import is_running
 
 pytestmark = pytest.mark.usefixtures("small_cache")
@@ -38,7 +38,7 @@ print(json.dumps(answer | {"decoded_by": {"hardware": 0, "cuda": 0, "cpu": 8}}))
 
 
 def test_a_crash_or_a_hang_is_that_ways_result(data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", CHILD))
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", CHILD))
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "r.json"
     assert main(["decode", "--data", str(data), *SMALL, "--limit", "1", "--json", str(out)]) == 1
@@ -59,24 +59,24 @@ def test_a_crash_or_a_hang_is_that_ways_result(data, tmp_path, monkeypatch, caps
 
 
 def test_a_process_that_cannot_start_is_told_by_its_last_words(data, monkeypatch, capsys):
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", "import no_such_module"))
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", "import no_such_module"))
     assert main(["decode", "--data", str(data), *SMALL, "--only", "whole"]) == 1
     assert "exit status 1: ModuleNotFoundError: No module named 'no_such_module'" in capsys.readouterr().out
 
 
 def test_a_process_that_ends_without_an_answer_has_failed(data, monkeypatch, capsys):
     code = "import sys; print('ready', flush=True); sys.stdin.readline(); print('gave up', file=sys.stderr)"
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", code))
     assert main(["decode", "--data", str(data), *SMALL, "--only", "whole"]) == 1
     assert "failed: whole, fancy: ended without an answer: gave up" in capsys.readouterr().out
 
 
 def test_a_process_that_cannot_be_ended_is_left(monkeypatch):
-    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
-    monkeypatch.setattr(process, "KILLED", 0.2)
+    monkeypatch.setattr(decode_process, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr(decode_process, "KILLED", 0.2)
     with monkeypatch.context() as patch:
         patch.setattr(os, "killpg", lambda *_: None)
-        stuck = process.WayProcess()
+        stuck = decode_process.DecodeProcess()
         start = time.monotonic()
         stuck.close()
         assert time.monotonic() - start < 2
@@ -86,7 +86,7 @@ def test_a_process_that_cannot_be_ended_is_left(monkeypatch):
 
 
 def test_what_does_not_decode_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "all_ways", lambda *_: [Way(False, True, None)])
+    monkeypatch.setattr(command, "all_ways", lambda *_: [DecodeWay(False, True, None)])
     (tmp_path / "class").mkdir()
     Image.effect_noise((64, 64), 50).save(tmp_path / "class" / "a.jpg")
     whole = (tmp_path / "class" / "a.jpg").read_bytes()

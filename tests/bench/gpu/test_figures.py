@@ -6,8 +6,8 @@ import pytest
 
 from bench.__main__ import main
 from bench.gpu import command as gpu
-from bench.gpu import figures
-from bench.gpu.steps import STEPS, Task
+from bench.gpu import key_figures
+from bench.gpu.steps import STEPS, StepContext
 from tests.helpers import ROOT
 from tests.helpers.gpu_steps import RESULTS, rows
 from tests.helpers.stub_tuning import SMALL, stub
@@ -21,22 +21,22 @@ def test_figures_are_read_from_results(tmp_path):
     expected = (
         f"{rates['ours-cutmix'] / rates['dali-decode']:.3f} of dali-decode ({rates['ours-cutmix']:,.0f} images/s)"
     )
-    assert figures.loaders("", RESULTS / "loaders-cpu.json") == expected
+    assert key_figures.loaders("", RESULTS / "loaders-cpu.json") == expected
     result["machine"]["gpu"] = "Some GPU"
     result["contenders"].append({"name": "dali-decode-whole", "images_per_second": 2 * rates["ours-cutmix"]})
     (tmp_path / "l.json").write_text(json.dumps(result))
-    assert figures.loaders("", tmp_path / "l.json").startswith("0.500 of dali-decode-whole (")
+    assert key_figures.loaders("", tmp_path / "l.json").startswith("0.500 of dali-decode-whole (")
     passes = json.loads((RESULTS / "kernel-cpu.json").read_text())["passes"]
     (row,) = (
         row for row in passes if (row["mixing"], row["dtype"], row["channels_last"]) == ("CutMix", "float16", True)
     )
     expected = f"{row['ms']:.3f} ms a batch (CutMix, float16 NHWC), {row['of_copy']:.0%} of a copy's bandwidth"
-    assert figures.kernel("", RESULTS / "kernel-cpu.json") == expected
+    assert key_figures.kernel("", RESULTS / "kernel-cpu.json") == expected
     late = row | {"host_bound": True}
     (tmp_path / "k.json").write_text(json.dumps({"passes": [late]}))
-    assert figures.kernel("", tmp_path / "k.json") == expected + "; the host was too slow to tell"
+    assert key_figures.kernel("", tmp_path / "k.json") == expected + "; the host was too slow to tell"
     result = json.loads((RESULTS / "step-cpu.json").read_text())
-    assert figures.step("", RESULTS / "step-cpu.json").startswith(f"{result['ratio']['median']:.3f} of the model's")
+    assert key_figures.step("", RESULTS / "step-cpu.json").startswith(f"{result['ratio']['median']:.3f} of the model's")
 
 
 @pytest.mark.parametrize(("rate", "figure"), [(1100.0, "prefetch=4"), (1000.0, "prefetch=2 (the default, kept)")])
@@ -45,7 +45,7 @@ def test_the_value_found_is_told(data, tmp_path, monkeypatch, rate, figure):
     out = tmp_path / "tune.json"
     options = ["--data", str(data), *SMALL, "--only", "prefetch", "--json", str(out)]
     assert main(["tune", *options]) == 0
-    assert figures.tune("", out) == figure
+    assert key_figures.tune("", out) == figure
 
 
 def test_the_environment_of_this_machine_is_printed(data, tmp_path, capfd):
@@ -60,7 +60,7 @@ def test_the_environment_of_this_machine_is_printed(data, tmp_path, capfd):
 
 
 def test_all_results_are_at_most_seven_files(tmp_path):
-    task = Task("cuda:0", None, tmp_path, 2)
+    task = StepContext("cuda:0", None, tmp_path, 2)
     commands = [each.command(task, 60) for each in STEPS]
     files = {command[command.index("--json") + 1] for command in commands if "--json" in command}
     assert len(files | {"gpu.json", "gpu.log"}) == 7

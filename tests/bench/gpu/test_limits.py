@@ -6,11 +6,10 @@ import sys
 import pytest
 
 from bench.__main__ import main
-from bench.common import Contender
 from bench.decode.ways import all_ways
 from bench.gpu import steps as gpu_steps
-from bench.gpu.steps import STEPS, Task, budgets
-from bench.loaders.contenders import CONTENDERS
+from bench.gpu.steps import STEPS, StepContext, budgets
+from bench.loaders.contenders import CONTENDERS, Contender
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
@@ -66,7 +65,7 @@ def test_more_time_means_more_ways_to_decode():
 
 
 def test_the_decoder_and_the_loaders_are_told_their_plan(tmp_path):
-    task = Task("cuda:0", None, tmp_path, 16)
+    task = StepContext("cuda:0", None, tmp_path, 16)
     decode = gpu_steps._decode(task, 90)
     plan = gpu_steps.decode_plan(90, True, len(os.sched_getaffinity(0)))
     loads = decode[decode.index("--loads") + 1 : decode.index("--loads") + 1 + len(plan.loads)]
@@ -80,7 +79,7 @@ def test_the_decoder_and_the_loaders_are_told_their_plan(tmp_path):
 @pytest.mark.parametrize("device", ["cuda:0", "cpu"])
 @pytest.mark.parametrize("budget", [5.0, 60.0, 400.0])
 def test_every_command_is_one_that_exists(tmp_path, device, budget, capsys):
-    task = Task(device, tmp_path, tmp_path, 16)
+    task = StepContext(device, tmp_path, tmp_path, 16)
     for each in STEPS:
         command = each.command(task, budget)
         assert command[0] == sys.executable
@@ -103,7 +102,7 @@ def test_measurements_are_as_long_as_the_limit_allows():
 
 
 def chosen_loaders(device, tmp_path):
-    command = gpu_steps._loaders(Task(device, None, tmp_path, 2), 150)
+    command = gpu_steps._loaders(StepContext(device, None, tmp_path, 2), 150)
     return command[command.index("--only") + 1 : command.index("--device")]
 
 

@@ -1,4 +1,4 @@
-"""python -m bench.gpu.tests: a test that crashes or hangs has failed, and all others go on."""
+"""python -m bench.gpu.run_tests: a test that crashes or hangs has failed, and all others go on."""
 
 import os
 import subprocess
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.gpu import figures
+from bench.gpu import key_figures
 from bench.gpu import steps as gpu_steps
-from bench.gpu.steps import Task
+from bench.gpu.steps import StepContext
 from tests.helpers import ROOT
 
 MARK = "mark" + ".gpu"
@@ -65,13 +65,13 @@ def tests_of_all_kinds(tmp_path_factory):
     (root / "tests" / "test_other.py").write_text("import no_such_module_either\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu_steps, "ROOT", root)
-        command = gpu_steps._tests(Task("cpu", None, root, 2), 9)
+        command = gpu_steps._tests(StepContext("cpu", None, root, 2), 9)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_test_that_crashes_or_hangs_ends_no_other(ran):
-    found = {name.partition("::")[2] or name: word for name, word in figures.outcomes(ran.stdout).items()}
+    found = {name.partition("::")[2] or name: word for name, word in key_figures.outcomes(ran.stdout).items()}
     assert found == {
         "tests/test_broken.py": "failed",
         "test_good": "passed",
@@ -85,7 +85,7 @@ def test_a_test_that_crashes_or_hangs_ends_no_other(ran):
         "test_also_good": "passed",
     }
     assert ran.returncode == 1
-    assert figures.tests(ran.stdout, Path()) == "3 passed, 5 failed, 2 skipped"
+    assert key_figures.tests(ran.stdout, Path()) == "3 passed, 5 failed, 2 skipped"
     assert ran.stdout.rstrip().endswith("\n3 passed, 5 failed, 2 skipped")
 
 
@@ -100,7 +100,7 @@ def test_why_a_test_failed_is_printed(ran):
 def test_a_process_that_ends_before_its_tests_has_failed(tmp_path):
     (tmp_path / "conftest.py").write_text("import os\nos.abort()\n")
     (tmp_path / "test_a.py").write_text("def test_a(): pass\n")
-    command = [sys.executable, "-m", "bench.gpu.tests", "1", "30", str(tmp_path / "test_a.py")]
+    command = [sys.executable, "-m", "bench.gpu.run_tests", "1", "30", str(tmp_path / "test_a.py")]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1
     assert ran.stdout.startswith("[failed: SIGABRT] process 0\n")
@@ -112,7 +112,7 @@ def test_tests_that_were_running_at_the_end_of_the_time_are_named(tmp_path):
     code = f"import time, pytest\n@pytest.{MARK}\ndef test_a(): pass\n@pytest.{MARK}\ndef test_b(): time.sleep(60)\n"
     slow.write_text(code + f"@pytest.{MARK}\ndef test_c(): pass\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu: needs a GPU\n")
-    command = [sys.executable, "-m", "bench.gpu.tests", "1", "30", str(slow)]
+    command = [sys.executable, "-m", "bench.gpu.run_tests", "1", "30", str(slow)]
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log)
     end = time.monotonic() + 30
@@ -123,11 +123,11 @@ def test_tests_that_were_running_at_the_end_of_the_time_are_named(tmp_path):
     assert running.wait(10) == 130
     said = (tmp_path / "log").read_text()
     assert said.endswith("[passed] test_slow.py::test_a\n[did not end] test_slow.py::test_b\n")
-    assert figures.tests(said, Path()) == "1 passed, 0 failed, 0 skipped, 1 did not end, 1 without a result"
+    assert key_figures.tests(said, Path()) == "1 passed, 0 failed, 0 skipped, 1 did not end, 1 without a result"
 
 
 def test_tests_without_a_result_are_counted():
     log = (
         "[collected: 9] tests\n[passed] tests/test_gpu.py::test_a[x-y z]\n[failed: SIGBUS] tests/test_gpu.py::test_b\n"
     )
-    assert figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 without a result"
+    assert key_figures.tests(log, Path()) == "1 passed, 1 failed, 0 skipped, 7 without a result"

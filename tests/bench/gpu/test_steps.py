@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bench.__main__ import main
-from bench.common import supervised
+from bench.common.processes import supervised
 from tests.helpers.gpu_steps import rows, run_steps, step
 from tests.helpers.processes import is_running
 

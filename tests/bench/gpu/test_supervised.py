@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bench.common import supervised
+from bench.common.processes import supervised
 from tests.helpers import ROOT
 from tests.helpers.gpu_steps import python
 from tests.helpers.processes import are_gone
@@ -15,7 +15,7 @@ from tests.helpers.processes import are_gone
 
 def supervise(code, tmp_path, limit):
     with (tmp_path / "log").open("wb") as log:
-        return supervised.run(python(code, tmp_path), log, limit, cwd=tmp_path, environment=os.environ)
+        return supervised.run_supervised(python(code, tmp_path), log, limit, cwd=tmp_path, environment=os.environ)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_how_a_command_ended_is_told(tmp_path, code, status):
 
 
 def test_a_signal_without_a_name_is_told_by_its_number():
-    assert [supervised.ended(status) for status in (2, -9, -35)] == ["exit status 2", "SIGKILL", "signal 35"]
+    assert [supervised.describe_status(status) for status in (2, -9, -35)] == ["exit status 2", "SIGKILL", "signal 35"]
 
 
 STUBBORN = """
@@ -64,7 +64,7 @@ def test_what_a_command_leaves_behind_is_ended_too(tmp_path):
 
 CLEANS = """
 import pathlib, sys, tempfile, time
-from bench.common.interrupt import interruptible
+from bench.common.processes.interrupt import interruptible
 with interruptible(), tempfile.TemporaryDirectory(dir=sys.argv[1]) as folder:
     try:
         time.sleep(60)
