@@ -93,7 +93,7 @@ def test_on_a_gpu_nvjpeg_decodes(photo):
             {"size": 224, "resize": 200},
             "resize=200 given with size=224; the stretched side must be at least the crop's",
         ),
-        ({"hw_decoder_load": 2}, "hw_decoder_load=2 given; it is a share of the batch"),
+        ({"hw_decoder_load": 2}, "hw_decoder_load=2 given; it is a fraction of the batch"),
         ({"max_pixels": 0}, "max_pixels=0 given"),
     ],
 )
