@@ -15,8 +15,7 @@ from train.data import listed
 from train.engine import Ranks
 from train.evaluation import evaluator
 from train.evaluation.evaluator import Evaluator, Report
-from train.evaluation.ood_scores import NOISES, confidences, noise
-from train.evaluation.out_of_distribution import detection
+from train.evaluation.ood_scores import NOISES, confidences, detection, noise
 from train.evaluation.trained_model import open_data, open_trained
 from train.reporting import histogram
 from train.tasks import classification, share_of_batch

@@ -8,8 +8,7 @@ from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredict
 from torchvision.ops import MultiScaleRoIAlign
 
 from train.models import backbones
-from train.models.precision import gives_float32
-from train.models.torchvision_detection import Prepared
+from train.models.torchvision_detection import Prepared, gives_float32
 
 
 class Layer4(nn.Module):

@@ -10,8 +10,7 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD
 
 from train.models import backbones
-from train.models.precision import gives_float32
-from train.models.torchvision_detection import Prepared
+from train.models.torchvision_detection import Prepared, gives_float32
 
 
 class SsdMaps(nn.Module):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 
-from train.evaluation.out_of_distribution import detection
+from train.evaluation.ood_scores import detection
 
 # Few values, so that there are ties within and between the sets
 scores = arrays(float, st.integers(1, 40), elements=st.integers(0, 12).map(lambda level: level / 12))

@@ -17,8 +17,7 @@ from train import evaluate as evaluation
 from train.engine.checkpoint import Checkpoint
 from train.engine.distributed import Ranks
 from train.engine.loop import fit
-from train.evaluation.ood_scores import confidences, noise
-from train.evaluation.out_of_distribution import detection
+from train.evaluation.ood_scores import confidences, detection, noise
 from train.evaluation.uncertainty import Options, evaluate, list_sets
 from train.launch import start
 

@@ -10,8 +10,8 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from train.models import backbones, classifiers
 from train.models.faster_rcnn import build_faster_rcnn
-from train.models.precision import gives_float32
 from train.models.ssd import SsdMaps, build_ssd, prior_boxes
+from train.models.torchvision_detection import gives_float32
 from train.tasks.detection.task import backbone_parts
 from train.tasks.initial_weights import take_weights
 
