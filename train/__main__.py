@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import dali_cutmix as dc
 from train.cli import parse
-from train.engine import STATUS, Preemption, Run, fit, join
+from train.engine import PREEMPTED_STATUS, Preemption, Run, fit, join_process_group
 from train.launch import start
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -24,7 +24,7 @@ def main() -> None:
     with ExitStack() as stack:
         try:
             config = parse(sys.argv[1:])
-            ranks = stack.enter_context(join(config.device))
+            ranks = stack.enter_context(join_process_group(config.device))
             run = start(config, ranks)
         except (ValueError, OSError) as error:
             sys.exit(f"error: {error}")
@@ -39,7 +39,7 @@ def main() -> None:
         except KeyboardInterrupt:
             leave("interrupted", run, INTERRUPTED)
         if last is None:
-            leave(f"stopped by SIGTERM after step {run.step}", run, STATUS)
+            leave(f"stopped by SIGTERM after step {run.step}", run, PREEMPTED_STATUS)
         if ranks.is_first:
             print(f"{run.task.headline(last)}; metrics and checkpoints are in {run.folder}")
 

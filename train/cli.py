@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from train.config import RunConfig
-from train.engine import Checkpoint, find
+from train.engine import Checkpoint, find_checkpoint
 from train.recipes import EMBEDDED, RECIPES, config_of
 
 DESCRIPTION = """Train a classifier on JPEGs, decoded and mixed by DALI; or a detector or a captioner on top of one.
@@ -57,7 +57,7 @@ def _given(arguments: Sequence[str]) -> RunConfig:
         return _parse(rest, EMBEDDED[recipe]())
     if resume is None:
         return _parse(options, RECIPES[recipe]())
-    path = find(resume)
+    path = find_checkpoint(resume)
     saved = config_of(Checkpoint.load(path).config)
     if named and recipe != saved.recipe:
         raise ValueError(

@@ -10,7 +10,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from train.config import RunConfig
-from train.engine import Ema, Ranks, Run, Schedule, find
+from train.engine import Ema, Ranks, Run, Schedule, find_checkpoint
 from train.tasks import make_task
 
 
@@ -42,7 +42,7 @@ def start(config: RunConfig, ranks: Ranks) -> Run:
         forward=torch.compile(forward) if config.compile else forward,
         ema=Ema(model, config.ema) if config.ema else None,
         optimizer=make_optimizer(config, task.groups(model)),
-        schedule=Schedule.of(config, len(task.loader)),
+        schedule=Schedule.from_config(config, len(task.loader)),
         folder=folder,
         loss_sum=torch.zeros((), dtype=torch.float64, device=ranks.device),
     )
@@ -68,7 +68,7 @@ def run_folder(config: RunConfig) -> Path:
     Raises:
         ValueError: ``output_dir`` holds another run.
     """
-    resumed = find(config.resume).parent if config.resume else None
+    resumed = find_checkpoint(config.resume).parent if config.resume else None
     if config.output_dir is None:
         return resumed or Path("runs") / f"{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
     if (config.output_dir / "last.pt").exists() and config.output_dir.resolve() != (resumed and resumed.resolve()):

@@ -25,7 +25,7 @@ from train.engine.loop import fit
 from train.evaluation import captioning, detection
 from train.launch import start
 from train.recipes import EMBEDDED, RECIPES
-from train.reporting.figures import spread
+from train.reporting.figures import evenly_spaced
 from train.tasks.captioning.data import open_captioned
 from train.tasks.captioning.metrics import caption_scores
 from train.tasks.detection.data import open_annotated, val_loader
@@ -144,12 +144,14 @@ def test_vocs_pixels_are_inclusive_and_no_box_ends_before_it_begins(scenes):
 def test_the_evaluation_is_the_trainings_own(trained, scenes):
     for name in ("voc-ssd300", "voc-faster-rcnn"):
         last = Checkpoint.load(trained[name]).history[-1]
-        results = detection.evaluate(detection.Options(trained[name], device="cpu", pictures=0), ALONE).results
+        results = detection.evaluate(detection.DetectionOptions(trained[name], device="cpu", pictures=0), ALONE).results
         assert results["map07"] == pytest.approx(last["val_map07"], abs=1e-6)
         assert results["backbone"].startswith("weights of ")
         assert list(results["classes"]) == list(voc.read(scenes["voc"], "val").classes)
     last = Checkpoint.load(trained["coco-nic"]).history[-1]
-    results = captioning.evaluate(captioning.Options(trained["coco-nic"], device="cpu", pictures=0), ALONE).results
+    results = captioning.evaluate(
+        captioning.CaptioningOptions(trained["coco-nic"], device="cpu", pictures=0), ALONE
+    ).results
     assert results["bleu4"] == pytest.approx(last["val_bleu4"], abs=1e-6)
     written = dict(enumerate(results["captions"].values()))
     references = dict(enumerate(coco.read_captions(scenes["coco"], "val").sentences))
@@ -396,7 +398,7 @@ def test_a_picture_is_drawn_once_also_where_more_are_wanted(trained, monkeypatch
     [(10, 3, [0, 3, 6]), (10, 10, [*range(10)]), (10, 25, [*range(10)]), (10, 0, []), (3, 2, [0, 1]), (1, 12, [0])],
 )
 def test_numbers_are_spread_evenly_and_none_comes_twice(count, wanted, numbers):
-    assert spread(count, wanted) == numbers
+    assert evenly_spaced(count, wanted) == numbers
 
 
 class Second(Ranks):

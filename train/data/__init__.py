@@ -3,17 +3,17 @@
 from train.data.digits import backgrounds
 from train.data.ground_truth_boxes import Boxed, boxes_in_crop, find_boxes, read_boxed
 from train.data.scenes import scenes_coco, scenes_voc
-from train.data.splits import Split, evaluated_folder, listed, open_evaluated, open_split, reordered
+from train.data.splits import DataSplit, evaluation_folder, listed, open_evaluation_split, open_split, reordered
 
 __all__ = [
     "Boxed",
-    "Split",
+    "DataSplit",
     "backgrounds",
     "boxes_in_crop",
-    "evaluated_folder",
+    "evaluation_folder",
     "find_boxes",
     "listed",
-    "open_evaluated",
+    "open_evaluation_split",
     "open_split",
     "read_boxed",
     "reordered",

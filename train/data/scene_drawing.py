@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-Box = tuple[int, int, int, int]
+PixelBox = tuple[int, int, int, int]
 _TRIES = 50  # places for a digit before the scene stays without it
 _TINY = 3  # a tiny digit's side is at least that part of the smallest other one's
 _SMALLEST = 6  # pixels; in a smaller square some digits have no stroke of full ink, and so no box
@@ -65,7 +65,7 @@ class Digit(NamedTuple):
     """One digit of a scene."""
 
     label: int
-    box: Box
+    box: PixelBox
     """x1, y1, x2, y2 in pixels, the last two exclusive: its strokes'."""
     difficult: bool
     """Tiny, or mostly hidden."""
@@ -87,7 +87,7 @@ def draw(glyphs: Sequence[Glyph], photos: Sequence[Image.Image], rng: np.random.
     """Draw a scene; the first of its digits is never difficult."""
     pixels = _background(photos, rng, parameters)
     digits: list[Digit] = []
-    places: list[Box] = []
+    places: list[PixelBox] = []
     for number in range(int(rng.integers(*parameters.digits, endpoint=True))):
         tiny, hidden = (bool(number and rng.random() < chance) for chance in (parameters.tiny, parameters.hidden))
         low, high = parameters.digit
@@ -115,8 +115,8 @@ def _background(photos: Sequence[Image.Image], rng: np.random.Generator, paramet
 
 
 def _place(
-    size: int, others: Sequence[Box], pixels: np.ndarray, rng: np.random.Generator, overlap: float
-) -> Box | None:
+    size: int, others: Sequence[PixelBox], pixels: np.ndarray, rng: np.random.Generator, overlap: float
+) -> PixelBox | None:
     """A square that shares little with the others."""
     height, width = pixels.shape[:2]
     for _ in range(_TRIES):
@@ -127,7 +127,7 @@ def _place(
     return None
 
 
-def _shared(one: Box, other: Box) -> float:
+def _shared(one: PixelBox, other: PixelBox) -> float:
     """The area that two boxes share, over that of the smaller one."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
@@ -135,7 +135,7 @@ def _shared(one: Box, other: Box) -> float:
     return max(width, 0) * max(height, 0) / min(areas)
 
 
-def _draw_glyph(pixels: np.ndarray, ink: np.ndarray, place: Box, rng: np.random.Generator) -> Box:
+def _draw_glyph(pixels: np.ndarray, ink: np.ndarray, place: PixelBox, rng: np.random.Generator) -> PixelBox:
     """Draw a digit into a square; its tight box."""
     x, y, x2, y2 = place
     # Strokes reach the edge of their 8×8 pixels: with a margin of one more they end round instead of cut off.
@@ -149,7 +149,7 @@ def _draw_glyph(pixels: np.ndarray, ink: np.ndarray, place: Box, rng: np.random.
     return x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1
 
 
-def _hide(pixels: np.ndarray, box: Box, photos: Sequence[Image.Image], rng: np.random.Generator) -> None:
+def _hide(pixels: np.ndarray, box: PixelBox, photos: Sequence[Image.Image], rng: np.random.Generator) -> None:
     """Cover most of a box with a piece of a photograph, from one of its sides."""
     x1, y1, x2, y2 = box
     covered = rng.uniform(0.6, 0.8)

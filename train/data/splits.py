@@ -18,7 +18,7 @@ Read = Callable[..., tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
-class Split:
+class DataSplit:
     """One part of a data set."""
 
     name: str
@@ -26,7 +26,7 @@ class Split:
     read: Read
 
 
-def open_split(data: Path | None, split: Literal["train", "val"]) -> Split:
+def open_split(data: Path | None, split: Literal["train", "val"]) -> DataSplit:
     """The training or validation part of ``--data``; of the embedded digits, built if need be, where none is given.
 
     Args:
@@ -50,7 +50,7 @@ def open_split(data: Path | None, split: Literal["train", "val"]) -> Split:
     return _folder(data / split)
 
 
-def open_evaluated(data: Path | None, trained_on: Path | None) -> Split:
+def open_evaluation_split(data: Path | None, trained_on: Path | None) -> DataSplit:
     """What an evaluator's ``--data`` means: what `open_split` takes, or a folder of classes itself.
 
     Args:
@@ -61,21 +61,21 @@ def open_evaluated(data: Path | None, trained_on: Path | None) -> Split:
     """
     if data is None:
         return open_split(trained_on, "val")
-    return _own_layout(data, "val") or _folder(evaluated_folder(data, None))
+    return _own_layout(data, "val") or _folder(evaluation_folder(data, None))
 
 
-def evaluated_folder(data: Path | None, trained_on: Path | None) -> Path:
+def evaluation_folder(data: Path | None, trained_on: Path | None) -> Path:
     """The folder of an evaluator's ``--data``: CUB_200_2011, or one of classes; the run's own where none is given."""
     given = data or trained_on or digits()
     return given / "val" if (given / "val").is_dir() else given
 
 
-def listed(name: str, samples: Sequence[tuple[Path, int]]) -> Split:
+def listed(name: str, samples: Sequence[tuple[Path, int]]) -> DataSplit:
     """Images one by one, with their labels, in this order."""
-    return Split(name, partial(dc.read_files, samples))
+    return DataSplit(name, partial(dc.read_files, samples))
 
 
-def reordered(split: Split, order: Sequence[int]) -> Split:
+def reordered(split: DataSplit, order: Sequence[int]) -> DataSplit:
     """The same samples in another order, each by its number."""
 
     def read(**options: Any) -> tuple[Any, Any]:
@@ -85,16 +85,16 @@ def reordered(split: Split, order: Sequence[int]) -> Split:
         source.reorder(order)
         return nodes
 
-    return Split(split.name, read)
+    return DataSplit(split.name, read)
 
 
-def _own_layout(data: Path, split: Literal["train", "val"]) -> Split | None:
+def _own_layout(data: Path, split: Literal["train", "val"]) -> DataSplit | None:
     """Of a data set that is no folder of classes."""
     for is_own, read in ((cub.is_cub, cub.read), (cifar.is_cifar, cifar.read)):
         if is_own(data):
-            return Split(f"{data} ({split})", partial(read, data, split))
+            return DataSplit(f"{data} ({split})", partial(read, data, split))
     return None
 
 
-def _folder(folder: Path) -> Split:
-    return Split(str(folder), partial(dc.read_folder, folder))
+def _folder(folder: Path) -> DataSplit:
+    return DataSplit(str(folder), partial(dc.read_folder, folder))

@@ -1,18 +1,19 @@
 """A run: the training loop, its state, checkpoints, processes, logs."""
 
-from train.engine.checkpoint import Checkpoint, find
-from train.engine.distributed import Ranks, join, resolve_device
+from train.engine.checkpoint import Checkpoint, find_checkpoint
+from train.engine.distributed import Ranks, join_process_group, resolve_device
 from train.engine.ema import Ema
 from train.engine.loop import fit
 from train.engine.metrics_log import Row
-from train.engine.preemption import STATUS, Preemption
-from train.engine.run import FREE, Run
+from train.engine.preemption import PREEMPTED_STATUS, Preemption
+from train.engine.resume import CHANGEABLE_ON_RESUME
+from train.engine.run import Run
 from train.engine.schedule import Schedule
 from train.engine.task import Task
 
 __all__ = [
-    "FREE",
-    "STATUS",
+    "CHANGEABLE_ON_RESUME",
+    "PREEMPTED_STATUS",
     "Checkpoint",
     "Ema",
     "Preemption",
@@ -21,8 +22,8 @@ __all__ = [
     "Run",
     "Schedule",
     "Task",
-    "find",
+    "find_checkpoint",
     "fit",
-    "join",
+    "join_process_group",
     "resolve_device",
 ]

@@ -60,7 +60,7 @@ class Checkpoint:
             FileNotFoundError: there is none.
             ValueError: the file is no checkpoint of this trainer, or one of a newer version.
         """
-        path = find(path)
+        path = find_checkpoint(path)
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises whatever its unpickler stumbles over
@@ -68,10 +68,10 @@ class Checkpoint:
                 f"{path}: not a checkpoint, or a damaged one ({type(error).__name__}); give a .pt file that "
                 "python -m train wrote."
             ) from error
-        return cls.of(content, path)
+        return cls.from_content(content, path)
 
     @classmethod
-    def of(cls, content: Any, path: Path) -> Checkpoint:
+    def from_content(cls, content: Any, path: Path) -> Checkpoint:
         """A checkpoint from what its file, ``path``, holds.
 
         Raises:
@@ -88,7 +88,7 @@ class Checkpoint:
         return cls(**{name: content[name] for name in (*names, "origin") if name in content})
 
 
-def find(path: Path) -> Path:
+def find_checkpoint(path: Path) -> Path:
     """The checkpoint file that ``path`` means: itself, or ``last.pt`` in a run folder.
 
     Raises:

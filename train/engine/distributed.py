@@ -44,7 +44,7 @@ class Ranks:
         dist.all_gather_object(values, value)
         return values
 
-    def by_first(self, write: Callable[[], None]) -> None:
+    def run_on_first(self, write: Callable[[], None]) -> None:
         """Let the first process write while the others wait for it, so that none trains on without a checkpoint.
 
         Raises:
@@ -60,7 +60,7 @@ class Ranks:
         if failure:
             raise failure
 
-    def copy_from_first(self, tensors: list[torch.Tensor]) -> None:
+    def broadcast_from_first(self, tensors: list[torch.Tensor]) -> None:
         """Overwrite ``tensors`` with those of the first process."""
         if self.world_size > 1:
             for tensor in tensors:
@@ -68,7 +68,7 @@ class Ranks:
 
 
 @contextmanager
-def join(device: str) -> Iterator[Ranks]:
+def join_process_group(device: str) -> Iterator[Ranks]:
     """Join the process group that ``torchrun`` announces in the environment; alone without one.
 
     Args:

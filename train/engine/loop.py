@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from train.engine.metrics_log import Log, Row
+from train.engine.metrics_log import MetricsLog, Row
 from train.engine.progress import Stopwatch, progress_bar
 from train.engine.run import Run
 
@@ -30,7 +30,7 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
     config, ranks, task = run.config, run.ranks, run.task
     steps, total = len(run.loader), run.total
     epochs = -(-total // steps)
-    log = Log(run.folder, run.step, ranks.is_first, task.metrics)
+    log = MetricsLog(run.folder, run.step, ranks.is_first, task.metrics)
     log.table(run.history)
     watch = Stopwatch(config.batch_size)
     if run.step == total and run.history and task.best not in run.history[-1]:
@@ -92,7 +92,7 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
     return run.history[-1]
 
 
-def _complete(run: Run, log: Log, row: Row, epochs: int) -> None:
+def _complete(run: Run, log: MetricsLog, row: Row, epochs: int) -> None:
     """End an epoch with its row of metrics.csv, validated or not."""
     best, said = run.task.best, "not validated"
     is_best = row.get(best, -1.0) > max((past.get(best, -1.0) for past in run.history), default=-1.0)

@@ -23,7 +23,7 @@ def columns(metrics: tuple[str, ...]) -> tuple[str, ...]:
     return ("epoch", "lr", "train_loss", *metrics, "images_per_second", "data_wait_share", "seconds")
 
 
-class Log:
+class MetricsLog:
     """Writes for the first process, and nothing for the others.
 
     The rows live in the checkpoint and metrics.csv is a view of them, so a resumed run has each epoch once,

@@ -11,7 +11,7 @@ import torch.distributed as dist
 
 from train.engine.distributed import Ranks
 
-STATUS = 128 + signal.SIGTERM
+PREEMPTED_STATUS = 128 + signal.SIGTERM
 """Exit status, 143, of a run that got SIGTERM and saved. Shells and schedulers report the same of a process that the
 signal itself ended, as it does during set-up; so a job script has one case to know, and not a second one for 75
 (EX_TEMPFAIL)."""

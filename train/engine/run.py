@@ -12,16 +12,13 @@ from torch import Tensor, nn
 
 import dali_cutmix as dc
 from train.config import RunConfig
-from train.engine.checkpoint import Checkpoint, find
+from train.engine.checkpoint import Checkpoint, find_checkpoint
 from train.engine.distributed import Ranks
 from train.engine.ema import Ema
 from train.engine.metrics_log import Row
+from train.engine.resume import check_end, check_resumable
 from train.engine.schedule import Schedule
 from train.engine.task import Task
-
-FREE = {"epochs", "iterations", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
-FREE |= {"val_every", "on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile"}
-"""Options that may differ between a checkpoint and its continuation; whatever else differs is refused."""
 
 
 @dataclass
@@ -67,7 +64,7 @@ class Run:
         """Give all processes the first one's batch norm statistics, which the checkpoint holds."""
         for model in (self.model, self.ema.model if self.ema else None):
             if model:
-                self.ranks.copy_from_first(list(model.buffers()))
+                self.ranks.broadcast_from_first(list(model.buffers()))
 
     def save(self, *names: str) -> None:
         """Write the checkpoint under these names in the run's folder (all processes must call this).
@@ -94,7 +91,7 @@ class Run:
             for name in names:
                 checkpoint.save(self.folder / name)
 
-        self.ranks.by_first(write)
+        self.ranks.run_on_first(write)
 
     def restore(self, path: Path) -> None:
         """Continue from a checkpoint, exactly.
@@ -102,9 +99,10 @@ class Run:
         Raises:
             ValueError: it belongs to another run; both values are named.
         """
-        path = find(path)
+        path = find_checkpoint(path)
         saved = Checkpoint.load(path)
-        check_continues(path, saved, self)
+        check_resumable(path, saved, self.config, self.ranks.world_size)
+        self.task.check_classes(saved.classes)
         try:
             self.model.load_state_dict(saved.model)
             if self.ema and saved.ema:
@@ -114,7 +112,7 @@ class Run:
             raise ValueError(f"{path} does not fit the model {self.config.model!r}: {error}") from error
         mine = saved.ranks[self.ranks.rank]
         self.loader.load_state_dict(mine["loader"])  # refuses other data, on which the end depends
-        check_end(path, saved, self)
+        check_end(path, saved, self.config, len(self.loader))
         self.loss_sum.copy_(mine["loss_sum"])
         _set_rng(mine["rng"], self.ranks.device)
         self.step, self.history, self.task.origin = saved.step, saved.history, saved.origin
@@ -129,39 +127,3 @@ def _set_rng(state: dict[str, Tensor], device: torch.device) -> None:
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)
-
-
-def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
-    """Refuse to continue ``saved`` as something else than it was.
-
-    Raises:
-        ValueError: options, number of processes or classes differ.
-    """
-    here, there = run.config.to_dict(), type(run.config).from_dict(saved.config).to_dict()
-    pairs = {f"--{name.replace('_', '-')}": (there[name], here[name]) for name in here if name not in FREE}
-    if bool(here["iterations"]) != bool(there["iterations"]):  # milestones would mean something else
-        pairs["--iterations"] = (there["iterations"], here["iterations"])
-    pairs["number of processes"] = (len(saved.ranks), run.ranks.world_size)
-    different = [f"{name}: {old} saved, {new} given" for name, (old, new) in pairs.items() if old != new]
-    if different:
-        raise ValueError(
-            f"{path} cannot be continued with other settings ({'; '.join(different)}); give those that were saved, "
-            "or start a new run without --resume."
-        )
-    run.task.check_classes(saved.classes)
-
-
-def check_end(path: Path, saved: Checkpoint, run: Run) -> None:
-    """Refuse an end that lies before where ``saved`` stands, or there within an epoch, which then had no validation.
-
-    Raises:
-        ValueError: it does.
-    """
-    epochs = -(-saved.step // len(run.loader))
-    in_epoch = not saved.history or saved.history[-1]["epoch"] < epochs
-    if saved.step > run.total or (saved.step == run.total and in_epoch):
-        end = f"--iterations {run.config.iterations}" if run.config.iterations else f"--epochs {run.config.epochs}"
-        raise ValueError(
-            f"{path} stands at step {saved.step}{' within an epoch' if in_epoch else ''}, and {end} given, {run.total} "
-            "steps in all; give more."
-        )

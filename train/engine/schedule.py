@@ -25,7 +25,7 @@ class Schedule:
     milestones: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, config: RunConfig, steps_per_epoch: int) -> Schedule:
+    def from_config(cls, config: RunConfig, steps_per_epoch: int) -> Schedule:
         """The schedule of a run, its epochs turned into steps (rounded to the nearest).
 
         Raises:

@@ -1,6 +1,23 @@
-"""Evaluators of a trained model: accuracy, robustness, uncertainty, localization, detection, captioning."""
+"""Evaluators: each measures a checkpoint in one respect, as a command of its own (``python -m train.evaluate NAME``).
 
-from train.evaluation.localization import why_not
-from train.evaluation.uncertainty import parse_sets
+Each evaluator's module has its options, an ``evaluate`` function and a report, put together as an `Evaluator`::
 
-__all__ = ["parse_sets", "why_not"]
+    checkpoint ── trained_model ──▶ evaluate(options, ranks) ──▶ report ──▶ table on the terminal
+    --data     ── open_data ──────▶     on all processes       on the first  CHECKPOINT.NAME.json, .csv, .png
+
+    NAME            measures                                          with the help of
+    eval            top-1, top-5, loss                 accuracy
+    robustness      FGSM, occlusion, in-between        robustness     perturbations
+    uncertainty     out-of-distribution detection      uncertainty    ood_scores
+    localization    boxes from class activation maps   localization   cam, cam_boxes
+    all             the four above                     all
+    detection       mAP of a detector                  detection
+    captioning      BLEU, METEOR, … of a captioner     captioning
+
+Importing this package imports none of these modules, since each needs libraries of its own (OpenCV, scikit-learn).
+"""
+
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
+from train.evaluation.preconditions import localization_problem, parse_ood_sets
+
+__all__ = ["Evaluator", "EvaluatorOptions", "Report", "localization_problem", "parse_ood_sets"]

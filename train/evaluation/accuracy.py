@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from train.engine import Ranks
-from train.evaluation import evaluator
-from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
 from train.evaluation.trained_model import open_data, open_trained
 from train.tasks import classification
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
+class AccuracyOptions(EvaluatorOptions):
     """Measure a checkpoint on a folder of classes: top-1, top-5 and loss, as a table and as JSON.
 
     Others, each with a --help of its own: python -m train.evaluate robustness | uncertainty | localization | all, and
@@ -20,10 +19,10 @@ class Options(evaluator.Options):
     """
 
 
-Results = dict[str, str | int | float]
+AccuracyResult = dict[str, str | int | float]
 
 
-def evaluate(options: Options, ranks: Ranks) -> Results:
+def evaluate(options: AccuracyOptions, ranks: Ranks) -> AccuracyResult:
     """Measure a checkpoint.
 
     Returns:
@@ -48,18 +47,18 @@ def evaluate(options: Options, ranks: Ranks) -> Results:
     }
 
 
-def table(results: Results) -> str:
+def table(results: AccuracyResult) -> str:
     """The results for reading, one line each."""
     shown = results | {name: f"{results[name]:.2f} %" for name in ("top1", "top5")} | {"loss": f"{results['loss']:.4f}"}
     return "\n".join(f"{name:12}{value}" for name, value in shown.items())
 
 
-def report(results: Results) -> Report:
+def report(results: AccuracyResult) -> Report:
     """For showing."""
     return Report(table(results), results, {})
 
 
-EVALUATOR = Evaluator("eval", Options, evaluate, report)
+EVALUATOR = Evaluator("eval", AccuracyOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:

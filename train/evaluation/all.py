@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from train.config import Config
-from train.data import evaluated_folder, read_boxed
-from train.engine import Ranks, find
+from train.data import evaluation_folder, read_boxed
+from train.engine import Ranks, find_checkpoint
 from train.evaluation import accuracy, evaluator, localization, robustness, uncertainty
 from train.evaluation.evaluator import Evaluator
+from train.evaluation.preconditions import localization_problem
 from train.evaluation.trained_model import read_task
 
 EVALUATORS: dict[str, Evaluator[Any, Any]] = {
@@ -18,26 +19,26 @@ EVALUATORS: dict[str, Evaluator[Any, Any]] = {
 
 
 @dataclass(frozen=True)
-class All(robustness.Options, uncertainty.Options, localization.Options):
+class AllOptions(robustness.RobustnessOptions, uncertainty.UncertaintyOptions, localization.LocalizationOptions):
     """Make several evaluations one after the other, each into files of its own."""
 
     only: tuple[Literal["eval", "robustness", "uncertainty", "localization"], ...] = ()
     """Which; if not given all, localization where there are boxes and the model has class activation maps."""
 
 
-def evaluate_all(options: All, ranks: Ranks) -> None:
+def evaluate_all(options: AllOptions, ranks: Ranks) -> None:
     """Make the evaluations that are asked for; what each takes is looked at before the first.
 
     Raises:
         ValueError, OSError, DecodeError: one cannot be made; those before it are written.
     """
-    _, config = read_task(find(options.checkpoint), Config, "classifier")
+    _, config = read_task(find_checkpoint(options.checkpoint), Config, "classifier")
     names: tuple[str, ...] = options.only or tuple(EVALUATORS)
     if "uncertainty" in names:
-        uncertainty.list_sets(options, ranks)
+        uncertainty.list_ood_images(options, ranks)
     if "localization" in names:
-        folder = evaluated_folder(options.data, config.data)
-        why = localization.why_not(folder, options.boxes, config)
+        folder = evaluation_folder(options.data, config.data)
+        why = localization_problem(folder, options.boxes, config)
         if why and not options.only:
             names = tuple(name for name in names if name != "localization")
             if ranks.is_first:
@@ -53,4 +54,4 @@ def evaluate_all(options: All, ranks: Ranks) -> None:
 
 def main(arguments: list[str]) -> None:
     """The command."""
-    evaluator.command("all", All, evaluate_all, arguments)
+    evaluator.command("all", AllOptions, evaluate_all, arguments)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-Box = tuple[float, float, float, float]
+CamBox = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels, the last two exclusive."""
 
 
-def largest_box(foreground: np.ndarray, connectivity: int = 8) -> Box | None:
+def largest_box(foreground: np.ndarray, connectivity: int = 8) -> CamBox | None:
     """The tightest box around the largest connected region, by pixels; None where nothing is foreground.
 
     Args:
@@ -26,12 +26,14 @@ def largest_box(foreground: np.ndarray, connectivity: int = 8) -> Box | None:
     return (x, y, x + width, y + height)
 
 
-def box_of_map(activations: np.ndarray, sigma: float = 0.15, connectivity: int = 8) -> Box | None:
+def box_of_map(activations: np.ndarray, sigma: float = 0.15, connectivity: int = 8) -> CamBox | None:
     """The box where a map, H×W, is over σ times its maximum (paper, B)."""
     return largest_box(activations > sigma * activations.max(), connectivity)
 
 
-def boxes_over_thresholds(activations: np.ndarray, thresholds: np.ndarray, connectivity: int = 8) -> list[Box | None]:
+def boxes_over_thresholds(
+    activations: np.ndarray, thresholds: np.ndarray, connectivity: int = 8
+) -> list[CamBox | None]:
     """For each threshold the box where a map, H×W, brought to 0 … 1 by its minimum and maximum, is over it."""
     low, high = activations.min(), activations.max()
     if low == high:
@@ -40,7 +42,7 @@ def boxes_over_thresholds(activations: np.ndarray, thresholds: np.ndarray, conne
     return [largest_box(normalized > threshold, connectivity) for threshold in thresholds]
 
 
-def overlap(box: Box | None, truth: np.ndarray) -> float:
+def overlap(box: CamBox | None, truth: np.ndarray) -> float:
     """Intersection over union with the one of several true boxes, N×4, with which it is largest; 0 without a box."""
     if box is None:
         return 0.0
@@ -60,7 +62,7 @@ class Located:
     """In the list of images."""
     predicted: int
     """The class with the largest logit."""
-    box: Box | None
+    box: CamBox | None
     """Of the true class's map, in pixels of the crop that the model saw."""
     iou: float
     over_thresholds: np.ndarray
@@ -83,7 +85,7 @@ def locate(
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class LocalizationScores:
     """Of localization; percent."""
 
     top1: float
@@ -98,13 +100,15 @@ class Accuracy:
     """The threshold of ``max_box_acc``."""
 
 
-def accuracy(found: Sequence[Located], labels: Sequence[int], thresholds: np.ndarray) -> tuple[Accuracy, np.ndarray]:
+def localization_scores(
+    found: Sequence[Located], labels: Sequence[int], thresholds: np.ndarray
+) -> tuple[LocalizationScores, np.ndarray]:
     """Of all images; and the accuracy of boxes at each threshold, in percent."""
     right = np.array([one.predicted == labels[one.number] for one in found])
     located = np.array([one.iou > 0.5 for one in found])
     curve = 100 * (np.stack([one.over_thresholds for one in found]) >= 0.5).mean(axis=0)
     best = int(curve.argmax())
-    total = Accuracy(
+    total = LocalizationScores(
         top1=100 * right.mean().item(),
         top1_loc=100 * (right & located).mean().item(),
         gt_known_loc=100 * located.mean().item(),

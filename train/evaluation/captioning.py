@@ -13,15 +13,21 @@ from PIL import Image
 
 from train.config import CaptioningConfig
 from train.engine import Ranks
-from train.evaluation import evaluator
-from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
 from train.evaluation.trained_model import open_task
-from train.reporting import grid, spread, to_png
-from train.tasks.captioning import Vocabulary, build, caption_scores, open_captioned, val_loader, write_captions
+from train.reporting import evenly_spaced, grid, to_png
+from train.tasks.captioning import (
+    Vocabulary,
+    build_captioner,
+    caption_scores,
+    open_captioned,
+    val_loader,
+    write_captions,
+)
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
+class CaptioningOptions(EvaluatorOptions):
     """Judge a captioner: BLEU, METEOR (with Java), ROUGE-L, CIDEr-D, as a table and JSON; captions as a picture."""
 
     data: Path | None = None
@@ -43,14 +49,14 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Found:
+class CaptioningResult:
     """What an evaluation finds."""
 
     results: dict[str, Any]
     pictures: list[Shown]
 
 
-def evaluate(options: Options, ranks: Ranks) -> Found:
+def evaluate(options: CaptioningOptions, ranks: Ranks) -> CaptioningResult:
     """Judge a checkpoint.
 
     Raises:
@@ -58,13 +64,15 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     """
     if options.pictures < 0:
         raise ValueError(f"--pictures {options.pictures} given; it must be at least 0.")
-    trained = open_task(options, ranks, CaptioningConfig, "captioner", lambda config, words: build(config, len(words)))
+    trained = open_task(
+        options, ranks, CaptioningConfig, "captioner", lambda config, words: build_captioner(config, len(words))
+    )
     config = trained.config if options.beam is None else replace(trained.config, beam=options.beam)
     captioned = open_captioned(options.data or config.data, "val")
     words = Vocabulary(trained.checkpoint.classes)
     written = write_captions(trained.model, val_loader(config, captioned, ranks), words, config, ranks)
     if not ranks.is_first:  # METEOR's Java need not run for each
-        return Found({}, [])
+        return CaptioningResult({}, [])
     scores = caption_scores(written, dict(enumerate(captioned.sentences)))
     results = {
         "checkpoint": str(trained.path),
@@ -77,11 +85,11 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
         "captions": {str(captioned.paths[number]): text for number, text in sorted(written.items())},
     }
     pictures = []
-    for number in spread(len(captioned), options.pictures):
+    for number in evenly_spaced(len(captioned), options.pictures):
         with Image.open(captioned.paths[number]) as image:
             pixels = np.asarray(image.convert("RGB"))
         pictures.append(Shown(pixels, written[number], captioned.sentences[number][0]))
-    return Found(results, pictures)
+    return CaptioningResult(results, pictures)
 
 
 NAMES = {
@@ -120,13 +128,13 @@ def shown_captions(pictures: Sequence[Shown], columns: int = 4) -> bytes:
     return to_png(figure)
 
 
-def report(found: Found) -> Report:
+def report(found: CaptioningResult) -> Report:
     """For showing."""
     pictures = {"png": shown_captions(found.pictures)} if found.pictures else {}
     return Report(table(found.results), found.results, pictures)
 
 
-EVALUATOR = Evaluator("captioning", Options, evaluate, report)
+EVALUATOR = Evaluator("captioning", CaptioningOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:

@@ -14,14 +14,13 @@ from PIL import Image
 from pipelines.annotations import Annotated
 from train.config import DetectionConfig
 from train.engine import Ranks
-from train.evaluation import evaluator
-from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
 from train.evaluation.trained_model import open_task
-from train.reporting import grid, outline, spread, to_png
+from train.reporting import evenly_spaced, grid, outline, to_png
 from train.tasks.detection import (
     Detections,
-    build,
-    check_any_to_find,
+    build_detector,
+    check_has_objects,
     coco_ap,
     detect,
     in_voc_pixels,
@@ -33,7 +32,7 @@ from train.tasks.detection import (
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
+class DetectionOptions(EvaluatorOptions):
     """Judge a detector: mAP of VOC 2007 and of COCO, by class, as a table and JSON; detections drawn on images."""
 
     data: Path | None = None
@@ -70,14 +69,14 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectionResult:
     """What an evaluation finds."""
 
     results: dict[str, Any]
     pictures: list[Drawn]
 
 
-def evaluate(options: Options, ranks: Ranks) -> Found:
+def evaluate(options: DetectionOptions, ranks: Ranks) -> DetectionResult:
     """Judge a checkpoint.
 
     Raises:
@@ -88,7 +87,7 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     if not 0 <= options.min_score <= 1:
         raise ValueError(f"--min-score {options.min_score:g} given; it must be 0 to 1.")
     trained = open_task(
-        options, ranks, DetectionConfig, "detector", lambda config, classes: build(config, len(classes))
+        options, ranks, DetectionConfig, "detector", lambda config, classes: build_detector(config, len(classes))
     )
     config, classes = trained.config, trained.checkpoint.classes
     annotated = open_annotated(options.data or config.data, "val")
@@ -97,10 +96,10 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
             f"--data has the classes {', '.join(annotated.classes)}, {trained.path} {', '.join(classes)}; give the "
             "data that it was trained for."
         )
-    check_any_to_find(annotated.difficult)
+    check_has_objects(annotated.difficult)
     found = detect(trained.model, val_loader(config, annotated, ranks), annotated, ranks, config.amp)
     if not ranks.is_first:  # one judges and draws
-        return Found({}, [])
+        return DetectionResult({}, [])
     voc = voc2007_ap(*in_voc_pixels(found, annotated), annotated.classes)
     coco = coco_ap(found, objects_of(annotated), annotated.classes)
     results = {
@@ -116,8 +115,10 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
             name: {"ap07": _number(voc.of_class[name]), "coco": _number(coco.of_class[name])} for name in voc.of_class
         },
     }
-    chosen = spread(len(annotated), options.pictures)
-    return Found(results, [Drawn.of(annotated, number, found[number], options.min_score) for number in chosen])
+    chosen = evenly_spaced(len(annotated), options.pictures)
+    return DetectionResult(
+        results, [Drawn.of(annotated, number, found[number], options.min_score) for number in chosen]
+    )
 
 
 def _number(value: float) -> float | None:
@@ -159,12 +160,12 @@ def drawn_objects(pictures: Sequence[Drawn], columns: int = 4) -> bytes:
     return to_png(figure)
 
 
-def report(found: Found) -> Report:
+def report(found: DetectionResult) -> Report:
     """For showing."""
     return Report(table(found.results), found.results, {"png": drawn_objects(found.pictures)} if found.pictures else {})
 
 
-EVALUATOR = Evaluator("detection", Options, evaluate, report)
+EVALUATOR = Evaluator("detection", DetectionOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:

@@ -15,11 +15,11 @@ import tyro
 import dali_cutmix as dc
 from dali_cutmix.utils import write_atomically
 from train.config import check
-from train.engine import Ranks, find, join
+from train.engine import Ranks, find_checkpoint, join_process_group
 
 
 @dataclass(frozen=True)
-class Options:
+class EvaluatorOptions:
     """Which checkpoint, on what, how.
 
     Raises:
@@ -49,8 +49,8 @@ class Options:
                 check(name, value, value > 0, "above 0")
 
 
-Given = TypeVar("Given", bound=Options)
-Found = TypeVar("Found")
+OptionsT = TypeVar("OptionsT", bound=EvaluatorOptions)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,18 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Evaluator(Generic[Given, Found]):
+class Evaluator(Generic[OptionsT, ResultT]):
     """One kind of evaluation."""
 
     name: str
     """On the command line, and of its files: ``CHECKPOINT.name.json``."""
-    options: type[Given]
-    evaluate: Callable[[Given, Ranks], Found]
+    options: type[OptionsT]
+    evaluate: Callable[[OptionsT, Ranks], ResultT]
     """Called by all processes."""
-    report: Callable[[Found], Report]
+    report: Callable[[ResultT], Report]
     """Called by the first one."""
 
-    def run(self, options: Given, ranks: Ranks) -> None:
+    def run(self, options: OptionsT, ranks: Ranks) -> None:
         """Measure, print the table, write the files.
 
         Raises:
@@ -88,7 +88,7 @@ class Evaluator(Generic[Given, Found]):
         found = self.evaluate(options, ranks)
         if ranks.is_first:
             shown = self.report(found)
-            output = options.output or find(options.checkpoint).with_suffix(f".{self.name}")
+            output = options.output or find_checkpoint(options.checkpoint).with_suffix(f".{self.name}")
             print(shown.table)
             print(f"written to {_write(shown, output)}", flush=True)
 
@@ -97,12 +97,12 @@ class Evaluator(Generic[Given, Found]):
         command(self.name, self.options, self.run, arguments)
 
 
-def command(name: str, options: type[Given], run: Callable[[Given, Ranks], None], arguments: list[str]) -> None:
+def command(name: str, options: type[OptionsT], run: Callable[[OptionsT, Ranks], None], arguments: list[str]) -> None:
     """Run an evaluator with the options of a command line; whatever cannot be is told in a plain sentence."""
     given = tyro.cli(options, prog=f"python -m train.evaluate {name}", args=arguments)
     with ExitStack() as stack:
         try:
-            run(given, stack.enter_context(join(given.device)))
+            run(given, stack.enter_context(join_process_group(given.device)))
         except (ValueError, OSError, dc.DecodeError) as error:
             sys.exit(f"error: {error}")
 

@@ -13,20 +13,18 @@ import numpy as np
 import torch
 
 from train.config import Config, check
-from train.data import Boxed, boxes_in_crop, evaluated_folder, find_boxes, listed, read_boxed
+from train.data import Boxed, boxes_in_crop, evaluation_folder, listed, read_boxed
 from train.engine import Ranks
-from train.evaluation import evaluator
 from train.evaluation.cam import ClassMaps, upsample
-from train.evaluation.cam_boxes import Located, accuracy, locate
-from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.cam_boxes import Located, localization_scores, locate
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
 from train.evaluation.trained_model import Trained, open_trained
-from train.models import classifiers
-from train.reporting import Overlay, overlays, spread, to_csv
+from train.reporting import Overlay, evenly_spaced, overlays, to_csv
 from train.tasks import classification
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
+class LocalizationOptions(EvaluatorOptions):
     """Find objects by class activation maps: Top-1 Loc, GT-known Loc and MaxBoxAcc, as a table, JSON, CSV, pictures."""
 
     boxes: Path | None = None
@@ -49,7 +47,7 @@ class Options(evaluator.Options):
 
 
 @dataclass(frozen=True)
-class Found:
+class LocalizationResult:
     """What an evaluation finds."""
 
     results: dict[str, Any]
@@ -58,18 +56,7 @@ class Found:
     pictures: list[Overlay]
 
 
-def why_not(data: Path, boxes: Path | None, config: Config) -> str:
-    """Why there is no localization of such a model on a folder: no boxes, no maps; empty where there is."""
-    if not (boxes or find_boxes(data)):
-        return f"{data} has no boxes"
-    try:
-        ClassMaps(classifiers.build(config.model, 2).eval(), config.crop, torch.device("cpu"))
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def evaluate(options: Options, ranks: Ranks) -> Found:
+def evaluate(options: LocalizationOptions, ranks: Ranks) -> LocalizationResult:
     """Measure a checkpoint.
 
     Raises:
@@ -77,7 +64,7 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     """
     trained = open_trained(options, ranks)
     maps = ClassMaps(trained.model, trained.config.crop, ranks.device)
-    images = read_boxed(evaluated_folder(options.data, trained.config.data), options.boxes)
+    images = read_boxed(evaluation_folder(options.data, trained.config.data), options.boxes)
     classes = trained.checkpoint.classes
     classification.check_classes(classes, images.classes, images.name)
     truth = [boxes_in_crop(*image, trained.config) for image in zip(images.paths, images.boxes, strict=True)]
@@ -86,7 +73,7 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     mine, pictures = locate_all(options, trained, maps, images, truth, thresholds, ranks)
     located = sorted(chain.from_iterable(ranks.gather(mine)), key=lambda one: one.number)
     drawn = sorted(chain.from_iterable(ranks.gather(pictures)), key=lambda one: one[0])
-    total, curve = accuracy(located, images.labels, thresholds)
+    total, curve = localization_scores(located, images.labels, thresholds)
     results = {
         "checkpoint": str(trained.path),
         "weights": trained.weights,
@@ -110,11 +97,11 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
         }
         for one in located
     ]
-    return Found(results, rows, [picture for _, picture in drawn])
+    return LocalizationResult(results, rows, [picture for _, picture in drawn])
 
 
 def locate_all(
-    options: Options,
+    options: LocalizationOptions,
     trained: Trained[Config],
     maps: ClassMaps,
     images: Boxed,
@@ -126,7 +113,7 @@ def locate_all(
     config = trained.config
     numbered = listed(images.name, [(path, number) for number, path in enumerate(images.paths)])
     labels = torch.tensor(images.labels, device=ranks.device)
-    drawn = set(spread(len(images.paths), options.pictures))
+    drawn = set(evenly_spaced(len(images.paths), options.pictures))
     judge = partial(locate, sigma=options.sigma, thresholds=thresholds, connectivity=options.connectivity)
     located: list[Located] = []
     pictures = []
@@ -165,14 +152,14 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join([f"{results['images']} images of {results['data']}", *lines, f"a box: {results['rule']}"])
 
 
-def report(found: Found) -> Report:
+def report(found: LocalizationResult) -> Report:
     """For showing."""
     pictures = {"png": overlays(found.pictures)} if found.pictures else {}
     csv = to_csv(("image", "class", "predicted", "iou", "x1", "y1", "x2", "y2"), found.rows)
     return Report(table(found.results), found.results, {"csv": csv, **pictures})
 
 
-EVALUATOR = Evaluator("localization", Options, evaluate, report)
+EVALUATOR = Evaluator("localization", LocalizationOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:

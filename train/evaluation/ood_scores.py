@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.metrics import auc, roc_curve
 from torch import Tensor, nn
 
 import dali_cutmix as dc
@@ -72,7 +71,7 @@ def _pixels(kind: str, size: int, seed: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Detection:
+class OodMetrics:
     """Of a detector that takes samples above a threshold as in-distribution; percent."""
 
     tnr95: float
@@ -83,7 +82,7 @@ class Detection:
     """Detection accuracy: the most that ½ (TPR + TNR) is at any threshold."""
 
 
-def detection(inside: np.ndarray, outside: np.ndarray) -> Detection:
+def ood_metrics(inside: np.ndarray, outside: np.ndarray) -> OodMetrics:
     """Compare the scores of two sets, in-distribution being the positive one.
 
     Args:
@@ -93,6 +92,8 @@ def detection(inside: np.ndarray, outside: np.ndarray) -> Detection:
     Raises:
         ValueError: a set is empty, or a score is not a number.
     """
+    from sklearn.metrics import auc, roc_curve  # takes a second; only this function needs it
+
     for name, scores in {"in-distribution": inside, "out-of-distribution": outside}.items():
         if not len(scores):
             raise ValueError(f"the {name} set is empty; give one with images.")
@@ -100,7 +101,7 @@ def detection(inside: np.ndarray, outside: np.ndarray) -> Detection:
             raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores of the {name} set are not numbers.")
     positive = np.r_[np.ones(len(inside)), np.zeros(len(outside))]
     false, true, _ = roc_curve(positive, np.r_[inside, outside], drop_intermediate=False)
-    return Detection(
+    return OodMetrics(
         tnr95=100 * (1 - false[np.abs(true - 0.95).argmin()]),
         auroc=100 * auc(false, true),
         accuracy=100 * ((true + 1 - false) / 2).max(),

@@ -14,9 +14,8 @@ import dali_cutmix as dc
 from train.config import Config, check
 from train.data import reordered
 from train.engine import Ranks
-from train.evaluation import evaluator
 from train.evaluation import perturbations as p
-from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
 from train.evaluation.trained_model import Trained, open_data, open_trained
 from train.reporting import curves, to_csv
 from train.tasks import classification
@@ -25,7 +24,7 @@ RULE = "right: the prediction is the label with the larger share, either label w
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
+class RobustnessOptions(EvaluatorOptions):
     """Measure a checkpoint on adversarial, occluded and in-between images: curves as PNG, numbers as CSV and JSON."""
 
     epsilons: tuple[float, ...] = (8,)
@@ -48,7 +47,7 @@ class Options(evaluator.Options):
 class Experiments:
     """What is done to images, and how many predictions were right."""
 
-    def __init__(self, options: Options, config: Config) -> None:
+    def __init__(self, options: RobustnessOptions, config: Config) -> None:
         self.size, self._levels = config.crop, (config.mean, config.std)
         holes = [float(side) for side in np.unique(np.linspace(0, self.size, options.steps).round())]
         self.parameters: dict[str, list[float]] = {
@@ -59,7 +58,7 @@ class Experiments:
             "between-cutmix": holes,
         }
 
-    def share(self, name: str, parameter: float) -> float:
+    def label_weight(self, name: str, parameter: float) -> float:
         """Of the own label."""
         if name == "between-mixup":
             return parameter
@@ -79,14 +78,14 @@ class Experiments:
         return p.between_cutmix(images, partners, round(parameter))
 
 
-def right(predicted: Tensor, own: Tensor, other: Tensor, share: float) -> tuple[Tensor, Tensor]:
+def count_correct(predicted: Tensor, own: Tensor, other: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """How many predictions are the label with the larger share (either, where both have half), and how many either."""
     is_own, either = predicted == own, (predicted == own) | (predicted == other)
     larger = is_own if share > 0.5 else predicted == other if share < 0.5 else either
     return larger.sum(), either.sum()
 
 
-def evaluate(options: Options, ranks: Ranks) -> dict[str, Any]:
+def evaluate(options: RobustnessOptions, ranks: Ranks) -> dict[str, Any]:
     """Measure a checkpoint.
 
     Returns:
@@ -132,7 +131,7 @@ def count(
             perturbed = experiments.images(name, parameter, batch, others, signs)
             with torch.inference_mode(), torch.autocast(ranks.device.type, torch.bfloat16, enabled=trained.config.amp):
                 predicted = trained.model(perturbed).argmax(dim=1)
-            row += torch.stack(right(predicted, own, other, experiments.share(name, parameter)))
+            row += torch.stack(count_correct(predicted, own, other, experiments.label_weight(name, parameter)))
     found = ranks.sum(sums).tolist()
     return {key: (larger, either) for key, (larger, either) in zip(keys, found, strict=True)}
 
@@ -154,7 +153,7 @@ def report(results: dict[str, Any]) -> Report:
     return Report(table(results), results, {"csv": csv, "png": curves({name: results["curves"]})})
 
 
-EVALUATOR = Evaluator("robustness", Options, evaluate, report)
+EVALUATOR = Evaluator("robustness", RobustnessOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:

@@ -13,9 +13,9 @@ from torch import nn
 
 import dali_cutmix as dc
 from train.config import Config, RunConfig
-from train.data import Split, open_evaluated
-from train.engine import Checkpoint, Ranks, find
-from train.evaluation.evaluator import Options
+from train.data import DataSplit, open_evaluation_split
+from train.engine import Checkpoint, Ranks, find_checkpoint
+from train.evaluation.evaluator import EvaluatorOptions
 from train.models import classifiers
 from train.recipes import config_of
 from train.tasks import classification
@@ -38,7 +38,7 @@ class Trained(Generic[C]):
     """Which ones: "model" or "ema"."""
 
 
-def open_trained(options: Options, ranks: Ranks) -> Trained[Config]:
+def open_trained(options: EvaluatorOptions, ranks: Ranks) -> Trained[Config]:
     """Load a classifier's checkpoint, or a run folder's last one; errors as in `open_task`."""
     return open_task(
         options, ranks, Config, "classifier", lambda config, classes: classifiers.build(config.model, len(classes))
@@ -46,7 +46,7 @@ def open_trained(options: Options, ranks: Ranks) -> Trained[Config]:
 
 
 def open_task(
-    options: Options, ranks: Ranks, kind: type[C], what: str, build: Callable[[C, list[str]], nn.Module]
+    options: EvaluatorOptions, ranks: Ranks, kind: type[C], what: str, build: Callable[[C, list[str]], nn.Module]
 ) -> Trained[C]:
     """Load a task's checkpoint, or a run folder's last one; as many threads do the arithmetic as in training.
 
@@ -59,7 +59,7 @@ def open_task(
         FileNotFoundError: there is none.
         ValueError: it is none, another task's, or does not fit this version's models.
     """
-    path = find(options.checkpoint)
+    path = find_checkpoint(options.checkpoint)
     checkpoint, config = read_task(path, kind, what)
     batch_size = config.batch_size if options.batch_size is None else options.batch_size
     config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
@@ -99,14 +99,14 @@ def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights
     return weights
 
 
-def open_data(trained: Trained[Config], options: Options, ranks: Ranks) -> tuple[Split, dc.Loader]:
+def open_data(trained: Trained[Config], options: EvaluatorOptions, ranks: Ranks) -> tuple[DataSplit, dc.Loader]:
     """What ``--data`` means, and its batches as validation sees them.
 
     Raises:
         FileNotFoundError: there is no such data.
         ValueError: it has other classes than the checkpoint.
     """
-    split = open_evaluated(options.data, trained.config.data)
+    split = open_evaluation_split(options.data, trained.config.data)
     loader = classification.val_loader(trained.config, ranks, split)
     classification.check_classes(trained.checkpoint.classes, loader.classes, split.name)
     return split, loader

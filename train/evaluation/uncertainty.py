@@ -13,16 +13,16 @@ from pipelines.ood import list_images
 from train.config import check
 from train.data import listed
 from train.engine import Ranks
-from train.evaluation import evaluator
-from train.evaluation.evaluator import Evaluator, Report
-from train.evaluation.ood_scores import NOISES, confidences, detection, noise
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
+from train.evaluation.ood_scores import NOISES, confidences, noise, ood_metrics
+from train.evaluation.preconditions import parse_ood_sets
 from train.evaluation.trained_model import open_data, open_trained
 from train.reporting import histogram
-from train.tasks import classification, share_of_batch
+from train.tasks import batch_size_per_process, classification
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
+class UncertaintyOptions(EvaluatorOptions):
     """Tell images of other data sets, and noise, from those that a checkpoint was trained for, by its confidence."""
 
     ood: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=DIR")] = ()
@@ -35,14 +35,14 @@ class Options(evaluator.Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         check("noise_images", self.noise_images, self.noise_images >= 0, "at least 0")
-        parse_sets(self.ood)
+        parse_ood_sets(self.ood)
 
 
 Scores = dict[str, np.ndarray]
-Found = tuple[dict[str, Any], Scores]
+UncertaintyResult = tuple[dict[str, Any], Scores]
 
 
-def evaluate(options: Options, ranks: Ranks) -> Found:
+def evaluate(options: UncertaintyOptions, ranks: Ranks) -> UncertaintyResult:
     """Measure a checkpoint.
 
     Returns:
@@ -53,7 +53,7 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     Raises:
         FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; no out-of-distribution set.
     """
-    listings = list_sets(options, ranks)
+    listings = list_ood_images(options, ranks)
     trained = open_trained(options, ranks)
     config = trained.config
     split, inside = open_data(trained, options, ranks)
@@ -62,7 +62,7 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
         outside = classification.val_loader(config, ranks, listed(name, [(path, 0) for path in paths]))
         sets[name] = (images for images, _ in outside)
     for kind in NOISES if options.noise_images else ():
-        share = share_of_batch(config.batch_size, ranks)
+        share = batch_size_per_process(config.batch_size, ranks)
         levels = {"mean": config.mean, "std": config.std}
         sets[kind] = noise(kind, options.noise_images, config.crop, share, ranks, options.seed, **levels)
     scores = {name: confidences(trained.model, batches, ranks, config.amp).numpy() for name, batches in sets.items()}
@@ -78,17 +78,17 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
 
 def describe(inside: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     """Of one set; the metrics where it is another than ``inside``."""
-    found = {} if scores is inside else asdict(detection(inside, scores))
+    found = {} if scores is inside else asdict(ood_metrics(inside, scores))
     return {"images": len(scores), "confidence": 100 * scores.mean().item(), **found}
 
 
-def list_sets(options: Options, ranks: Ranks) -> dict[str, list[Path]]:
+def list_ood_images(options: UncertaintyOptions, ranks: Ranks) -> dict[str, list[Path]]:
     """Images of the out-of-distribution sets, by name.
 
     Raises:
         FileNotFoundError, ValueError: a folder is missing, has no image or fewer than processes; there is no set.
     """
-    folders = parse_sets(options.ood)
+    folders = parse_ood_sets(options.ood)
     if not folders and not options.noise_images:
         raise ValueError("no --ood NAME=DIR given and --noise-images 0; there is nothing to tell apart.")
     listings = {name: list_images(folder) for name, folder in folders.items()}
@@ -96,23 +96,6 @@ def list_sets(options: Options, ranks: Ranks) -> dict[str, list[Path]]:
         if len(paths) < ranks.world_size:
             raise ValueError(f"{folders[name]}: {len(paths)} images for {ranks.world_size} processes; start fewer.")
     return listings
-
-
-def parse_sets(given: tuple[str, ...]) -> dict[str, Path]:
-    """Folders by name.
-
-    Raises:
-        ValueError: something is no NAME=DIR, or a name is there twice.
-    """
-    found: dict[str, Path] = {}
-    for text in given:
-        name, separator, folder = text.partition("=")
-        if not (separator and name and folder):
-            raise ValueError(f"--ood {text} given; wanted is NAME=DIR, such as lsun-crop=/data/lsun-crop.")
-        if name in found or name in ("in-distribution", *NOISES):
-            raise ValueError(f"--ood {text} given; another set has the name {name!r}.")
-        found[name] = Path(folder)
-    return found
 
 
 def table(results: dict[str, Any]) -> str:
@@ -125,13 +108,13 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def report(found: Found) -> Report:
+def report(found: UncertaintyResult) -> Report:
     """For showing."""
     results, scores = found
     return Report(table(results), results, {"png": histogram(scores)})
 
 
-EVALUATOR = Evaluator("uncertainty", Options, evaluate, report)
+EVALUATOR = Evaluator("uncertainty", UncertaintyOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:

@@ -3,7 +3,7 @@
 from train.models import classifiers
 from train.models.backbones import resnet
 from train.models.faster_rcnn import build_faster_rcnn
-from train.models.nic import Nic, State
+from train.models.nic import LstmState, Nic
 from train.models.ssd import build_ssd
 
-__all__ = ["Nic", "State", "build_faster_rcnn", "build_ssd", "classifiers", "resnet"]
+__all__ = ["LstmState", "Nic", "build_faster_rcnn", "build_ssd", "classifiers", "resnet"]

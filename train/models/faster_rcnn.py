@@ -8,7 +8,7 @@ from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredict
 from torchvision.ops import MultiScaleRoIAlign
 
 from train.models import backbones
-from train.models.torchvision_detection import Prepared, gives_float32
+from train.models.torchvision_detection import PreparedImages, return_float32
 
 
 class Layer4(nn.Module):
@@ -68,9 +68,9 @@ def build_faster_rcnn(
         box_score_thresh=0.01,
         box_nms_thresh=0.3,
     )
-    detector.transform = Prepared(divisible=32)
-    gives_float32(detector.rpn.head)
-    gives_float32(detector.roi_heads.box_predictor)
+    detector.transform = PreparedImages(divisible=32)
+    return_float32(detector.rpn.head)
+    return_float32(detector.roi_heads.box_predictor)
     return detector
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from train.models import backbones
 
-State = tuple[Tensor, Tensor]
+LstmState = tuple[Tensor, Tensor]
 """Of the LSTM, each N×C: hidden and cell."""
 
 
@@ -47,13 +47,13 @@ class Nic(nn.Module):
             self.body.eval()
         return self
 
-    def start(self, images: Tensor) -> State:
+    def start(self, images: Tensor) -> LstmState:
         """The LSTM's state after it has seen the images, N×3×H×W."""
         first = self._first(images)
         nothing = torch.zeros_like(first)
         return self._advance(first, (nothing, nothing))
 
-    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, tokens: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         """One word further.
 
         Args:
@@ -80,6 +80,6 @@ class Nic(nn.Module):
         (maps,) = self.body(images).values()
         return self.norm(self.image(maps.mean(dim=(2, 3))))
 
-    def _advance(self, inputs: Tensor, state: State) -> State:
+    def _advance(self, inputs: Tensor, state: LstmState) -> LstmState:
         """One step of the LSTM, N×C: as a cell, which for a beam's few rows is twice as fast as a sequence of one."""
         return torch.lstm_cell(inputs, state, *self.lstm.all_weights[0])

@@ -10,7 +10,7 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD
 
 from train.models import backbones
-from train.models.torchvision_detection import Prepared, gives_float32
+from train.models.torchvision_detection import PreparedImages, return_float32
 
 
 class SsdMaps(nn.Module):
@@ -94,6 +94,6 @@ def build_ssd(name: str, num_classes: int, size: int, freeze_norm: bool = False)
     """
     maps = SsdMaps(name, size, freeze_norm)
     model = SSD(maps, prior_boxes(maps.sides, size), (size, size), num_classes + 1)
-    model.transform = Prepared()
-    gives_float32(model.head)
+    model.transform = PreparedImages()
+    return_float32(model.head)
     return model

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 
-class Prepared(GeneralizedRCNNTransform):
+class PreparedImages(GeneralizedRCNNTransform):
     """Images come resized and normalized: they are put into one batch, with zeros around, and nothing else is done.
 
     Args:
@@ -27,7 +27,7 @@ class Prepared(GeneralizedRCNNTransform):
         return image, target
 
 
-def gives_float32(module: nn.Module) -> None:
+def return_float32(module: nn.Module) -> None:
     """Have a module return its tensors as float32, also under autocast.
 
     torchvision computes boxes in the type of what a head returns, and bfloat16 has eight bits: at 300 pixels a box

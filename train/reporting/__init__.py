@@ -2,18 +2,28 @@
 
 from train.reporting.csv_rows import to_csv
 from train.reporting.environment import machine, versions
-from train.reporting.figures import Overlay, curves, grid, histogram, learning_curves, outline, overlays, spread, to_png
+from train.reporting.figures import (
+    Overlay,
+    curves,
+    evenly_spaced,
+    grid,
+    histogram,
+    learning_curves,
+    outline,
+    overlays,
+    to_png,
+)
 
 __all__ = [
     "Overlay",
     "curves",
+    "evenly_spaced",
     "grid",
     "histogram",
     "learning_curves",
     "machine",
     "outline",
     "overlays",
-    "spread",
     "to_csv",
     "to_png",
     "versions",

@@ -129,7 +129,7 @@ def overlays(pictures: Sequence[Overlay], columns: int = 4) -> bytes:
     return to_png(figure)
 
 
-def spread(count: int, wanted: int) -> list[int]:
+def evenly_spaced(count: int, wanted: int) -> list[int]:
     """Numbers of so many of ``count`` things, evenly from all; every one once where there are fewer than wanted."""
     shown = min(count, wanted)
     return [number * count // shown for number in range(shown)]

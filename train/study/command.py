@@ -11,9 +11,9 @@ from types import FrameType
 
 import tyro
 
-from train.study.jobs import only_one, run
-from train.study.options import Options
-from train.study.plan import make_plan, note_down
+from train.study.jobs import lock_folder, run
+from train.study.options import StudyOptions
+from train.study.plan import check_or_save_options, make_plan
 from train.study.report import write
 from train.study.results import collect, collect_transfer
 
@@ -21,12 +21,12 @@ from train.study.results import collect, collect_transfer
 def main(arguments: list[str]) -> int | str:
     """The command; returns its exit status, or what went wrong."""
     own, extra = _divided(arguments)
-    options = tyro.cli(Options, prog="python -m train study", args=own)
+    options = tyro.cli(StudyOptions, prog="python -m train study", args=own)
     again = shlex.join(["python", "-m", "train", "study", *arguments])
     try:
         plan = make_plan(options, extra)
-        note_down(plan)
-        with only_one(options.folder) as lock, _sigterm():
+        check_or_save_options(plan)
+        with lock_folder(options.folder) as lock, _sigterm():
             print(f"{len(plan.trainings)} trainings, {plan.jobs} at once, into {options.folder}")
             for name, why in plan.left_out.items():
                 print(f"no {name}: {why}")

@@ -43,7 +43,7 @@ def run(plan: Plan, lock: int) -> list[str]:
     A training that fails ends its own evaluations only.
 
     Args:
-        lock: descriptor that the processes inherit, see `only_one`.
+        lock: descriptor that the processes inherit, see `lock_folder`.
 
     Raises:
         OSError: a step cannot be started; those that run have saved and ended.
@@ -119,7 +119,7 @@ def _tail(log: Path, lines: int = 15) -> str:
 
 
 @contextmanager
-def only_one(folder: Path, patience: float = 60.0) -> Iterator[int]:
+def lock_folder(folder: Path, patience: float = 60.0) -> Iterator[int]:
     """Keep a second study out of the folder, and wait for the processes of one that was killed.
 
     The lock belongs to this process and all that it starts, and ends with the last of them.

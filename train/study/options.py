@@ -14,7 +14,7 @@ Transfer = Literal["voc-ssd300", "voc-faster-rcnn", "coco-nic"]
 
 
 @dataclass(frozen=True)
-class Options:
+class StudyOptions:
     """Train without mixing, with Mixup, Cutout and CutMix from the same seeds, evaluate all, write one report.
 
     What stands behind -- goes to every training (see python -m train RECIPE --help), for example: python -m train study
@@ -75,5 +75,5 @@ class Options:
         return self.output or Path("runs") / f"study-{self.recipe}"
 
 
-FREE = {"output", "jobs", "device"}
+CHANGEABLE_ON_RERUN = {"output", "jobs", "device"}
 """Options that may differ when a study goes on."""

@@ -17,11 +17,11 @@ from dali_cutmix.utils import write_atomically
 from pipelines.ood import list_images
 from train.cli import parse
 from train.config import Config
-from train.data import backgrounds, boxes_in_crop, evaluated_folder, open_split, read_boxed
-from train.evaluation import parse_sets, why_not
+from train.data import backgrounds, boxes_in_crop, evaluation_folder, open_split, read_boxed
+from train.evaluation import localization_problem, parse_ood_sets
 from train.recipes import RECIPES
 from train.study import transfer
-from train.study.options import FREE, Options
+from train.study.options import CHANGEABLE_ON_RERUN, StudyOptions
 from train.study.step import Step, result, train_step
 
 
@@ -47,7 +47,7 @@ class Classifier(Training):
 class Plan:
     """All of a study."""
 
-    options: Options
+    options: StudyOptions
     """As they were given."""
     extra: tuple[str, ...]
     """Options of the trainings."""
@@ -60,7 +60,7 @@ class Plan:
     """Evaluations that are not made, and why."""
 
 
-def make_plan(options: Options, extra: Sequence[str]) -> Plan:
+def make_plan(options: StudyOptions, extra: Sequence[str]) -> Plan:
     """What is to be done; everything that can be wrong is looked at now.
 
     Raises:
@@ -70,7 +70,7 @@ def make_plan(options: Options, extra: Sequence[str]) -> Plan:
     given = options
     if options.data is None and not options.ood:
         options = dataclasses.replace(options, ood=(f"backgrounds={backgrounds()}",))
-    for folder in parse_sets(options.ood).values():
+    for folder in parse_ood_sets(options.ood).values():
         list_images(folder)
     config = _config(options, extra, options.methods[0], 0)
     for split in ("train", "val"):
@@ -88,7 +88,7 @@ def make_plan(options: Options, extra: Sequence[str]) -> Plan:
     return Plan(given, tuple(extra), trainings, random, jobs, evaluations, left_out)
 
 
-def _arguments(options: Options, extra: Sequence[str], method: str, seed: int) -> list[str]:
+def _arguments(options: StudyOptions, extra: Sequence[str], method: str, seed: int) -> list[str]:
     """Of the training's command."""
     given = [options.recipe, *(["--data", str(options.data.absolute())] if options.data else []), "--mix", method]
     if method in ("mixup", "cutout"):
@@ -96,7 +96,7 @@ def _arguments(options: Options, extra: Sequence[str], method: str, seed: int) -
     return [*given, "--seed", str(seed), *extra]
 
 
-def _config(options: Options, extra: Sequence[str], method: str, seed: int) -> Config:
+def _config(options: StudyOptions, extra: Sequence[str], method: str, seed: int) -> Config:
     for name in ("--data", "--mix", "--seed", "--device", "--output-dir", "--resume", "--num-threads"):
         if name in (word.partition("=")[0] for word in extra):
             raise ValueError(f"{name} given behind --; the study sets it itself.")
@@ -114,10 +114,10 @@ def _jobs(config: Config) -> int:
     return max(1, cores // (config.cpu_threads or cores))
 
 
-def _check_localization(options: Options, config: Config) -> dict[str, str]:
+def _check_localization(options: StudyOptions, config: Config) -> dict[str, str]:
     """Why there is no localization; nothing where there is."""
-    folder = evaluated_folder(config.data, None)
-    if why := why_not(folder, options.boxes, config):
+    folder = evaluation_folder(config.data, None)
+    if why := localization_problem(folder, options.boxes, config):
         return {"localization": why}
     images = read_boxed(folder, options.boxes)
     for path, boxes in zip(images.paths, images.boxes, strict=True):
@@ -126,7 +126,7 @@ def _check_localization(options: Options, config: Config) -> dict[str, str]:
 
 
 def _classifier(
-    options: Options, extra: Sequence[str], method: str, seed: int, evaluations: Sequence[str], jobs: int
+    options: StudyOptions, extra: Sequence[str], method: str, seed: int, evaluations: Sequence[str], jobs: int
 ) -> Classifier:
     folder = (options.folder / f"{method}-{seed}").absolute()
     last, log, run = folder / "last.pt", folder / "log.txt", _python(options)
@@ -149,19 +149,19 @@ def _classifier(
     return Classifier(method, seed, folder, tuple(steps), _config(options, extra, method, seed))
 
 
-def _random(options: Options, seed: int, jobs: int) -> Training:
+def _random(options: StudyOptions, seed: int, jobs: int) -> Training:
     folder = (options.folder / f"{transfer.RANDOM}-{seed}").absolute()
     steps = transfer.steps(options, seed, folder, None, _python(options), jobs)
     return Training(transfer.RANDOM, seed, folder, tuple(steps))
 
 
-def _python(options: Options) -> list[str]:
+def _python(options: StudyOptions) -> list[str]:
     """What every command begins with, up to the module's name."""
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(options.processes), "-m"]
     return [sys.executable, "-m", *(launcher if options.processes > 1 else [])]
 
 
-def note_down(plan: Plan) -> None:
+def check_or_save_options(plan: Plan) -> None:
     """Write into the study's folder what it is, or refuse a folder that holds another one.
 
     Raises:
@@ -175,7 +175,7 @@ def note_down(plan: Plan) -> None:
     if not path.exists():
         write_atomically(path, json.dumps(here, indent=2).encode())
         return
-    defaults = _as_text({field.name: field.default for field in dataclasses.fields(Options)})
+    defaults = _as_text({field.name: field.default for field in dataclasses.fields(StudyOptions)})
     there = defaults | json.loads(path.read_bytes())  # an older version's lacks the options that came later
     different = [f"{name}: {there[name]} there, {here[name]} given" for name in here if there[name] != here[name]]
     if different:
@@ -186,4 +186,6 @@ def note_down(plan: Plan) -> None:
 
 def _as_text(options: Mapping[str, Any]) -> dict[str, str]:
     """Options that must stay, by their names on the command line."""
-    return {f"--{name.replace('_', '-')}": str(value) for name, value in options.items() if name not in FREE}
+    return {
+        f"--{name.replace('_', '-')}": str(value) for name, value in options.items() if name not in CHANGEABLE_ON_RERUN
+    }

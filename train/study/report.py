@@ -12,20 +12,19 @@ from typing import Any
 import jinja2
 
 from dali_cutmix.utils import write_atomically
-from train.engine import FREE as MAY_DIFFER
-from train.engine import resolve_device
+from train.engine import CHANGEABLE_ON_RESUME, resolve_device
 from train.recipes import RECIPES
 from train.reporting import curves, learning_curves, machine, versions
 from train.study import published, tables
-from train.study.options import FREE
+from train.study.options import CHANGEABLE_ON_RERUN
 from train.study.plan import Plan
-from train.study.results import Mean, Row, Transferred
+from train.study.results import CurvePoint, Mean, Transferred
 from train.study.step import result
-from train.study.tables import NAMES, Results
+from train.study.tables import NAMES, ResultsByMethod
 from train.study.transfer import EVALUATIONS
 
 
-def write(plan: Plan, results: Results, transferred: Transferred, command: str) -> Path:
+def write(plan: Plan, results: ResultsByMethod, transferred: Transferred, command: str) -> Path:
     """Write ``results.json`` and ``report.html`` into the study's folder; the path of the latter.
 
     Args:
@@ -41,7 +40,7 @@ def write(plan: Plan, results: Results, transferred: Transferred, command: str) 
     return folder / "report.html"
 
 
-def as_json(plan: Plan, results: Results, transferred: Transferred, command: str) -> dict[str, Any]:
+def as_json(plan: Plan, results: ResultsByMethod, transferred: Transferred, command: str) -> dict[str, Any]:
     """All numbers, and what they belong to."""
     missing = [NAMES[method] for method in plan.options.methods if method not in results]
     for recipe in plan.options.transfer:
@@ -49,7 +48,7 @@ def as_json(plan: Plan, results: Results, transferred: Transferred, command: str
         missing += [f"{recipe} of {NAMES[method]}" for method in methods if method not in transferred.get(recipe, {})]
     return {
         "command": command,
-        "options": {name: str(value) for name, value in vars(plan.options).items() if name not in FREE},
+        "options": {name: str(value) for name, value in vars(plan.options).items() if name not in CHANGEABLE_ON_RERUN},
         "follows_recipe": follows_recipe(plan),
         "left_out": plan.left_out,
         "missing": missing,
@@ -75,7 +74,13 @@ def as_json(plan: Plan, results: Results, transferred: Transferred, command: str
     }
 
 
-MAY_DIFFER_HERE = MAY_DIFFER - {"epochs", "iterations"} | {"mix", "seed", "init", "amp", "channels_last"}
+MAY_DIFFER_FROM_RECIPE = CHANGEABLE_ON_RESUME - {"epochs", "iterations"} | {
+    "mix",
+    "seed",
+    "init",
+    "amp",
+    "channels_last",
+}
 
 
 def follows_recipe(plan: Plan) -> bool:
@@ -84,7 +89,7 @@ def follows_recipe(plan: Plan) -> bool:
         here, there = one.config.to_dict(), RECIPES[plan.options.recipe]().to_dict()
         if one.method in ("mixup", "cutout"):
             there["mix_probability"] = 1.0  # as they were published
-        if any(here[name] != there[name] for name in here if name not in MAY_DIFFER_HERE):
+        if any(here[name] != there[name] for name in here if name not in MAY_DIFFER_FROM_RECIPE):
             return False
     return plan.options.data is not None
 
@@ -105,7 +110,7 @@ def rules(plan: Plan, method: str) -> dict[str, str]:
     return rules
 
 
-def as_html(plan: Plan, results: Results, transferred: Transferred, content: dict[str, Any]) -> str:
+def as_html(plan: Plan, results: ResultsByMethod, transferred: Transferred, content: dict[str, Any]) -> str:
     """The page; pictures are inside."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
@@ -142,7 +147,7 @@ def as_html(plan: Plan, results: Results, transferred: Transferred, content: dic
     )
 
 
-def _plain(rows: list[dict[str, Any]]) -> list[Row]:
+def _plain(rows: list[dict[str, Any]]) -> list[CurvePoint]:
     """Rows for drawing: means, and the deviation of ``top1`` as ``std``."""
     return [
         {name: value.mean if isinstance(value, Mean) else value for name, value in row.items()}

@@ -14,7 +14,7 @@ from train.study.plan import Plan, Training
 from train.study.step import result
 from train.study.transfer import EVALUATIONS
 
-Row = dict[str, float]
+CurvePoint = dict[str, float]
 Transferred = dict[str, dict[str, dict[str, "Mean"]]]
 """What was fine-tuned: by recipe, method (and ``random``) and metric."""
 
@@ -130,13 +130,13 @@ def _of_method(plan: Plan, method: str) -> MethodResults:
     )
 
 
-def _history(folder: Path) -> list[Row]:
+def _history(folder: Path) -> list[CurvePoint]:
     """The epochs that were validated. Of the checkpoint: metrics.csv may lack the last one where a run was killed."""
     rows = Checkpoint.load(folder).history
     return [{"parameter": row["epoch"], "top1": row["val_top1"]} for row in rows if "val_top1" in row]
 
 
-def _mean_rows(runs: list[list[Row]]) -> list[dict[str, Any]]:
+def _mean_rows(runs: list[list[CurvePoint]]) -> list[dict[str, Any]]:
     """The same rows of several runs as one: ``parameter`` as it is, the rest as `Mean`."""
     return [
         {name: value if name == "parameter" else Mean.of(row[name] for row in same) for name, value in same[0].items()}

@@ -24,7 +24,7 @@ TRANSFER = {
     "cider": "CIDEr",
 }
 
-Results = Mapping[str, MethodResults]
+ResultsByMethod = Mapping[str, MethodResults]
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ def _cell(column: Column, method: str) -> Cell:
     return Cell(str(column.values[method]), means[method] == best, "" if known is None else f"{known:.1f}")
 
 
-def errors(results: Results, recipe: str) -> Table:
+def errors(results: ResultsByMethod, recipe: str) -> Table:
     """Top-1 error on the validation images."""
     values = {method: found.top1_error for method, found in results.items()}
     known = published.TOP1_ERROR.get(recipe, {})
     return table_of(Column("Top-1 error", values, known, lowest_is_best=True), recipe=recipe)
 
 
-def attacks(results: Results) -> Table:
+def attacks(results: ResultsByMethod) -> Table:
     """Top-1 accuracy under FGSM, a column for each size of the perturbation."""
     sizes = [row["parameter"] for row in next(iter(results.values())).curves["fgsm"]]
     return table_of(
@@ -100,7 +100,7 @@ def attacks(results: Results) -> Table:
     )
 
 
-def detections(results: Results) -> dict[str, Table]:
+def detections(results: ResultsByMethod) -> dict[str, Table]:
     """Out-of-distribution detection, a table for each set."""
     sets = [name for name, found in next(iter(results.values())).detection.items() if "auroc" in found]
 
@@ -118,7 +118,7 @@ def detections(results: Results) -> dict[str, Table]:
     }
 
 
-def localizations(results: Results, recipe: str) -> Table | None:
+def localizations(results: ResultsByMethod, recipe: str) -> Table | None:
     """Localization; None where there was none."""
     if not all(found.localization for found in results.values()):
         return None

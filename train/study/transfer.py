@@ -13,9 +13,9 @@ from train.cli import parse
 from train.config import CaptioningConfig, Config, DetectionConfig
 from train.engine import Ranks
 from train.models import classifiers, resnet
-from train.study.options import Options
+from train.study.options import StudyOptions
 from train.study.step import Step, result, train_step
-from train.tasks import share_of_batch
+from train.tasks import batch_size_per_process
 from train.tasks.captioning import open_captioned
 from train.tasks.detection import open_annotated
 
@@ -26,7 +26,7 @@ LEARNS_ALL = {"voc-ssd300": [], "voc-faster-rcnn": ["--no-freeze-norm"], "coco-n
 """What a random network needs: a batch norm or a ResNet that nothing trained must not stay as it is."""
 
 
-def check_data(options: Options, config: Config) -> None:
+def check_data(options: StudyOptions, config: Config) -> None:
     """Look at all that the recipes will take: the classifier's network, batches for every process, data.
 
     Args:
@@ -35,7 +35,7 @@ def check_data(options: Options, config: Config) -> None:
     Raises:
         FileNotFoundError, ValueError: it is missing or wrong.
     """
-    share_of_batch(config.batch_size, Ranks(0, options.processes, torch.device("cpu")))
+    batch_size_per_process(config.batch_size, Ranks(0, options.processes, torch.device("cpu")))
     recipes = {recipe: parse(_recipe(options, recipe)) for recipe in options.transfer}
     for recipe, own in recipes.items():
         if own.batch_size % options.processes:
@@ -66,7 +66,7 @@ def _fits(classifier: str, network: str) -> bool:
 
 
 def steps(
-    options: Options, seed: int, folder: Path, backbone: Path | None, run: Sequence[str], jobs: int
+    options: StudyOptions, seed: int, folder: Path, backbone: Path | None, run: Sequence[str], jobs: int
 ) -> list[Step]:
     """Training and evaluation of every recipe.
 
@@ -88,6 +88,6 @@ def steps(
     return found
 
 
-def _recipe(options: Options, recipe: str) -> list[str]:
+def _recipe(options: StudyOptions, recipe: str) -> list[str]:
     data = dict(text.split("=", 1) for text in options.transfer_data)
     return [recipe, *(["--data", str(Path(data[recipe]).absolute())] if recipe in data else ["--embedded"])]

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 import dali_cutmix as dc
 from pipelines import cifar, cub, imagenet
 from train.config import Config
-from train.data import Split, open_split
+from train.data import DataSplit, open_split
 from train.engine import Ranks, Row
 from train.models import classifiers
-from train.tasks.initial_weights import RANDOM, take_all_but_last, told
+from train.tasks.initial_weights import RANDOM, load_all_but_last_layer, report_initial_weights
 from train.tasks.loader_arguments import loader_arguments, training_arguments
 
 
@@ -45,7 +45,7 @@ class Classification:
         """The classifier, from ``--init`` or at random."""
         model = classifiers.build(self._config.model, self.loader.num_classes)
         if self._config.init and not self._config.resume:
-            self.origin = told(take_all_but_last(model, self._config.init), self._ranks)
+            self.origin = report_initial_weights(load_all_but_last_layer(model, self._config.init), self._ranks)
         return model
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ def train_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc
             return cifar.train(read, padding=config.padding, **arguments)
 
 
-def val_loader(config: Config, ranks: Ranks, split: Split | None = None) -> dc.Loader:
+def val_loader(config: Config, ranks: Ranks, split: DataSplit | None = None) -> dc.Loader:
     """Images as validation sees them, every one once over all processes.
 
     Args:

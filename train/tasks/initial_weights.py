@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from train.engine import Checkpoint, Ranks, find
+from train.engine import Checkpoint, Ranks, find_checkpoint
 from train.models import classifiers
 
 RANDOM = "random weights"
@@ -18,7 +18,7 @@ COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class Taken:
+class LoadedWeights:
     """Which weights a model took from a file; names are those of tensors."""
 
     source: str
@@ -35,9 +35,9 @@ class Taken:
         return f"weights of {self.source}: {shown}"
 
 
-def take_weights(
+def load_matching_weights(
     parts: Sequence[nn.Module], path: Path, *, random: Collection[str] = (), complete: bool = False
-) -> Taken:
+) -> LoadedWeights:
     """Load every weight of the same name and shape.
 
     Args:
@@ -51,7 +51,7 @@ def take_weights(
         FileNotFoundError: there is none.
         ValueError: it holds no weights, or they are another architecture's; tensors are named.
     """
-    path = find(path)
+    path = find_checkpoint(path)
     source, state = _read_weights(path)
     own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
     fitting = {name: tensor for name, tensor in state.items() if name in own and name not in random}
@@ -72,26 +72,30 @@ def take_weights(
         for name, tensor in fitting.items():
             own[name].copy_(tensor)
     unused = (name for name in state if name not in fitting and not name.endswith(COUNTER))
-    return Taken(source, tuple(fitting), tuple(missing), tuple(unused))
+    return LoadedWeights(source, tuple(fitting), tuple(missing), tuple(unused))
 
 
-def take_all_but_last(model: nn.Module, path: Path) -> Taken:
-    """A classifier's weights but the last layer's, which stays random (paper, B); errors as in `take_weights`."""
+def load_all_but_last_layer(model: nn.Module, path: Path) -> LoadedWeights:
+    """Load all weights of a classifier except the last layer's, which stays random (paper, B).
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_matching_weights`.
+    """
     last = classifiers.last_layer(model)
     names = (name for name, module in model.named_modules() if module is last)
     random = {f"{name}.{part}" for name in names for part in last.state_dict()}
-    return take_weights([model], path, random=random)
+    return load_matching_weights([model], path, random=random)
 
 
 def _read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """Tensors of a file by name, and where they are from; errors as in `take_weights`."""
+    """Tensors of a file by name, and where they are from; errors as in `load_matching_weights`."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler stumbles over
         raise ValueError(f"{path}: no file of weights, or a damaged one ({type(error).__name__}).") from error
     content = content if isinstance(content, dict) else {}
     if "version" in content and "config" in content:
-        checkpoint = Checkpoint.of(content, path)
+        checkpoint = Checkpoint.from_content(content, path)
         weights, state = ("ema", checkpoint.ema) if checkpoint.ema else ("model", checkpoint.model)
         how = ", ".join(str(checkpoint.config[name]) for name in ("model", "mix") if name in checkpoint.config)
         return f"{path} ({how}, {weights})", state
@@ -104,7 +108,7 @@ def _read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
     return str(path), tensors
 
 
-def told(taken: Taken, ranks: Ranks) -> str:
+def report_initial_weights(taken: LoadedWeights, ranks: Ranks) -> str:
     """Print what was taken, once; and where it is from, for the checkpoint."""
     if ranks.is_first:
         print(taken)

@@ -12,7 +12,7 @@ from train.engine import Ranks
 def loader_arguments(config: RunConfig, ranks: Ranks) -> dict[str, Any]:
     """Of any loader: how many images, where it runs, and how pixels come out."""
     return {
-        "batch_size": share_of_batch(config.batch_size, ranks),
+        "batch_size": batch_size_per_process(config.batch_size, ranks),
         "device": str(ranks.device),
         "shard": ranks.shard,
         "num_threads": config.num_threads,
@@ -38,7 +38,7 @@ def training_arguments(config: RunConfig, ranks: Ranks, folder: Path) -> dict[st
     }
 
 
-def share_of_batch(batch_size: int, ranks: Ranks) -> int:
+def batch_size_per_process(batch_size: int, ranks: Ranks) -> int:
     """This process's part of a global batch.
 
     Raises:

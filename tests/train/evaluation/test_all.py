@@ -9,7 +9,7 @@ from tests.helpers.train_fixtures import ALONE, quick
 from train import evaluate as evaluation
 from train.engine.loop import fit
 from train.evaluation import accuracy
-from train.evaluation.all import All, evaluate_all
+from train.evaluation.all import AllOptions, evaluate_all
 from train.launch import start
 from train.study.step import result
 
@@ -50,7 +50,7 @@ def made(folder):
 
 
 def test_it_makes_all(trained, tmp_path):
-    evaluate_all(All(trained, output=tmp_path / "last", **QUICK), ALONE)
+    evaluate_all(AllOptions(trained, output=tmp_path / "last", **QUICK), ALONE)
     assert made(tmp_path) == {"eval", "robustness", "uncertainty", "localization"}
     assert result(tmp_path, "localization").exists()
 
@@ -62,7 +62,7 @@ def test_without_boxes_or_maps_it_makes_the_others_and_says_so(trained, without_
     ):
         folder = tmp_path / checkpoint.name
         folder.mkdir()
-        evaluate_all(All(checkpoint, data=given, output=folder / "last", **QUICK), ALONE)
+        evaluate_all(AllOptions(checkpoint, data=given, output=folder / "last", **QUICK), ALONE)
         assert made(folder) == {"eval", "robustness", "uncertainty"}
         assert why in capsys.readouterr().out
 

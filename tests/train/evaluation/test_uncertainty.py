@@ -17,8 +17,8 @@ from train import evaluate as evaluation
 from train.engine.checkpoint import Checkpoint
 from train.engine.distributed import Ranks
 from train.engine.loop import fit
-from train.evaluation.ood_scores import confidences, detection, noise
-from train.evaluation.uncertainty import Options, evaluate, list_sets
+from train.evaluation.ood_scores import confidences, noise, ood_metrics
+from train.evaluation.uncertainty import UncertaintyOptions, evaluate, list_ood_images
 from train.launch import start
 
 
@@ -83,7 +83,7 @@ def test_noise_is_the_same_for_any_batch_size_and_number_of_processes():
 
 
 def options(trained, **changes):
-    return Options(trained, **{"device": "cpu", "noise_images": 40} | changes)
+    return UncertaintyOptions(trained, **{"device": "cpu", "noise_images": 40} | changes)
 
 
 def test_results_are_those_of_plain_pytorch_and_the_metrics(trained, data, other):
@@ -96,7 +96,7 @@ def test_results_are_those_of_plain_pytorch_and_the_metrics(trained, data, other
         expected = model(images).double().softmax(1).amax(1).numpy()
     np.testing.assert_allclose(scores["gaussian"], expected, rtol=1e-4)
     for name in ("other", "uniform", "gaussian"):
-        metrics = detection(scores["in-distribution"], scores[name])
+        metrics = ood_metrics(scores["in-distribution"], scores[name])
         assert results["sets"][name]["auroc"] == metrics.auroc
         assert results["sets"][name]["tnr95"] == metrics.tnr95
         assert results["sets"][name]["accuracy"] == metrics.accuracy
@@ -175,8 +175,8 @@ def test_wrong_options_are_told(call, changes, message, capsys):
 def test_a_set_smaller_than_the_number_of_processes_is_refused(trained, other):
     many = Ranks(rank=0, world_size=14, device=torch.device("cpu"))
     with pytest.raises(ValueError, match=f"{other}: 13 images for 14 processes; start fewer"):
-        list_sets(options(trained, ood=(f"other={other}",)), many)
-    assert len(list_sets(options(trained, ood=(f"other={other}",)), replace(many, world_size=13))["other"]) == 13
+        list_ood_images(options(trained, ood=(f"other={other}",)), many)
+    assert len(list_ood_images(options(trained, ood=(f"other={other}",)), replace(many, world_size=13))["other"]) == 13
 
 
 def test_another_architecture_or_other_classes_are_refused(call, trained, data, other, tmp_path):

@@ -28,9 +28,9 @@ from train.engine.loop import fit
 from train.evaluation.all import All, evaluate_all
 from train.launch import start
 from train.study import command, jobs, published, report, tables
-from train.study.jobs import only_one
-from train.study.options import Options
-from train.study.plan import make_plan, note_down
+from train.study.jobs import lock_folder
+from train.study.options import StudyOptions
+from train.study.plan import check_or_save_options, make_plan
 from train.study.results import Mean, collect, collect_transfer
 from train.study.step import Step, result
 
@@ -89,7 +89,7 @@ def whole(data, other, tmp_path_factory):
 
 
 def plan_of(data, other, folder):
-    options = Options(data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, steps=3)
+    options = StudyOptions(data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, steps=3)
     return make_plan(replace(options, noise_images=20, output=folder, device="cpu"), TRAININGS)
 
 
@@ -199,7 +199,11 @@ def test_a_finished_study_has_nothing_left_to_do(whole, data, other, capsys):
 
 
 def test_two_at_once_in_one_folder_are_refused(tmp_path):
-    with only_one(tmp_path), pytest.raises(ValueError, match="another study is running there"), only_one(tmp_path, 0.3):
+    with (
+        lock_folder(tmp_path),
+        pytest.raises(ValueError, match="another study is running there"),
+        lock_folder(tmp_path, 0.3),
+    ):
         pass
 
 
@@ -220,31 +224,31 @@ def test_without_boxes_there_is_no_localization(data, tmp_path):
     bare.mkdir()
     for name in ("train", "val"):
         (bare / name).symlink_to(data / name)
-    plan = make_plan(Options(data=bare, device="cpu"), TRAININGS)
+    plan = make_plan(StudyOptions(data=bare, device="cpu"), TRAININGS)
     assert plan.evaluations == ("eval", "robustness", "uncertainty")
     assert plan.left_out == {"localization": f"{bare}/val has no boxes"}
-    plan = make_plan(Options(data=data, device="cpu"), [*TRAININGS, "--model", "mobilenet_v3_small"])
+    plan = make_plan(StudyOptions(data=data, device="cpu"), [*TRAININGS, "--model", "mobilenet_v3_small"])
     assert "MobileNetV3 has no class activation maps" in plan.left_out["localization"]
 
 
 def test_each_method_gets_its_own_and_what_stands_behind_the_dashes(data):
-    plan = make_plan(Options(data=data, device="cpu", seeds=1), ["--epochs", "3", "--lr", "0.02"])
+    plan = make_plan(StudyOptions(data=data, device="cpu", seeds=1), ["--epochs", "3", "--lr", "0.02"])
     assert [one.config.mix for one in plan.trainings] == ["none", "mixup", "cutout", "cutmix"]
     assert [one.config.mix_probability for one in plan.trainings] == [0.5, 1, 1, 0.5]
     assert {(one.config.epochs, one.config.lr) for one in plan.trainings} == {(3, 0.02)}
-    plan = make_plan(Options(data=data, device="cpu", seeds=1), ["--mix-probability", "0.25"])
+    plan = make_plan(StudyOptions(data=data, device="cpu", seeds=1), ["--mix-probability", "0.25"])
     assert {one.config.mix_probability for one in plan.trainings} == {0.25}
 
 
 def test_several_processes_are_started_by_torchrun(data):
-    plan = make_plan(Options(data=data, device="cpu", processes=2), TRAININGS)
+    plan = make_plan(StudyOptions(data=data, device="cpu", processes=2), TRAININGS)
     for step in plan.trainings[0].steps:
         assert "torch.distributed.run --standalone --nproc-per-node 2 -m train" in " ".join(step.command)
 
 
 def plan_with_transfer(data, scenes, output):
     given = (f"coco-nic={scenes['coco']}", f"voc-ssd300={scenes['voc']}")
-    options = Options(data=data, methods=("none", "cutmix"), seeds=2, output=output, device="cpu", jobs=1)
+    options = StudyOptions(data=data, methods=("none", "cutmix"), seeds=2, output=output, device="cpu", jobs=1)
     options = replace(options, transfer=("voc-ssd300", "coco-nic"), transfer_data=given)
     return make_plan(options, [*TRAININGS, "--model", "resnet50"])
 
@@ -264,7 +268,7 @@ def test_every_classifier_is_fine_tuned_and_a_random_network_beside_them(data, t
     for one in plan.random:
         assert [step.name for step in one.steps] == names[2:]
         assert "--backbone" not in " ".join(one.steps[0].command)
-    plain = make_plan(Options(data=data, device="cpu", seeds=1, transfer=("voc-faster-rcnn",)), TRAININGS)
+    plain = make_plan(StudyOptions(data=data, device="cpu", seeds=1, transfer=("voc-faster-rcnn",)), TRAININGS)
     assert "train voc-faster-rcnn --embedded" in " ".join(plain.trainings[0].steps[2].command)
 
 
@@ -345,12 +349,12 @@ def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, t
 )
 def test_what_is_refused_before_anything_is_trained(data, changes, extra, message):
     with pytest.raises((ValueError, FileNotFoundError), match=re.escape(message)):
-        make_plan(replace(Options(data=data, device="cpu"), **changes), extra)
+        make_plan(replace(StudyOptions(data=data, device="cpu"), **changes), extra)
 
 
 def test_a_wrong_option_of_the_trainings_is_told_as_the_trainer_does(data, capsys):
     with pytest.raises(SystemExit):
-        make_plan(Options(data=data, device="cpu"), ["--lr", "0"])
+        make_plan(StudyOptions(data=data, device="cpu"), ["--lr", "0"])
     assert "--lr 0 given; it must be above 0" in capsys.readouterr().err
 
 
@@ -358,7 +362,7 @@ def test_a_box_outside_of_its_image_is_refused_before_anything_is_trained(tmp_pa
     data = make_boxed(tmp_path / "set", train=2, val=2)
     save(Image.new("L", (20, 20)), data / "val" / "pale" / "1.png")
     with pytest.raises(ValueError, match=r"val/pale/1.png: its box"):
-        make_plan(Options(data=data, device="cpu"), [])
+        make_plan(StudyOptions(data=data, device="cpu"), [])
 
 
 def test_another_study_in_the_folder_is_refused(whole, data, other, tmp_path):
@@ -366,20 +370,20 @@ def test_another_study_in_the_folder_is_refused(whole, data, other, tmp_path):
     given[given.index("--seeds") + 1] = "3"
     assert re.match(r"error: .* holds a study of other options \(--seeds: 2 there, 3 given\)", command.main(given))
     assert "--: --size 32" in command.main([*options_of(data, other, whole)[:-2], "--checkpoint-every", "2"])
-    note_down(make_plan(Options(data=data, device="cpu", output=tmp_path / "new"), []))
+    check_or_save_options(make_plan(StudyOptions(data=data, device="cpu", output=tmp_path / "new"), []))
     assert (tmp_path / "new" / "study.json").exists()
 
 
 def test_the_same_study_goes_on_whatever_version_or_cache_it_was_noted_with(data, tmp_path, monkeypatch):
-    options = Options(device="cpu", output=tmp_path)
-    note_down(make_plan(options, []))
+    options = StudyOptions(device="cpu", output=tmp_path)
+    check_or_save_options(make_plan(options, []))
     noted = json.loads((tmp_path / "study.json").read_bytes())
     assert noted["--ood"] == "()"  # as it was given, whatever the folder of the embedded scenes is
     del noted["--transfer"], noted["--transfer-data"]
     (tmp_path / "study.json").write_text(json.dumps(noted))
-    note_down(make_plan(options, []))
+    check_or_save_options(make_plan(options, []))
     with pytest.raises(ValueError, match=r"\(--transfer: \(\) there, \('voc-ssd300',\) given\)"):
-        note_down(make_plan(replace(options, transfer=("voc-ssd300",)), []))
+        check_or_save_options(make_plan(replace(options, transfer=("voc-ssd300",)), []))
 
 
 def test_a_mean_of_one_value_has_no_deviation():
@@ -458,7 +462,7 @@ def test_published_numbers_say_of_what_they_are(whole, data):
     assert tables.table_of(tables.Column("x", {"none": Mean.of([1.0])}, {"none": 2.0}), recipe="coco-nic").measured_on
 
     def follows(*extra, **changes):
-        options = replace(Options("cub200-resnet50", data, device="cpu", seeds=1), **changes)
+        options = replace(StudyOptions("cub200-resnet50", data, device="cpu", seeds=1), **changes)
         return report.follows_recipe(make_plan(options, extra))
 
     assert follows()
@@ -479,7 +483,7 @@ def test_the_report_has_the_commands_that_make_the_study_anew(whole, data, other
 
 
 def test_a_started_study_goes_on_from_what_is_there(data, tmp_path):
-    plan = make_plan(Options(data=data, device="cpu", output=tmp_path, methods=("none",), seeds=1), TRAININGS)
+    plan = make_plan(StudyOptions(data=data, device="cpu", output=tmp_path, methods=("none",), seeds=1), TRAININGS)
     train, evaluate = plan.trainings[0].steps
     assert train.to_start() == train.command
     assert evaluate.to_start() == evaluate.command
@@ -494,7 +498,7 @@ def test_a_random_network_learns_all_of_itself(data, tmp_path):
     scenes = make_scenes(tmp_path)
     kinds = {"voc-ssd300": "voc", "voc-faster-rcnn": "voc", "coco-nic": "coco"}
     given = tuple(f"{recipe}={scenes[kind]}" for recipe, kind in kinds.items())
-    options = Options(data=data, methods=("none",), seeds=1, output=tmp_path / "study", device="cpu")
+    options = StudyOptions(data=data, methods=("none",), seeds=1, output=tmp_path / "study", device="cpu")
     plan = make_plan(replace(options, transfer=tuple(kinds), transfer_data=given), ["--model", "resnet50"])
 
     def configs(steps):
@@ -551,7 +555,7 @@ time.sleep(60)
                 time.sleep(0.01)
         return original(training, *given)
 
-    with pytest.MonkeyPatch.context() as patch, only_one(tmp_path) as lock:
+    with pytest.MonkeyPatch.context() as patch, lock_folder(tmp_path) as lock:
         patch.setattr(jobs, "_start", start)
         with pytest.raises(FileExistsError):
             jobs.run(SimpleNamespace(trainings=(first, second), random=(), jobs=2), lock)
@@ -579,7 +583,7 @@ from train.study.step import Step
 root = Path({str(tmp_path)!r})
 step = Step("train", [sys.executable, "-c", {training!r}], root / "log.txt", lambda: False)
 one = SimpleNamespace(method="none", seed=0, folder=root, steps=(step,))
-with jobs.only_one(root) as lock:
+with jobs.lock_folder(root) as lock:
     jobs.run(SimpleNamespace(trainings=(one,), random=(), jobs=1), lock)
 """
     process = subprocess.Popen([sys.executable, "-c", study], env=environment_with(), start_new_session=True)

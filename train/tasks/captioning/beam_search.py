@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-State = TypeVar("State")
+DecoderState = TypeVar("DecoderState")
 """A tensor, or a tuple of those or of such tuples."""
-Step = Callable[[Tensor, State], tuple[Tensor, State]]
+DecoderStep = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
 
 
 @torch.inference_mode()
 def beam_search(
-    step: Step[State],
-    state: State,
+    step: DecoderStep[DecoderState],
+    state: DecoderState,
     start: int,
     end: int,
     width: int,

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 import dali_cutmix as dc
 from train.config import CaptioningConfig
 from train.engine import Ranks, Row
-from train.models import Nic, State
+from train.models import LstmState, Nic
 from train.tasks.captioning.beam_search import beam_search
 from train.tasks.captioning.data import open_captioned, train_loader, val_loader
 from train.tasks.captioning.metrics import caption_scores
 from train.tasks.captioning.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
-from train.tasks.initial_weights import RANDOM, take_weights, told
+from train.tasks.initial_weights import RANDOM, load_matching_weights, report_initial_weights
 
 
 class Captioning:
@@ -38,7 +38,7 @@ class Captioning:
         self._config, self._ranks = config, ranks
         self.origin = RANDOM
         training, judged_by = (open_captioned(config.data, split) for split in ("train", "val"))
-        words = Vocabulary.of((one for said in training.sentences for one in said), config.min_count)
+        words = Vocabulary.from_captions((one for said in training.sentences for one in said), config.min_count)
         self._words, self._references = words, dict(enumerate(judged_by.sentences))
         self.classes = tuple(words.state())
         self.loader = train_loader(config, training, words, ranks, folder)
@@ -46,9 +46,11 @@ class Captioning:
 
     def model(self) -> nn.Module:
         """The captioner, its ResNet from ``--backbone`` or at random."""
-        model = build(self._config, len(self._words))
+        model = build_captioner(self._config, len(self._words))
         if self._config.backbone and not self._config.resume:
-            self.origin = told(take_weights([model.body], self._config.backbone, complete=True), self._ranks)
+            self.origin = report_initial_weights(
+                load_matching_weights([model.body], self._config.backbone, complete=True), self._ranks
+            )
         return model
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
@@ -84,7 +86,7 @@ class Captioning:
             )
 
 
-def build(config: CaptioningConfig, words: int) -> Nic:
+def build_captioner(config: CaptioningConfig, words: int) -> Nic:
     """The captioner with random weights."""
     return Nic(config.model, words, config.hidden, config.fine_tune, config.dropout)
 
@@ -104,7 +106,7 @@ def write_captions(
     mine: dict[int, str] = {}
     never = torch.tensor([PAD, START, UNKNOWN], device=ranks.device)
 
-    def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(tokens: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         log_probs, state = model.step(tokens, state)
         return log_probs.index_fill(1, never, -torch.inf), state
 

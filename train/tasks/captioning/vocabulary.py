@@ -32,7 +32,7 @@ class Vocabulary:
             raise ValueError(f"the vocabulary has {twice!r} twice; each token must be there once.")
 
     @classmethod
-    def of(cls, captions: Iterable[str], min_count: int = 5) -> Vocabulary:
+    def from_captions(cls, captions: Iterable[str], min_count: int = 5) -> Vocabulary:
         """The words that captions for training have at least so many times, frequent ones first, then by alphabet.
 
         Raises:

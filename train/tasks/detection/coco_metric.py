@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 
-from train.tasks.detection.detections import Detections, Objects, together
+from train.tasks.detection.detections import Detections, Objects, concatenate
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,9 @@ def coco_ap(found: Sequence[Detections], true: Sequence[Objects], classes: Seque
     Raises:
         ValueError: arrays are not as ``Detections`` and ``Objects`` say, or there is nothing to find.
     """
-    table = together(found, true, classes)
+    from faster_coco_eval import COCO, COCOeval_faster  # imports OpenCV; only this function needs it
+
+    table = concatenate(found, true, classes)
     images = {"images": [{"id": image} for image in range(len(true))]}
     categories = {"categories": [{"id": number, "name": name} for number, name in enumerate(classes)]}
     objects = _rows(table.true, table.true_images, iscrowd=table.true.difficult.astype(int))

@@ -34,7 +34,7 @@ class Objects:
 
 
 @dataclass(frozen=True)
-class Together:
+class AllImages:
     """Those of all images, in the order of images and in each as given; boxes and scores are float64."""
 
     found: Detections
@@ -45,7 +45,7 @@ class Together:
     """M int64."""
 
 
-def together(found: Sequence[Detections], true: Sequence[Objects], classes: Sequence[str]) -> Together:
+def concatenate(found: Sequence[Detections], true: Sequence[Objects], classes: Sequence[str]) -> AllImages:
     """Check and join what was found in each image, and what is there.
 
     Raises:
@@ -64,8 +64,8 @@ def together(found: Sequence[Detections], true: Sequence[Objects], classes: Sequ
             raise ValueError(f"image {image}: difficult of its objects is {there.difficult.dtype}; wanted is bool.")
         if not np.isfinite(here.scores).all():
             raise ValueError(f"image {image}: a score of its detections is not finite.")
-    check_any_to_find([there.difficult for there in true])
-    return Together(
+    check_has_objects([there.difficult for there in true])
+    return AllImages(
         Detections(
             np.concatenate([one.boxes for one in found]).astype(np.float64),
             np.concatenate([one.labels for one in found]),
@@ -81,7 +81,7 @@ def together(found: Sequence[Detections], true: Sequence[Objects], classes: Sequ
     )
 
 
-def check_any_to_find(difficult: Sequence[np.ndarray]) -> None:
+def check_has_objects(difficult: Sequence[np.ndarray]) -> None:
     """Refuse images in which nothing is to be found.
 
     Args:

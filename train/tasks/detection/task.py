@@ -16,9 +16,9 @@ from train.config import DetectionConfig
 from train.engine import Ranks, Row
 from train.models import build_faster_rcnn, build_ssd
 from train.tasks.detection.data import open_annotated, train_loader, val_loader
-from train.tasks.detection.detections import Detections, Objects, check_any_to_find
+from train.tasks.detection.detections import Detections, Objects, check_has_objects
 from train.tasks.detection.voc_metric import voc2007_ap
-from train.tasks.initial_weights import RANDOM, take_weights, told
+from train.tasks.initial_weights import RANDOM, load_matching_weights, report_initial_weights
 
 
 class Detection:
@@ -45,16 +45,16 @@ class Detection:
         training, self._judged_by = (open_annotated(config.data, split) for split in ("train", "val"))
         self.classes = training.classes
         self.check_classes(list(self._judged_by.classes))
-        check_any_to_find(self._judged_by.difficult)  # else it is told at the first validation, after hours
+        check_has_objects(self._judged_by.difficult)  # else it is told at the first validation, after hours
         self.loader = train_loader(config, training, ranks, folder)
         self.val_loader = val_loader(config, self._judged_by, ranks)
 
     def model(self) -> nn.Module:
         """The detector, its ResNet from ``--backbone`` or at random."""
-        model = build(self._config, len(self.classes))
+        model = build_detector(self._config, len(self.classes))
         if self._config.backbone and not self._config.resume:
-            taken = take_weights(backbone_parts(model), self._config.backbone, complete=True)
-            self.origin = told(taken, self._ranks)
+            taken = load_matching_weights(backbone_parts(model), self._config.backbone, complete=True)
+            self.origin = report_initial_weights(taken, self._ranks)
         return model
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ class Detection:
             )
 
 
-def build(config: DetectionConfig, num_classes: int) -> nn.Module:
+def build_detector(config: DetectionConfig, num_classes: int) -> nn.Module:
     """The detector with random weights."""
     if config.detector == "ssd":
         return build_ssd(config.model, num_classes, config.size, config.freeze_norm)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.tasks.detection.detections import Detections, Objects, together
+from train.tasks.detection.detections import Detections, Objects, concatenate
 
 RECALLS = np.arange(11) / 10
 """Of the 11 points. Not ``np.arange(0, 1.1, 0.1)``, whose fourth number is over 3/10 by rounding."""
@@ -42,7 +42,7 @@ def voc2007_ap(
     Raises:
         ValueError: arrays are not as ``Detections`` and ``Objects`` say, or there is nothing to find.
     """
-    table = together(found, true, classes)
+    table = concatenate(found, true, classes)
     of_class = {}
     for number, name in enumerate(classes):
         mine, objects = table.found.labels == number, table.true.labels == number

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from train.tasks.detection.detections import Detections, Objects, together
+from train.tasks.detection.detections import Detections, Objects, concatenate
 
 FOUND = Detections(np.array([[0, 0, 4, 4], [1, 1, 1, 1]], np.float32), np.array([1, 0]), np.array([0.5, 1], np.float32))
 TRUE = Objects(np.array([[0, 0, 4, 4]]), np.array([1], np.uint8), np.array([False]))
@@ -15,7 +15,7 @@ CLASSES = ("cat", "dog")
 
 
 def test_images_are_joined_in_order():
-    joined = together([FOUND, NOTHING, FOUND], [TRUE, EMPTY, TRUE], CLASSES)
+    joined = concatenate([FOUND, NOTHING, FOUND], [TRUE, EMPTY, TRUE], CLASSES)
     assert joined.found_images.tolist() == [0, 0, 2, 2]
     assert joined.true_images.tolist() == [0, 2]
     assert joined.found.boxes.dtype == joined.true.boxes.dtype == joined.found.scores.dtype == np.float64
@@ -50,7 +50,7 @@ BOX = FOUND.boxes
 )
 def test_wrong_detections_are_refused_and_the_image_is_named(change, message):
     with pytest.raises(ValueError, match=message):
-        together([FOUND, replace(FOUND, **change)], [TRUE, TRUE], CLASSES)
+        concatenate([FOUND, replace(FOUND, **change)], [TRUE, TRUE], CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_wrong_detections_are_refused_and_the_image_is_named(change, message):
 )
 def test_wrong_objects_are_refused_and_the_image_is_named(change, message):
     with pytest.raises(ValueError, match=message):
-        together([FOUND], [replace(TRUE, **change)], CLASSES)
+        concatenate([FOUND], [replace(TRUE, **change)], CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_wrong_objects_are_refused_and_the_image_is_named(change, message):
 )
 def test_what_does_not_fit_together_is_refused(found, true, classes, message):
     with pytest.raises(ValueError, match=message):
-        together(found, true, classes)
+        concatenate(found, true, classes)
