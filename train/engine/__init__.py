@@ -1,4 +1,15 @@
-"""A run: the training loop, its state, checkpoints, processes, logs."""
+"""The engine of a training run: the loop and everything that it moves, whatever the task.
+
+The way of one step, in `fit`::
+
+    Task.loader ──▶ batch ──▶ Task.loss(forward, batch) ──▶ backward ──▶ optimizer ──▶ Ema ──▶ step + 1
+                                                              Schedule(step) ─▲ learning rate
+
+`Run` holds all that changes: model, optimizer, averaged weights, step, history. `Checkpoint` is a run in a file;
+`resume` says what a continued run may change. `Ranks` is this process among all of the run, `Preemption` turns a
+SIGTERM into a checkpoint, `metrics_log` and `progress` show how far the run is. A `Task` brings data, model, loss and
+metrics.
+"""
 
 from train.engine.checkpoint import Checkpoint, find_checkpoint
 from train.engine.distributed import Ranks, join_process_group, resolve_device

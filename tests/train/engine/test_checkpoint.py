@@ -116,7 +116,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, write):
 
 def test_a_newer_version_is_refused(tmp_path):
     torch.save(vars(CHECKPOINT) | {"version": 2}, tmp_path / "x.pt")
-    with pytest.raises(ValueError, match="of version 2, and this trainer reads version 1; use the version"):
+    with pytest.raises(ValueError, match="of version 2, but this trainer reads version 1; use the version"):
         Checkpoint.load(tmp_path / "x.pt")
 
 

@@ -123,7 +123,7 @@ def test_devices(monkeypatch, gpus, device, local_rank, world_size, expected):
         (0, "cuda:0", 0, 1, "--device cuda:0 needs GPU 0, but PyTorch sees 0 GPUs; .* for example --device cpu"),
         (1, "cuda:3", 0, 1, "--device cuda:3 needs GPU 3, but PyTorch sees 1 GPU;"),
         (1, "auto", 1, 2, "--device auto needs GPU 1, but PyTorch sees 1 GPU;"),
-        (4, "cuda:1", 0, 2, "--device cuda:1 given to 2 processes; .* give --device cuda"),
+        (4, "cuda:1", 0, 2, "--device cuda:1 given with 2 processes; .* give --device cuda"),
     ],
 )
 def test_devices_that_are_not_there(monkeypatch, gpus, device, local_rank, world_size, message):

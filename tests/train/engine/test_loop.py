@@ -163,7 +163,7 @@ def test_finite_refuses(loss):
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(finished, data):
-    with pytest.raises(ValueError, match=r"--output-dir .* holds a run already; continue it with --resume"):
+    with pytest.raises(ValueError, match=r"--output-dir .* already holds a run; continue it with --resume"):
         start(quick(data, finished.folder), ALONE)
 
 

@@ -58,5 +58,5 @@ def test_fractions_of_epochs_become_steps():
 def test_a_warmup_longer_than_the_run_is_refused():
     config = replace(digits(), iterations=20, warmup_epochs=3)
     assert Schedule.from_config(config, steps_per_epoch=6).warmup == 18
-    with pytest.raises(ValueError, match=r"--warmup-epochs 3 are 21 steps, and the run has 20 \(--iterations\)"):
+    with pytest.raises(ValueError, match=r"--warmup-epochs 3 are 21 steps, but the run has 20 \(--iterations\)"):
         Schedule.from_config(config, steps_per_epoch=7)
