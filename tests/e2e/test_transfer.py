@@ -286,7 +286,7 @@ def test_wrong_values_are_refused(tmp_path, name, changes, message):
 
 def test_frozen_norm_needs_a_backbone(scenes, tmp_path):
     with pytest.raises(
-        ValueError, match="--freeze-norm keeps the batch norm of --backbone, and none is given; give one"
+        ValueError, match="--freeze-norm keeps the batch norm of --backbone, which is not given; give it"
     ):
         start(quickly("voc-faster-rcnn", scenes["voc"], tmp_path, freeze_norm=True), ALONE)
 
@@ -338,10 +338,13 @@ def test_other_classes_are_refused(call, trained, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("voc-ssd300", "classes dog, cat there, eight, five, .* in the training data; give data that belong together"),
+        (
+            "voc-ssd300",
+            "the classes are dog, cat, but those of the training data are eight, five, .*; give data that",
+        ),
         (
             "coco-nic",
-            r"the training captions give \d+ words, the checkpoint has 2 or others; give the data that it was",
+            r"the training captions give a vocabulary of \d+ words, the checkpoint's has 2 or other words; give the",
         ),
     ],
 )
@@ -383,7 +386,7 @@ def test_help_names_the_data_of_the_task(call, capsys, name, words):
 def test_a_validation_set_with_nothing_to_find_is_refused_before_training(tmp_path):
     year = write_voc(tmp_path / "VOC2007", "trainval", {"000005": [("dog", 1, 1, 60, 40, 0)]})
     write_voc(year, "test", {"000001": [("dog", 8, 9, 30, 31, 1)]})
-    message = "there is no object that is not difficult; there is nothing to find"
+    message = "no object to find: there are none, or all are difficult"
     with pytest.raises(ValueError, match=message):
         start(quickly("voc-ssd300", tmp_path, tmp_path / "run"), ALONE)
 

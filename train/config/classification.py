@@ -34,7 +34,7 @@ class Config(RunConfig):
     val_size: int | None = None
     """Side of the validation images, in pixels; --size if not given."""
     val_resize: int = 256
-    """Validation resizes the shorter side to this many pixels (stretch-crop: both sides), then takes the centre crop."""
+    """Validation resizes the shorter side to this many pixels (stretch-crop: both sides), then crops the centre."""
     augment: Literal["resized-crop", "stretch-crop", "pad-crop"] = "resized-crop"
     """Random crop of the training images. resized-crop: a region by --scale and --ratio, resized to --size.
     stretch-crop: the image is stretched to a square of --val-resize pixels, then cropped. pad-crop: the image is padded

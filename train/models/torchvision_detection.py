@@ -9,29 +9,29 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 
 class PreparedImages(GeneralizedRCNNTransform):
-    """Images come resized and normalized: they are put into one batch, with zeros around, and nothing else is done.
+    """A transform for images that are already resized and normalized: it only pads them with zeros to one batch.
 
     Args:
-        divisible: sides of the batch are multiples of it, in pixels.
+        divisible: the sides of the batch are multiples of this number of pixels.
     """
 
     def __init__(self, divisible: int = 1) -> None:
         super().__init__(min_size=1, max_size=1, image_mean=[], image_std=[], size_divisible=divisible)
 
     def normalize(self, image: Tensor) -> Tensor:
-        """As it is."""
+        """Return the image unchanged."""
         return image
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """As it is."""
+        """Return the image and its target unchanged."""
         return image, target
 
 
 def return_float32(module: nn.Module) -> None:
-    """Have a module return its tensors as float32, also under autocast.
+    """Make a module return its tensors as float32, even under autocast.
 
-    torchvision computes boxes in the type of what a head returns, and bfloat16 has eight bits: at 300 pixels a box
-    would be right to two of them.
+    torchvision computes boxes in the type that a head returns. bfloat16 has eight significant bits, so at 300 pixels
+    boxes would be rounded to two pixels.
     """
     module.register_forward_hook(_in_float32)
 
@@ -41,7 +41,7 @@ def _in_float32(_module: nn.Module, _inputs: Any, outputs: Any) -> Any:
 
 
 def _float(value: Any) -> Any:
-    """Tensors alone, or in tuples, lists and dictionaries."""
+    """Convert tensors, alone or in tuples, lists and dictionaries."""
     match value:
         case Tensor():
             return value.float()

@@ -1,4 +1,7 @@
-"""What a run or an evaluator writes for people: figures, CSV, the machine and its versions."""
+"""Output of runs and evaluators for people: figures as PNG, rows as CSV, a description of machine and versions.
+
+matplotlib is imported when the first figure is drawn, not with this package.
+"""
 
 from train.reporting.csv_rows import to_csv
 from train.reporting.environment import machine, versions

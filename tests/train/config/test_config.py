@@ -141,7 +141,7 @@ def test_options_of_other_versions():
 
 def test_a_checkpoint_of_an_unknown_recipe_is_refused():
     with pytest.raises(
-        ValueError, match="a checkpoint of the recipe 'puzzle'; known here are digits, imagenet-resnet50"
+        ValueError, match="the checkpoint's recipe 'puzzle' is unknown; this version has digits, imagenet-resnet50"
     ):
         config_of(digits().to_dict() | {"recipe": "puzzle"})
 

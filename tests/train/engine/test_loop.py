@@ -169,7 +169,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(finished, data):
 
 def test_data_without_a_split_is_refused(data, tmp_path):
     (tmp_path / "data" / "train").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="it has no folder val; wanted is a folder with train and val"):
+    with pytest.raises(FileNotFoundError, match="it has no folder val; give a folder with train and val"):
         start(quick(tmp_path / "data", tmp_path / "run"), ALONE)
 
 
@@ -180,7 +180,7 @@ def test_splits_with_other_classes_are_refused(data, tmp_path):
     for theirs, ours in (("blue", "blue"), ("green", "grey"), ("red", "red")):
         (mixed / "val" / ours).mkdir(parents=True)
         (mixed / "val" / ours / "0.jpg").write_bytes((data / "val" / theirs / "0.jpg").read_bytes())
-    with pytest.raises(ValueError, match="class 1 is 'grey', in the model it is 'green'"):
+    with pytest.raises(ValueError, match="class 1 is 'grey', but in the model it is 'green'"):
         start(quick(mixed, tmp_path / "run"), ALONE)
     (mixed / "val" / "white").mkdir()
     (mixed / "val" / "white" / "0.jpg").write_bytes((data / "val" / "red" / "0.jpg").read_bytes())

@@ -188,7 +188,7 @@ def test_other_classes_are_refused(whole, data, tmp_path):
         for ours, theirs in (("blue", "blue"), ("green", "green"), ("white", "red")):
             (tmp_path / split).mkdir(exist_ok=True)
             (tmp_path / split / ours).symlink_to(data / split / theirs)
-    with pytest.raises(ValueError, match="class 2 is 'white', in the model it is 'red'"):
+    with pytest.raises(ValueError, match="class 2 is 'white', but in the model it is 'red'"):
         start(quick(tmp_path, whole, ema=0.9, resume=whole), ALONE)
 
 
@@ -213,7 +213,7 @@ def test_the_command_line_takes_options_from_the_checkpoint(whole):
 
 
 def test_another_recipe_on_the_command_line_is_refused(whole):
-    with pytest.raises(ValueError, match="trained with the recipe 'digits', and 'imagenet-resnet50' was given"):
+    with pytest.raises(ValueError, match="trained with the recipe 'digits', but 'imagenet-resnet50' was given"):
         parse(["imagenet-resnet50", "--resume", str(whole)])
 
 

@@ -108,7 +108,7 @@ def test_a_model_without_maps_is_told_before_the_first(call, without_maps):
         (("--sigma", "2"), "--sigma 2 given; it must be above 0 and below 1"),
         (("--thresholds", "0"), "--thresholds 0 given; it must be at least 1"),
         (("--steps", "1"), "--steps 1 given; it must be at least 2"),
-        (("--ood", "lsun"), "--ood lsun given; wanted is NAME=DIR"),
+        (("--ood", "lsun"), "--ood lsun given; expected NAME=DIR"),
     ],
 )
 def test_wrong_options_are_told(call, changes, message, capsys):

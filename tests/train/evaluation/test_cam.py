@@ -74,7 +74,9 @@ def test_a_model_without_maps_is_refused(make):
 
 
 def test_a_model_without_a_linear_layer_is_refused():
-    with pytest.raises(ValueError, match="SqueezeNet has no linear layer that classifies; choose another model"):
+    with pytest.raises(
+        ValueError, match="SqueezeNet has no linear layer that computes the logits; choose another model"
+    ):
         ClassMaps(classifiers.build("squeezenet1_0", 3).eval(), 64, CPU)
 
 

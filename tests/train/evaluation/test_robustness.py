@@ -127,7 +127,7 @@ def test_the_command_prints_a_table_and_writes_json_csv_and_a_picture(call, trai
     ("changes", "message"),
     [
         (("--data", "/nowhere"), "/nowhere: no such folder"),
-        (("--data", "{other}"), "class 2 is 'white', in the model it is 'red'"),
+        (("--data", "{other}"), "class 2 is 'white', but in the model it is 'red'"),
     ],
 )
 def test_what_is_refused(call, trained, data, tmp_path, changes, message):

@@ -159,7 +159,7 @@ def test_what_is_refused(call, trained, data, other, tmp_path, changes, message)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (("--ood", "lsun"), "--ood lsun given; wanted is NAME=DIR"),
+        (("--ood", "lsun"), "--ood lsun given; expected NAME=DIR"),
         (("--ood", "uniform=x"), "another set has the name 'uniform'"),
         (("--ood", "a=x", "a=y"), "another set has the name 'a'"),
         (("--noise-images", "-1"), "--noise-images -1 given; it must be at least 0"),
@@ -187,5 +187,5 @@ def test_another_architecture_or_other_classes_are_refused(call, trained, data, 
         call(tmp_path / "x.pt", "--data", data, "--device", "cpu")
     for name in ("blue", "green", "white"):
         save(Image.new("RGB", (40, 40)), tmp_path / "val" / name / "1.png")
-    with pytest.raises(SystemExit, match="class 2 is 'white', in the model it is 'red'"):
+    with pytest.raises(SystemExit, match="class 2 is 'white', but in the model it is 'red'"):
         call(trained, "--data", tmp_path / "val", "--device", "cpu")

@@ -166,7 +166,7 @@ def last(classifier):
 
 @pytest.mark.parametrize("name", ["vgg16_gap", "densenet121", "pyramidnet200"])
 def test_what_is_no_resnet_is_refused(name):
-    with pytest.raises(ValueError, match=f"--model {name} given; a backbone is a ResNet, such as resnet10"):
+    with pytest.raises(ValueError, match=f"--model {name} given; a backbone must be a ResNet, such as resnet10"):
         backbones.resnet(name)
 
 

@@ -339,7 +339,7 @@ def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, t
         ({"methods": ()}, [], "--methods  given; name each once, of none, mixup, cutout, cutmix"),
         ({"methods": ("none", "none")}, [], "--methods none none given; name each once"),
         ({"recipe": "puzzle"}, [], "unknown recipe 'puzzle'"),
-        ({"ood": ("lsun",)}, [], "--ood lsun given; wanted is NAME=DIR"),
+        ({"ood": ("lsun",)}, [], "--ood lsun given; expected NAME=DIR"),
         ({"ood": ("lsun=/nowhere",)}, [], "/nowhere: no such folder"),
         ({"boxes": Path("gone.csv")}, [], "--boxes gone.csv: no such file"),
         ({"data": Path("/nowhere")}, [], "--data /nowhere: it has no folder train"),

@@ -1,4 +1,10 @@
-"""Transfer to image captioning: NIC on the backbone of a classifier (paper, D)."""
+"""Transfer to image captioning: NIC on the backbone of a classifier (paper, D).
+
+The way of a caption::
+
+    training     sentence ── tokenizer ──▶ words ── vocabulary ──▶ tokens ──▶ loss of task.Captioning
+    evaluation   image ── Nic, beam_search ──▶ tokens ── vocabulary ──▶ sentence ── metrics, meteor ──▶ scores
+"""
 
 from train.tasks.captioning.data import open_captioned, val_loader
 from train.tasks.captioning.metrics import caption_scores

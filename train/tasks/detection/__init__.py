@@ -1,4 +1,10 @@
-"""Transfer to object detection: SSD and Faster R-CNN on the backbone of a classifier (paper, C)."""
+"""Transfer to object detection: SSD and Faster R-CNN on the backbone of a classifier (paper, C).
+
+The way of a box in evaluation::
+
+    val_loader ──▶ model ── detect ──▶ Detections of each image ─┬─ in_voc_pixels ──▶ voc2007_ap
+    annotations ── objects_of ───────▶ Objects of each image ────┴──────────────────▶ coco_ap
+"""
 
 from train.tasks.detection.coco_metric import coco_ap
 from train.tasks.detection.data import open_annotated, val_loader

@@ -53,7 +53,7 @@ def test_a_state_is_a_copy():
 @pytest.mark.parametrize(
     ("do", "message"),
     [
-        (lambda: Vocabulary.from_captions([]), "there is no caption; give those for training"),
+        (lambda: Vocabulary.from_captions([]), "no captions given; give those for training"),
         (lambda: Vocabulary.from_captions(["a dog", " ... "], 1), r"caption 1 has no words: ' \.\.\. '; leave it out"),
         (
             lambda: Vocabulary.from_captions(["a dog", "a cat"], 3),
@@ -64,10 +64,13 @@ def test_a_state_is_a_copy():
             lambda: Vocabulary.from_captions(["a"], 1).encode("a", 2),
             "max_length 2 given; <start>, a word and <end> need 3",
         ),
-        (lambda: Vocabulary.from_captions(["a"], 1).decode([5]), "5 is no token; the vocabulary has 0 to 4"),
-        (lambda: Vocabulary.from_captions(["a"], 1).decode([-1]), "-1 is no token; the vocabulary has 0 to 4"),
-        (lambda: Vocabulary(["a"]), r"a vocabulary begins with <pad>, <start>, <end>, <unk>; this one with \['a'\]"),
-        (lambda: Vocabulary([*SPECIAL, "a", "b", "a"]), "the vocabulary has 'a' twice; each token must be there once"),
+        (lambda: Vocabulary.from_captions(["a"], 1).decode([5]), "invalid token 5; the vocabulary has 0 to 4"),
+        (lambda: Vocabulary.from_captions(["a"], 1).decode([-1]), "invalid token -1; the vocabulary has 0 to 4"),
+        (
+            lambda: Vocabulary(["a"]),
+            r"a vocabulary must begin with <pad>, <start>, <end>, <unk>, but this one begins with \['a'\]",
+        ),
+        (lambda: Vocabulary([*SPECIAL, "a", "b", "a"]), "the vocabulary has 'a' twice; each token must occur once"),
     ],
 )
 def test_what_makes_no_vocabulary_is_refused(do, message):
