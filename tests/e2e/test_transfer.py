@@ -315,12 +315,12 @@ def test_a_bad_annotation_is_told_by_the_command_with_file_and_entry(call, tmp_p
 
 def test_evaluators_refuse_checkpoints_of_other_tasks(call, trained, classifier):
     for name, checkpoint, message in (
-        ("detection", classifier, "no detector, it was trained by the recipe 'digits'"),
-        ("detection", trained["coco-nic"], "no detector, it was trained by the recipe 'coco-nic'"),
-        ("captioning", trained["voc-ssd300"], "no captioner, it was trained by the recipe 'voc-ssd300'"),
-        ("robustness", trained["voc-ssd300"], "no classifier, it was trained by the recipe 'voc-ssd300'"),
-        ("eval", trained["voc-ssd300"], "no classifier, it was trained by the recipe 'voc-ssd300'"),
-        ("all", trained["voc-ssd300"], "no classifier, it was trained by the recipe 'voc-ssd300'"),
+        ("detection", classifier, "is not a detector: it was trained by the recipe 'digits'"),
+        ("detection", trained["coco-nic"], "is not a detector: it was trained by the recipe 'coco-nic'"),
+        ("captioning", trained["voc-ssd300"], "is not a captioner: it was trained by the recipe 'voc-ssd300'"),
+        ("robustness", trained["voc-ssd300"], "is not a classifier: it was trained by the recipe 'voc-ssd300'"),
+        ("eval", trained["voc-ssd300"], "is not a classifier: it was trained by the recipe 'voc-ssd300'"),
+        ("all", trained["voc-ssd300"], "is not a classifier: it was trained by the recipe 'voc-ssd300'"),
     ):
         with pytest.raises(SystemExit, match=f"error: .*{message}"):
             call(evaluation.main, name, checkpoint, "--device", "cpu")
@@ -330,7 +330,7 @@ def test_other_classes_are_refused(call, trained, tmp_path):
     year = write_voc(tmp_path / "VOC2007", "trainval", {"000005": [("dog", 1, 1, 60, 40, 0)]})
     write_voc(year, "test", {"000001": [("dog", 8, 9, 30, 31, 0)]})
     with pytest.raises(
-        SystemExit, match=r"error: --data has the classes aeroplane, .*; give the data that it was trained"
+        SystemExit, match=r"error: --data has the classes aeroplane, .*; give data with the classes that it was trained"
     ):
         call(evaluation.main, "detection", trained["voc-ssd300"], "--data", tmp_path, "--device", "cpu")
 

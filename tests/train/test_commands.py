@@ -59,7 +59,8 @@ def test_the_help_names_recipes_and_options(call, capsys):
     [
         (
             ["imagenet"],
-            "no recipe 'imagenet'; allowed are digits, imagenet-resnet50, imagenet-resnet50-fast, cifar100-pyramidnet",
+            "unknown recipe 'imagenet'; choose one of digits, imagenet-resnet50, imagenet-resnet50-fast, "
+            "cifar100-pyramidnet",
         ),
         (["--device", "cuda:99"], "--device cuda:99 needs GPU 99, but PyTorch sees"),
         (["--device", "tpu"], "--device 'tpu' given; allowed are cpu, cuda, cuda:N and auto."),

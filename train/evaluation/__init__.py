@@ -5,16 +5,17 @@ Each evaluator's module has its options, an ``evaluate`` function and a report, 
     checkpoint ── trained_model ──▶ evaluate(options, ranks) ──▶ report ──▶ table on the terminal
     --data     ── open_data ──────▶     on all processes       on the first  CHECKPOINT.NAME.json, .csv, .png
 
-    NAME            measures                                          with the help of
-    eval            top-1, top-5, loss                 accuracy
-    robustness      FGSM, occlusion, in-between        robustness     perturbations
-    uncertainty     out-of-distribution detection      uncertainty    ood_scores
-    localization    boxes from class activation maps   localization   cam, cam_boxes
-    all             the four above                     all
-    detection       mAP of a detector                  detection
-    captioning      BLEU, METEOR, … of a captioner     captioning
+    NAME            measures                            module          with
+    eval            top-1, top-5, loss                  accuracy
+    robustness      FGSM, occlusion, in-between images  robustness      perturbations
+    uncertainty     out-of-distribution detection       uncertainty     ood_scores
+    localization    boxes from class activation maps    localization    cam, cam_boxes
+    all             the four above                      all
+    detection       mAP of a detector                   detection
+    captioning      BLEU, METEOR, … of a captioner      captioning
 
-Importing this package imports none of these modules, since each needs libraries of its own (OpenCV, scikit-learn).
+Importing this package imports no evaluator, since some need libraries that are slow to import (OpenCV, matplotlib).
+`preconditions` checks whether an evaluation is possible before hours of training precede it.
 """
 
 from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report

@@ -1,4 +1,4 @@
-"""Accuracy: top-1, top-5 and loss."""
+"""The command ``python -m train.evaluate CHECKPOINT``: top-1, top-5 and loss."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from train.tasks import classification
 
 @dataclass(frozen=True)
 class AccuracyOptions(EvaluatorOptions):
-    """Measure a checkpoint on a folder of classes: top-1, top-5 and loss, as a table and as JSON.
+    """Measure top-1, top-5 and loss of a classifier, as a table and JSON.
 
-    Others, each with a --help of its own: python -m train.evaluate robustness | uncertainty | localization | all, and
-    detection | captioning for what was trained on a classifier.
+    Other evaluators, each with its own --help: python -m train.evaluate robustness | uncertainty | localization | all
+    for classifiers, detection and captioning for detectors and captioners.
     """
 
 
 AccuracyResult = dict[str, str | int | float]
+"""Numbers and descriptions by name, as they are written to JSON."""
 
 
 def evaluate(options: AccuracyOptions, ranks: Ranks) -> AccuracyResult:
     """Measure a checkpoint.
 
     Returns:
-        ``top1`` and ``top5`` in percent (of K < 5 classes, top-K), ``loss`` (mean cross entropy), and what they
-        belong to: ``checkpoint``, ``epoch``, ``weights`` ("model" or "ema"), ``data``, ``images``, ``classes``.
+        ``top1`` and ``top5`` in percent (top-K for K < 5 classes), ``loss`` (mean cross entropy), and what was
+        measured: ``checkpoint``, ``epoch``, ``weights`` ("model" or "ema"), ``data``, ``images``, ``classes``.
 
     Raises:
-        FileNotFoundError: no such checkpoint or data.
-        ValueError: the checkpoint is none, or does not fit the data or this version's models.
+        FileNotFoundError: there is no such checkpoint or data.
+        ValueError: the checkpoint is invalid, or does not fit the data or this version's models.
     """
     trained = open_trained(options, ranks)
     split, loader = open_data(trained, options, ranks)
@@ -48,13 +49,13 @@ def evaluate(options: AccuracyOptions, ranks: Ranks) -> AccuracyResult:
 
 
 def table(results: AccuracyResult) -> str:
-    """The results for reading, one line each."""
+    """Format the results, a line each."""
     shown = results | {name: f"{results[name]:.2f} %" for name in ("top1", "top5")} | {"loss": f"{results['loss']:.4f}"}
     return "\n".join(f"{name:12}{value}" for name, value in shown.items())
 
 
 def report(results: AccuracyResult) -> Report:
-    """For showing."""
+    """Make the report of the results."""
     return Report(table(results), results, {})
 
 
@@ -62,5 +63,5 @@ EVALUATOR = Evaluator("eval", AccuracyOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:
-    """The command."""
+    """Run the command with these arguments."""
     EVALUATOR.command(arguments)

@@ -1,4 +1,4 @@
-"""The command ``python -m train.evaluate all CHECKPOINT``: a classifier's evaluations, one after the other."""
+"""The command ``python -m train.evaluate all CHECKPOINT``: several evaluations of a classifier, one after the other."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ EVALUATORS: dict[str, Evaluator[Any, Any]] = {
 
 @dataclass(frozen=True)
 class AllOptions(robustness.RobustnessOptions, uncertainty.UncertaintyOptions, localization.LocalizationOptions):
-    """Make several evaluations one after the other, each into files of its own."""
+    """Run several evaluations one after the other; each writes its own files."""
 
     only: tuple[Literal["eval", "robustness", "uncertainty", "localization"], ...] = ()
-    """Which; if not given all, localization where there are boxes and the model has class activation maps."""
+    """Evaluations to run; if not given, all that are possible: localization needs boxes and a model with class
+    activation maps."""
 
 
 def evaluate_all(options: AllOptions, ranks: Ranks) -> None:
-    """Make the evaluations that are asked for; what each takes is looked at before the first.
+    """Run the selected evaluations; the data of all of them are checked before the first one begins.
 
     Raises:
-        ValueError, OSError, DecodeError: one cannot be made; those before it are written.
+        ValueError, OSError, DecodeError: an evaluation is impossible; the files of those before it are written.
     """
     _, config = read_task(find_checkpoint(options.checkpoint), Config, "classifier")
     names: tuple[str, ...] = options.only or tuple(EVALUATORS)
@@ -38,20 +39,20 @@ def evaluate_all(options: AllOptions, ranks: Ranks) -> None:
         uncertainty.list_ood_images(options, ranks)
     if "localization" in names:
         folder = evaluation_folder(options.data, config.data)
-        why = localization_problem(folder, options.boxes, config)
-        if why and not options.only:
+        problem = localization_problem(folder, options.boxes, config)
+        if problem and not options.only:
             names = tuple(name for name in names if name != "localization")
             if ranks.is_first:
-                print(f"no localization: {why}")
+                print(f"no localization: {problem}")
         else:
-            read_boxed(folder, options.boxes)  # tells what is missing in its own words
-            if why:
-                raise ValueError(why)
+            read_boxed(folder, options.boxes)  # raises its own error if there are no boxes
+            if problem:
+                raise ValueError(problem)
     for name in names:
         output = options.output and options.output.with_name(f"{options.output.name}.{name}")
         EVALUATORS[name].run(replace(options, output=output), ranks)
 
 
 def main(arguments: list[str]) -> None:
-    """The command."""
+    """Run the command with these arguments."""
     evaluator.command("all", AllOptions, evaluate_all, arguments)

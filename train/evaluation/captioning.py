@@ -28,19 +28,19 @@ from train.tasks.captioning import (
 
 @dataclass(frozen=True)
 class CaptioningOptions(EvaluatorOptions):
-    """Judge a captioner: BLEU, METEOR (with Java), ROUGE-L, CIDEr-D, as a table and JSON; captions as a picture."""
+    """Measure BLEU, METEOR (needs Java), ROUGE-L and CIDEr-D of a captioner, as a table and JSON; show captions."""
 
     data: Path | None = None
-    """Folder in COCO's layout, with annotations/captions_*.json; what the checkpoint was trained on if not given."""
+    """Folder in COCO's layout, with annotations/captions_*.json; the data of the training if not given."""
     beam: int | None = None
-    """Width of the beam search; that of the training if not given."""
+    """Beam width; that of the training if not given."""
     pictures: int = 12
-    """Images that are shown with their captions, evenly from all; 0 for none."""
+    """Number of images to show with their captions, evenly spaced among all; 0 for none."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An image, the caption that was written, and one by a person."""
+    """An image, its generated caption, and a reference caption."""
 
     image: np.ndarray
     """H×W×3 uint8."""
@@ -50,17 +50,19 @@ class Shown:
 
 @dataclass(frozen=True)
 class CaptioningResult:
-    """What an evaluation finds."""
+    """Result of an evaluation."""
 
     results: dict[str, Any]
+    """Numbers and descriptions by name, as they are written to JSON."""
     pictures: list[Shown]
+    """Images to show."""
 
 
 def evaluate(options: CaptioningOptions, ranks: Ranks) -> CaptioningResult:
-    """Judge a checkpoint.
+    """Measure a checkpoint.
 
     Raises:
-        FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; a wrong option.
+        FileNotFoundError, ValueError: there is no such checkpoint or data, they do not fit, or an option is invalid.
     """
     if options.pictures < 0:
         raise ValueError(f"--pictures {options.pictures} given; it must be at least 0.")
@@ -71,7 +73,7 @@ def evaluate(options: CaptioningOptions, ranks: Ranks) -> CaptioningResult:
     captioned = open_captioned(options.data or config.data, "val")
     words = Vocabulary(trained.checkpoint.classes)
     written = write_captions(trained.model, val_loader(config, captioned, ranks), words, config, ranks)
-    if not ranks.is_first:  # METEOR's Java need not run for each
+    if not ranks.is_first:  # METEOR's Java program needs to run only once
         return CaptioningResult({}, [])
     scores = caption_scores(written, dict(enumerate(captioned.sentences)))
     results = {
@@ -101,10 +103,11 @@ NAMES = {
     "rouge_l": "ROUGE-L",
     "cider": "CIDEr-D",
 }
+"""Names of the scores in the table."""
 
 
 def table(results: dict[str, Any]) -> str:
-    """The results for reading."""
+    """Format the results as a table."""
     lines = [f"{results['images']} images, beam {results['beam']}, backbone: {results['backbone']}"]
     for key, name in NAMES.items():
         value = results[key]
@@ -113,7 +116,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def shown_captions(pictures: Sequence[Shown], columns: int = 4) -> bytes:
-    """Captions under their images, what a person said in gray; a PNG."""
+    """Draw images with their captions below, the references in gray, as a PNG."""
     figure, axes = grid(-(-len(pictures) // columns), columns, height=3.4)
     for axis, picture in zip(axes, pictures, strict=False):
         axis.imshow(picture.image)
@@ -129,7 +132,7 @@ def shown_captions(pictures: Sequence[Shown], columns: int = 4) -> bytes:
 
 
 def report(found: CaptioningResult) -> Report:
-    """For showing."""
+    """Make the report of the results."""
     pictures = {"png": shown_captions(found.pictures)} if found.pictures else {}
     return Report(table(found.results), found.results, pictures)
 
@@ -138,5 +141,5 @@ EVALUATOR = Evaluator("captioning", CaptioningOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:
-    """The command."""
+    """Run the command with these arguments."""
     EVALUATOR.command(arguments)

@@ -33,54 +33,56 @@ from train.tasks.detection import (
 
 @dataclass(frozen=True)
 class DetectionOptions(EvaluatorOptions):
-    """Judge a detector: mAP of VOC 2007 and of COCO, by class, as a table and JSON; detections drawn on images."""
+    """Measure mAP of a detector as defined by VOC 2007 and by COCO, by class, as a table and JSON; draw detections."""
 
     data: Path | None = None
-    """VOCdevkit with VOC2007 and VOC2012 (or one of them), or a folder in COCO's layout; what the checkpoint was
-    trained on if not given."""
+    """VOCdevkit with VOC2007 and VOC2012 (or one of them), or a folder in COCO's layout; the data of the training if
+    not given."""
     pictures: int = 12
-    """Images that are drawn with what was found in them, evenly from all; 0 for none."""
+    """Number of images to draw with their detections, evenly spaced among all; 0 for none."""
     min_score: float = 0.5
-    """Of the detections that are drawn, 0 to 1."""
+    """Minimum score of the detections that are drawn, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """One image and what was found in it."""
+    """An image with its true boxes and detections, to be drawn."""
 
     image: np.ndarray
     """H×W×3 uint8."""
     truth: np.ndarray
     """True boxes, n×4, in pixels."""
     found: list[tuple[list[float], str]]
-    """Boxes, and what is written beside them."""
+    """Detected boxes, and the text beside each."""
 
     @classmethod
     def of(cls, annotated: Annotated, number: int, found: Detections, min_score: float) -> Drawn:
-        """An image of a data set with the detections that are sure enough."""
-        sure = found.scores >= min_score
+        """Read an image of a data set, with the detections of at least a score."""
+        drawn = found.scores >= min_score
         texts = [
             f"{annotated.classes[label]} {score:.2f}"
-            for label, score in zip(found.labels[sure].tolist(), found.scores[sure].tolist(), strict=True)
+            for label, score in zip(found.labels[drawn].tolist(), found.scores[drawn].tolist(), strict=True)
         ]
         with Image.open(annotated.paths[number]) as image:
             pixels = np.asarray(image.convert("RGB"))
-        return cls(pixels, annotated.boxes[number], list(zip(found.boxes[sure].tolist(), texts, strict=True)))
+        return cls(pixels, annotated.boxes[number], list(zip(found.boxes[drawn].tolist(), texts, strict=True)))
 
 
 @dataclass(frozen=True)
 class DetectionResult:
-    """What an evaluation finds."""
+    """Result of an evaluation."""
 
     results: dict[str, Any]
+    """Numbers and descriptions by name, as they are written to JSON."""
     pictures: list[Drawn]
+    """Images to draw."""
 
 
 def evaluate(options: DetectionOptions, ranks: Ranks) -> DetectionResult:
-    """Judge a checkpoint.
+    """Measure a checkpoint.
 
     Raises:
-        FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; a wrong option.
+        FileNotFoundError, ValueError: there is no such checkpoint or data, they do not fit, or an option is invalid.
     """
     if options.pictures < 0:
         raise ValueError(f"--pictures {options.pictures} given; it must be at least 0.")
@@ -93,12 +95,12 @@ def evaluate(options: DetectionOptions, ranks: Ranks) -> DetectionResult:
     annotated = open_annotated(options.data or config.data, "val")
     if list(annotated.classes) != classes:
         raise ValueError(
-            f"--data has the classes {', '.join(annotated.classes)}, {trained.path} {', '.join(classes)}; give the "
-            "data that it was trained for."
+            f"--data has the classes {', '.join(annotated.classes)}, but {trained.path} has {', '.join(classes)}; give "
+            "data with the classes that it was trained for."
         )
     check_has_objects(annotated.difficult)
     found = detect(trained.model, val_loader(config, annotated, ranks), annotated, ranks, config.amp)
-    if not ranks.is_first:  # one judges and draws
+    if not ranks.is_first:  # one process computes the metrics and draws
         return DetectionResult({}, [])
     voc = voc2007_ap(*in_voc_pixels(found, annotated), annotated.classes)
     coco = coco_ap(found, objects_of(annotated), annotated.classes)
@@ -122,12 +124,12 @@ def evaluate(options: DetectionOptions, ranks: Ranks) -> DetectionResult:
 
 
 def _number(value: float) -> float | None:
-    """JSON has no NaN."""
+    """The value, or None for NaN, which JSON does not have."""
     return None if math.isnan(value) else value
 
 
 def table(results: dict[str, Any]) -> str:
-    """The results for reading."""
+    """Format the results as a table."""
 
     def shown(value: float | None) -> str:
         return "    –" if value is None else f"{value:5.1f}"
@@ -144,7 +146,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def drawn_objects(pictures: Sequence[Drawn], columns: int = 4) -> bytes:
-    """True boxes in green, dashed, what was found in red; a PNG."""
+    """Draw true boxes, green and dashed, and detections, red, as a PNG."""
     figure, axes = grid(-(-len(pictures) // columns), columns, height=3.2)
     for axis, picture in zip(axes, pictures, strict=False):
         axis.imshow(picture.image)
@@ -161,7 +163,7 @@ def drawn_objects(pictures: Sequence[Drawn], columns: int = 4) -> bytes:
 
 
 def report(found: DetectionResult) -> Report:
-    """For showing."""
+    """Make the report of the results."""
     return Report(table(found.results), found.results, {"png": drawn_objects(found.pictures)} if found.pictures else {})
 
 
@@ -169,5 +171,5 @@ EVALUATOR = Evaluator("detection", DetectionOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:
-    """The command."""
+    """Run the command with these arguments."""
     EVALUATOR.command(arguments)

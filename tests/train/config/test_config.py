@@ -65,7 +65,9 @@ def test_policies_by_name(options, policy):
 
 
 def test_an_unknown_recipe_is_refused():
-    with pytest.raises(ValueError, match="no recipe 'imagenet'; allowed are digits, imagenet-resnet50, imagenet-res"):
+    with pytest.raises(
+        ValueError, match="unknown recipe 'imagenet'; choose one of digits, imagenet-resnet50, imagenet-res"
+    ):
         parse(["imagenet"])
 
 

@@ -184,7 +184,7 @@ def test_splits_with_other_classes_are_refused(data, tmp_path):
         start(quick(mixed, tmp_path / "run"), ALONE)
     (mixed / "val" / "white").mkdir()
     (mixed / "val" / "white" / "0.jpg").write_bytes((data / "val" / "red" / "0.jpg").read_bytes())
-    with pytest.raises(ValueError, match=r"val has 4 classes, the model 3; give the data \(or the checkpoint\)"):
+    with pytest.raises(ValueError, match=r"val has 4 classes, the model 3; give data and a checkpoint that belong"):
         start(quick(mixed, tmp_path / "run"), ALONE)
     assert not (tmp_path / "run").exists()
 

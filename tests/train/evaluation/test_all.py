@@ -86,7 +86,7 @@ def call(monkeypatch):
     ("changes", "message"),
     [
         (("--ood", "x=/nowhere"), "/nowhere: no such folder; wanted is one with images"),
-        (("--noise-images", "0"), "there is nothing to tell apart"),
+        (("--noise-images", "0"), "give at least one set to compare with"),
         (("--boxes", "gone.csv"), "--boxes gone.csv: no such file or folder"),
         (("--data", "{bare}", "--only", "eval", "localization"), r"val: no boxes.csv in it or beside it; give --boxes"),
     ],

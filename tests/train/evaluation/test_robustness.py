@@ -141,7 +141,7 @@ def test_what_is_refused(call, trained, data, tmp_path, changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (("--epsilons", "0"), "--epsilons (0.0,) given; they are levels above 0, 255 at most"),
+        (("--epsilons", "0"), "--epsilons (0.0,) given; each must be above 0 and at most 255"),
         (("--steps", "1"), "--steps 1 given; it must be at least 2"),
         (("--lambdas", "0"), "--lambdas 0 given; it must be at least 2"),
     ],

@@ -145,7 +145,7 @@ def test_two_processes_find_what_one_does(trained, data, other, tmp_path):
     [
         (("--ood", "a=/nowhere"), "/nowhere: no such folder; wanted is one with images"),
         (("--ood", "a={empty}"), "empty: no image in it"),
-        (("--noise-images", "0"), "there is nothing to tell apart"),
+        (("--noise-images", "0"), "give at least one set to compare with"),
         (("--data", "{other}"), "deep: no image in this class folder|has . classes, the model 3"),
     ],
 )

@@ -1,4 +1,4 @@
-"""METEOR 1.5 (Denkowski and Lavie, 2014), computed as by COCO: by its Java program, which ``pycocoevalcap`` contains."""
+"""METEOR 1.5 (Denkowski and Lavie, 2014), computed as by COCO, by the Java program that ``pycocoevalcap`` contains."""
 
 from __future__ import annotations
 
