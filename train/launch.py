@@ -17,16 +17,7 @@ from train.tasks import make_task
 def start(config: RunConfig, ranks: Ranks) -> Run:
     """Set up a run: make its folder, task and model, and load the checkpoint ``config.resume`` if one is given.
 
-    Example, a training without the command line::
-
-        from train.engine import fit, join_process_group
-        from train.launch import start
-        from train.recipes import digits
-
-        config = digits()
-        with join_process_group(config.device) as ranks:
-            run = start(config, ranks)
-            last_row = fit(run)
+    For an example, see `train.engine.fit`.
 
     Raises:
         ValueError, FileNotFoundError: the options or the data are wrong; nothing has been trained yet.

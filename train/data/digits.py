@@ -55,8 +55,10 @@ def digits(parent: Path | None = None, parameters: Digits = Digits()) -> Path:
 
     Example::
 
-        root = digits()                              # ~/.cache/dali_cutmix/digits-…
-        loader = pipelines.imagenet.train(partial(dc.read_folder, root / "train"), batch_size=32)
+        from train.data import open_split
+
+        root = digits()  # ~/.cache/dali_cutmix/digits-…
+        training = open_split(root, "train")
 
     Args:
         parent: folder to keep it in; `dali_cutmix.utils.cache_folder` if not given.

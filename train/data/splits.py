@@ -24,8 +24,10 @@ class DataSplit:
 
     Example::
 
-        split = open_split(Path("/data/imagenet"), "val")
-        loader = pipelines.imagenet.val(split.read, batch_size=256)
+        from pipelines import imagenet
+
+        split = open_split(None, "val")  # the embedded digits
+        loader = imagenet.val(split.read, batch_size=4, size=48, resize=48)
     """
 
     name: str

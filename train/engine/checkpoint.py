@@ -21,9 +21,8 @@ class Checkpoint:
 
     Example::
 
-        >>> checkpoint = Checkpoint.load(Path("runs/digits"))   # or runs/digits/best.pt  # doctest: +SKIP
-        >>> checkpoint.epoch, checkpoint.config["model"], checkpoint.classes[:3]  # doctest: +SKIP
-        (14, 'resnet10', ['0', '1', '2'])
+        checkpoint = Checkpoint.load(Path("runs/digits"))  # or runs/digits/best.pt
+        print(checkpoint.epoch, checkpoint.config["model"], checkpoint.classes[:3])
     """
 
     config: dict[str, Any]

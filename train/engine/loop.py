@@ -15,12 +15,16 @@ from train.engine.run import Run
 def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
     """Train a run from its current step to its end; return the last row of metrics.csv.
 
-    Example (`train.launch.start` sets up the run)::
+    Example::
 
-        with join_process_group(config.device) as ranks:
-            run = start(config, ranks)
+        from train.engine import Preemption, fit, join_process_group
+        from train.launch import start
+        from train.recipes import digits
+
+        with join_process_group("auto") as ranks:
+            run = start(digits(), ranks)
             with Preemption(ranks) as preemption:
-                last = fit(run, preemption)   # None if SIGTERM came; the checkpoint is written
+                last = fit(run, preemption)  # None after SIGTERM; last.pt is written
 
     The loop waits for the device only every ``log_every`` steps, at checkpoints and at the end of an epoch; a task's
     loss may wait more often (detectors match the boxes of each image separately). ``last.pt`` is the newest checkpoint,

@@ -32,8 +32,8 @@ class Run:
 
     Example::
 
-        run.save("last.pt")              # all processes call this
-        run.restore(run.folder)          # exactly the same state: model, optimizer, loader, random numbers
+        run.save("last.pt")  # all processes call this
+        run.restore(run.folder)  # exactly the same state: model, optimizer, loader, random numbers
     """
 
     config: RunConfig

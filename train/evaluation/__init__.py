@@ -20,5 +20,15 @@ Importing this package imports no evaluator, since some need libraries that are 
 
 from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
 from train.evaluation.preconditions import localization_problem, parse_ood_sets
+from train.evaluation.trained_model import Trained, open_data, open_trained
 
-__all__ = ["Evaluator", "EvaluatorOptions", "Report", "localization_problem", "parse_ood_sets"]
+__all__ = [
+    "Evaluator",
+    "EvaluatorOptions",
+    "Report",
+    "Trained",
+    "localization_problem",
+    "open_data",
+    "open_trained",
+    "parse_ood_sets",
+]

@@ -18,8 +18,11 @@ class ClassMaps:
 
     Example::
 
-        maps_of = ClassMaps(model.eval(), size=224, device=torch.device("cpu"))
-        logits, maps = maps_of(images, labels)     # N×K, N×h×w
+        >>> model = classifiers.build("resnet10", 10).eval()
+        >>> class_maps = ClassMaps(model, size=48, device=torch.device("cpu"))
+        >>> logits, maps = class_maps(torch.zeros(2, 3, 48, 48), labels=torch.tensor([3, 7]))
+        >>> logits.shape, maps.shape
+        (torch.Size([2, 10]), torch.Size([2, 6, 6]))
 
     Args:
         model: in evaluation mode, with an ``nn.AdaptiveAvgPool2d`` to 1×1 followed by one linear layer (ResNets,

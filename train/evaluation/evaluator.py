@@ -71,6 +71,9 @@ class Evaluator(Generic[OptionsT, ResultT]):
 
     Example, an evaluator that counts a checkpoint's parameters::
 
+        from train.engine import Ranks
+        from train.evaluation import Evaluator, EvaluatorOptions, Report, open_trained
+
         def evaluate(options: EvaluatorOptions, ranks: Ranks) -> int:
             trained = open_trained(options, ranks)
             return sum(parameter.numel() for parameter in trained.model.parameters())
@@ -79,7 +82,7 @@ class Evaluator(Generic[OptionsT, ResultT]):
             return Report(f"{parameters} parameters", {"parameters": parameters}, files={})
 
         EVALUATOR = Evaluator("size", EvaluatorOptions, evaluate, report)
-        EVALUATOR.command(["runs/digits"])      # prints the table, writes runs/digits/last.size.json
+        EVALUATOR.command(["runs/digits"])  # prints the table, writes runs/digits/last.size.json
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Plan: which trainings a study consists of, by which commands each is trained and evaluated."""
+"""Plan of a study: its trainings, and the commands that train and evaluate each of them."""
 
 from __future__ import annotations
 
@@ -27,45 +27,59 @@ from train.study.step import Step, result, train_step
 
 @dataclass(frozen=True)
 class Training:
-    """What is done with one network, trained or random: its steps."""
+    """The steps of one network, trained or random."""
 
     method: str
     seed: int
     folder: Path
+    """Folder of its files."""
     steps: tuple[Step, ...]
-    """In the order in which they must run."""
+    """Steps in the order in which they must run."""
 
 
 @dataclass(frozen=True)
 class Classifier(Training):
-    """A classifier's training, its evaluations, and what is fine-tuned on it."""
+    """A classifier's training, its evaluations, and the fine-tuning of its network."""
 
     config: Config
+    """Configuration of the training."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All of a study."""
+    """All steps of a study."""
 
     options: StudyOptions
-    """As they were given."""
+    """Options as they were given."""
     extra: tuple[str, ...]
     """Options of the trainings."""
     trainings: tuple[Classifier, ...]
     random: tuple[Training, ...]
-    """Without a classifier: what is fine-tuned from random networks."""
+    """Fine-tuning of random networks, for comparison."""
     jobs: int
+    """Number of trainings at once."""
     evaluations: tuple[str, ...]
+    """Names of the evaluations of each classifier."""
     left_out: dict[str, str]
-    """Evaluations that are not made, and why."""
+    """Evaluations that are impossible, and the reasons."""
 
 
 def make_plan(options: StudyOptions, extra: Sequence[str]) -> Plan:
-    """What is to be done; everything that can be wrong is looked at now.
+    """Plan a study; options and data of all steps are checked now, before hours of training.
+
+    A study of two methods and one seed, with ``--transfer coco-nic``::
+
+        plan.trainings   none-0     train, evaluate, coco-nic: train, coco-nic: evaluate
+                         cutmix-0   train, evaluate, coco-nic: train, coco-nic: evaluate
+        plan.random      random-0                    coco-nic: train, coco-nic: evaluate
+
+    Args:
+        options: the study's options.
+        extra: further options of the trainings.
 
     Raises:
         FileNotFoundError, ValueError: options, data or boxes are wrong.
-        SystemExit: an option of the trainings is not known.
+        SystemExit: an option of the trainings is unknown.
     """
     given = options
     if options.data is None and not options.ood:
@@ -89,7 +103,7 @@ def make_plan(options: StudyOptions, extra: Sequence[str]) -> Plan:
 
 
 def _arguments(options: StudyOptions, extra: Sequence[str], method: str, seed: int) -> list[str]:
-    """Of the training's command."""
+    """The arguments of a training's command."""
     given = [options.recipe, *(["--data", str(options.data.absolute())] if options.data else []), "--mix", method]
     if method in ("mixup", "cutout"):
         given += ["--mix-probability", "1"]
@@ -99,9 +113,11 @@ def _arguments(options: StudyOptions, extra: Sequence[str], method: str, seed: i
 def _config(options: StudyOptions, extra: Sequence[str], method: str, seed: int) -> Config:
     for name in ("--data", "--mix", "--seed", "--device", "--output-dir", "--resume", "--num-threads"):
         if name in (word.partition("=")[0] for word in extra):
-            raise ValueError(f"{name} given behind --; the study sets it itself.")
+            raise ValueError(f"{name} given after --; the study sets it itself, so leave it out.")
     if options.recipe in RECIPES and not isinstance(RECIPES[options.recipe](), Config):
-        raise ValueError(f"recipe {options.recipe!r} given; a study compares classifiers, choose a recipe of one.")
+        raise ValueError(
+            f"recipe {options.recipe!r} given; a study compares classifiers, choose a classifier's recipe."
+        )
     config = parse([*_arguments(options, extra, method, seed), "--device", options.device])
     assert isinstance(config, Config)
     return config
@@ -115,10 +131,10 @@ def _jobs(config: Config) -> int:
 
 
 def _check_localization(options: StudyOptions, config: Config) -> dict[str, str]:
-    """Why there is no localization; nothing where there is."""
+    """The reason why localization is impossible, as `Plan.left_out`; empty if it is possible."""
     folder = evaluation_folder(config.data, None)
-    if why := localization_problem(folder, options.boxes, config):
-        return {"localization": why}
+    if problem := localization_problem(folder, options.boxes, config):
+        return {"localization": problem}
     images = read_boxed(folder, options.boxes)
     for path, boxes in zip(images.paths, images.boxes, strict=True):
         boxes_in_crop(path, boxes, config)
@@ -156,17 +172,17 @@ def _random(options: StudyOptions, seed: int, jobs: int) -> Training:
 
 
 def _python(options: StudyOptions) -> list[str]:
-    """What every command begins with, up to the module's name."""
+    """The beginning of every command, up to the module's name."""
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(options.processes), "-m"]
     return [sys.executable, "-m", *(launcher if options.processes > 1 else [])]
 
 
 def check_or_save_options(plan: Plan) -> None:
-    """Write into the study's folder what it is, or refuse a folder that holds another one.
+    """Write the options to ``study.json`` in the study's folder, or check that they are those written there before.
 
     Raises:
-        ValueError: it was started with other options; both values are named.
-        OSError: it cannot be written.
+        ValueError: the study in this folder has other options; the message gives both values.
+        OSError: the file cannot be written.
     """
     folder = plan.options.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,16 +192,16 @@ def check_or_save_options(plan: Plan) -> None:
         write_atomically(path, json.dumps(here, indent=2).encode())
         return
     defaults = _as_text({field.name: field.default for field in dataclasses.fields(StudyOptions)})
-    there = defaults | json.loads(path.read_bytes())  # an older version's lacks the options that came later
+    there = defaults | json.loads(path.read_bytes())  # options added since an older version wrote it are missing
     different = [f"{name}: {there[name]} there, {here[name]} given" for name in here if there[name] != here[name]]
     if different:
         raise ValueError(
-            f"{folder} holds a study of other options ({'; '.join(different)}); give the same, or another --output."
+            f"{folder} holds a study with other options ({'; '.join(different)}); give the same, or another --output."
         )
 
 
 def _as_text(options: Mapping[str, Any]) -> dict[str, str]:
-    """Options that must stay, by their names on the command line."""
+    """The options that must not change, as text, by their names on the command line."""
     return {
         f"--{name.replace('_', '-')}": str(value) for name, value in options.items() if name not in CHANGEABLE_ON_RERUN
     }

@@ -1,4 +1,4 @@
-"""Report: one HTML file that stands alone, and the same numbers as JSON."""
+"""Report of a study: a self-contained HTML file, and the same numbers as JSON."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ from train.study.transfer import EVALUATIONS
 
 
 def write(plan: Plan, results: ResultsByMethod, transferred: Transferred, command: str) -> Path:
-    """Write ``results.json`` and ``report.html`` into the study's folder; the path of the latter.
+    """Write ``results.json`` and ``report.html`` into the study's folder; return the path of the latter.
 
     Args:
-        command: that makes the study, for reading.
+        plan: the study's plan.
+        results: results of the evaluations.
+        transferred: results of the fine-tuning.
+        command: the command that makes the study, to be shown.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: the files cannot be written.
     """
     folder = plan.options.folder
     content = as_json(plan, results, transferred, command)
@@ -41,7 +44,7 @@ def write(plan: Plan, results: ResultsByMethod, transferred: Transferred, comman
 
 
 def as_json(plan: Plan, results: ResultsByMethod, transferred: Transferred, command: str) -> dict[str, Any]:
-    """All numbers, and what they belong to."""
+    """The content of ``results.json``: all numbers, and what was measured."""
     missing = [NAMES[method] for method in plan.options.methods if method not in results]
     for recipe in plan.options.transfer:
         methods = dict.fromkeys(one.method for one in (*plan.trainings, *plan.random))
@@ -84,7 +87,7 @@ MAY_DIFFER_FROM_RECIPE = CHANGEABLE_ON_RESUME - {"epochs", "iterations"} | {
 
 
 def follows_recipe(plan: Plan) -> bool:
-    """Whether the trainings are as the recipe says, on data of the user: apart from method, seed, paths, machine."""
+    """Whether the trainings follow the recipe, on the user's data; method, seed, paths and machine may differ."""
     for one in plan.trainings:
         here, there = one.config.to_dict(), RECIPES[plan.options.recipe]().to_dict()
         if one.method in ("mixup", "cutout"):
@@ -95,7 +98,7 @@ def follows_recipe(plan: Plan) -> bool:
 
 
 def rules(plan: Plan, method: str) -> dict[str, str]:
-    """What the evaluators say of their own choices, those of one method."""
+    """The evaluators' descriptions of their rules, from the results of one method."""
     folder = next(one.folder for one in plan.trainings if one.method == method)
     found = {name: json.loads(result(folder, name).read_bytes()) for name in plan.evaluations}
     rules = {
@@ -111,7 +114,7 @@ def rules(plan: Plan, method: str) -> dict[str, str]:
 
 
 def as_html(plan: Plan, results: ResultsByMethod, transferred: Transferred, content: dict[str, Any]) -> str:
-    """The page; pictures are inside."""
+    """The content of ``report.html``, which includes all pictures."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     first = {NAMES[one.method]: one.folder for one in plan.trainings if one.seed == 0}
@@ -148,7 +151,7 @@ def as_html(plan: Plan, results: ResultsByMethod, transferred: Transferred, cont
 
 
 def _plain(rows: list[dict[str, Any]]) -> list[CurvePoint]:
-    """Rows for drawing: means, and the deviation of ``top1`` as ``std``."""
+    """Rows for drawing: means, and the standard deviation of ``top1`` as ``std``."""
     return [
         {name: value.mean if isinstance(value, Mean) else value for name, value in row.items()}
         | {"std": row["top1"].std or 0.0}

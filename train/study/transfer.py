@@ -1,4 +1,4 @@
-"""Transfer: fine-tuning of a study's classifiers, as steps of its plan."""
+"""Transfer: fine-tuning of a study's classifiers to detection and captioning, as steps of its plan."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ from train.tasks.captioning import open_captioned
 from train.tasks.detection import open_annotated
 
 RANDOM = "random"
-"""The network that was not trained, beside the methods."""
+"""Name of the untrained network, among the methods."""
 EVALUATIONS = {"voc-ssd300": "detection", "voc-faster-rcnn": "detection", "coco-nic": "captioning"}
-LEARNS_ALL = {"voc-ssd300": [], "voc-faster-rcnn": ["--no-freeze-norm"], "coco-nic": ["--fine-tune"]}
-"""What a random network needs: a batch norm or a ResNet that nothing trained must not stay as it is."""
+"""The evaluator of each recipe."""
+TRAIN_ALL = {"voc-ssd300": [], "voc-faster-rcnn": ["--no-freeze-norm"], "coco-nic": ["--fine-tune"]}
+"""Options of each recipe for a random network, whose batch norm or ResNet must not be frozen."""
 
 
 def check_data(options: StudyOptions, config: Config) -> None:
-    """Look at all that the recipes will take: the classifier's network, batches for every process, data.
+    """Check everything that the recipes need: the classifier's network, batch sizes, data.
 
     Args:
-        config: of a classifier.
+        options: the study's options.
+        config: configuration of a classifier.
 
     Raises:
-        FileNotFoundError, ValueError: it is missing or wrong.
+        FileNotFoundError, ValueError: data are missing or wrong, or options do not fit.
     """
     batch_size_per_process(config.batch_size, Ranks(0, options.processes, torch.device("cpu")))
     recipes = {recipe: parse(_recipe(options, recipe)) for recipe in options.transfer}
@@ -45,8 +47,8 @@ def check_data(options: StudyOptions, config: Config) -> None:
             )
         if not _fits(config.model, own.model):
             raise ValueError(
-                f"--transfer {recipe}: it stands on the network {own.model}, and the classifiers are {config.model}, "
-                f"whose weights do not fit; give --model {own.model} behind --, or another recipe of classifiers. With "
+                f"--transfer {recipe} needs classifiers of the network {own.model}, but they are {config.model}, "
+                f"whose weights do not fit; give --model {own.model} after --, or another recipe of classifiers. With "
                 f"--transfer-data {recipe}=DIR the network is resnet50, without it resnet10."
             )
     for own in recipes.values():
@@ -58,7 +60,7 @@ def check_data(options: StudyOptions, config: Config) -> None:
 
 
 def _fits(classifier: str, network: str) -> bool:
-    """Whether a classifier has all tensors of a ResNet but the last layer's, in the same shapes."""
+    """Whether a classifier has all tensors of a ResNet except the last layer's, with the same shapes."""
     with torch.device("meta"):
         theirs, ours = (model.state_dict() for model in (classifiers.build(classifier, 1), resnet(network)))
     body = {name: tensor.shape for name, tensor in ours.items() if not name.startswith("fc.")}
@@ -68,17 +70,20 @@ def _fits(classifier: str, network: str) -> bool:
 def steps(
     options: StudyOptions, seed: int, folder: Path, backbone: Path | None, run: Sequence[str], jobs: int
 ) -> list[Step]:
-    """Training and evaluation of every recipe.
+    """Make the steps of fine-tuning: training and evaluation of each recipe.
 
     Args:
-        folder: of the classifier.
-        backbone: its checkpoint; None for a random network.
-        run: what every command begins with.
+        options: the study's options.
+        seed: seed of the trainings.
+        folder: the classifier's folder.
+        backbone: the classifier's checkpoint; None for a random network.
+        run: beginning of every command.
+        jobs: number of trainings at once.
     """
     found = []
     for recipe in options.transfer:
         own, log, name = folder / recipe, folder / "log.txt", EVALUATIONS[recipe]
-        weights = ["--backbone", str(backbone)] if backbone else LEARNS_ALL[recipe]
+        weights = ["--backbone", str(backbone)] if backbone else TRAIN_ALL[recipe]
         fresh = [*_recipe(options, recipe), "--seed", str(seed), *weights]
         cores = str(max(1, len(os.sched_getaffinity(0)) // (jobs * options.processes)))
         machine = ["--device", options.device, "--num-threads", cores]

@@ -45,8 +45,8 @@ def load_matching_weights(
 
     Example::
 
-        model = classifiers.build("resnet50", 20)
-        print(load_matching_weights([model], Path("resnet50.pth"), random={"fc.weight", "fc.bias"}))
+        model = classifiers.build("resnet10", 20)
+        print(load_matching_weights([model], Path("runs/digits"), random={"fc.weight", "fc.bias"}))
 
     Args:
         parts: modules of one network, whose tensors have the same names as in the file.

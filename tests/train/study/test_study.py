@@ -307,8 +307,8 @@ def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, t
     ("changes", "extra", "message"),
     [
         ({"transfer": ("coco-nic", "coco-nic")}, [], "--transfer coco-nic coco-nic given; name each recipe once"),
-        ({"transfer_data": ("coco-nic=x",)}, [], "--transfer-data coco-nic=x given; wanted is RECIPE=DIR, the recipe"),
-        ({"transfer": ("coco-nic",), "transfer_data": ("coco-nic",)}, [], "--transfer-data coco-nic given; wanted"),
+        ({"transfer_data": ("coco-nic=x",)}, [], "--transfer-data coco-nic=x given; expected RECIPE=DIR, the recipe"),
+        ({"transfer": ("coco-nic",), "transfer_data": ("coco-nic",)}, [], "--transfer-data coco-nic given; expected"),
         (
             {"transfer": ("coco-nic",), "transfer_data": ("coco-nic=/nowhere",)},
             ["--model", "resnet50"],
@@ -317,12 +317,12 @@ def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, t
         (
             {"transfer": ("coco-nic",), "transfer_data": ("coco-nic=/nowhere",)},
             [],
-            "--transfer coco-nic: it stands on the network resnet50, and the classifiers are resnet10, whose",
+            "--transfer coco-nic needs classifiers of the network resnet50, but they are resnet10, whose",
         ),
         (
             {"recipe": "imagenet-resnet50", "transfer": ("voc-ssd300",)},
             [],
-            "--transfer voc-ssd300: it stands on the network resnet10, and the classifiers are resnet50, whose",
+            "--transfer voc-ssd300 needs classifiers of the network resnet10, but they are resnet50, whose",
         ),
         ({"processes": 3}, [], "--batch-size 32 is for all processes together and cannot be divided equally among 3"),
         (
@@ -343,8 +343,8 @@ def test_what_was_fine_tuned_is_collected_with_the_papers_numbers_beside(data, t
         ({"ood": ("lsun=/nowhere",)}, [], "/nowhere: no such folder"),
         ({"boxes": Path("gone.csv")}, [], "--boxes gone.csv: no such file"),
         ({"data": Path("/nowhere")}, [], "--data /nowhere: it has no folder train"),
-        ({}, ["--seed", "3"], "--seed given behind --; the study sets it itself"),
-        ({}, ["--data=x"], "--data given behind --; the study sets it itself"),
+        ({}, ["--seed", "3"], "--seed given after --; the study sets it itself"),
+        ({}, ["--data=x"], "--data given after --; the study sets it itself"),
     ],
 )
 def test_what_is_refused_before_anything_is_trained(data, changes, extra, message):
@@ -368,7 +368,7 @@ def test_a_box_outside_of_its_image_is_refused_before_anything_is_trained(tmp_pa
 def test_another_study_in_the_folder_is_refused(whole, data, other, tmp_path):
     given = options_of(data, other, whole)
     given[given.index("--seeds") + 1] = "3"
-    assert re.match(r"error: .* holds a study of other options \(--seeds: 2 there, 3 given\)", command.main(given))
+    assert re.match(r"error: .* holds a study with other options \(--seeds: 2 there, 3 given\)", command.main(given))
     assert "--: --size 32" in command.main([*options_of(data, other, whole)[:-2], "--checkpoint-every", "2"])
     check_or_save_options(make_plan(StudyOptions(data=data, device="cpu", output=tmp_path / "new"), []))
     assert (tmp_path / "new" / "study.json").exists()
@@ -451,7 +451,7 @@ def test_what_failed_is_missing_in_the_report_which_is_written_all_the_same(whol
     assert said.startswith("error: not everything could be done.\ncutmix 1, evaluate failed")
     page = Page()
     page.feed((copy / "report.html").read_text())
-    assert "Not all could be done. Missing: CutMix." in page.text
+    assert "The study is incomplete. Missing: CutMix." in page.text
     assert list(json.loads((copy / "results.json").read_bytes())["methods"]) == ["none"]
 
 
