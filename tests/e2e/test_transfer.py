@@ -201,7 +201,7 @@ def test_two_processes_train_and_judge_together(scenes, trained, tmp_path, name)
     done = command("train", *options, processes=2)
     assert done.returncode == 0, done.stderr
     module = captioning if name == "coco-nic" else detection
-    alone = module.evaluate(module.Options(tmp_path / "run", device="cpu", pictures=0), ALONE).results
+    alone = module.evaluate(module.EVALUATOR.options(tmp_path / "run", device="cpu", pictures=0), ALONE).results
     history = Checkpoint.load(tmp_path / "run").history[-1]
     assert history["val_bleu4" if name == "coco-nic" else "val_map07"] == pytest.approx(
         alone["bleu4" if name == "coco-nic" else "map07"], abs=0.2
@@ -394,7 +394,7 @@ def test_a_validation_set_with_nothing_to_find_is_refused_before_training(tmp_pa
 def test_a_picture_is_drawn_once_also_where_more_are_wanted(trained, monkeypatch):
     monkeypatch.setattr(captioning, "caption_scores", partial(caption_scores, with_meteor=False))
     for module, name in ((detection, "voc-ssd300"), (captioning, "coco-nic")):
-        options = module.Options(trained[name], device="cpu", pictures=25)
+        options = module.EVALUATOR.options(trained[name], device="cpu", pictures=25)
         assert len(module.evaluate(options, ALONE).pictures) == 10
         second = module.evaluate(replace(options, pictures=2), Second(1, 2, ALONE.device))
         assert (second.results, second.pictures) == ({}, [])

@@ -25,7 +25,7 @@ from tests.helpers.transfer_fixtures import make_scenes
 from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.evaluation.all import All, evaluate_all
+from train.evaluation.all import AllOptions, evaluate_all
 from train.launch import start
 from train.study import command, jobs, published, report, tables
 from train.study.jobs import lock_folder
@@ -100,7 +100,7 @@ def test_killed_and_started_again_every_training_ends_as_one_that_was_not(whole,
         fit(start(config, ALONE))
         assert_same_result(config.output_dir / "last.pt", training.folder / "last.pt")
     last = tmp_path / "cutmix-1" / "last.pt"
-    options = All(last, device="cpu", steps=3, noise_images=20, ood=(f"lsun-crop={other}",))
+    options = AllOptions(last, device="cpu", steps=3, noise_images=20, ood=(f"lsun-crop={other}",))
     evaluate_all(options, ALONE)
     for evaluation in ("eval", "robustness", "uncertainty", "localization"):
         ours, theirs = (json.loads(result(root / "cutmix-1", evaluation).read_bytes()) for root in (whole, tmp_path))

@@ -82,17 +82,17 @@ def caption_scores(
 def bleu(candidates: Sequence[Caption], references: Sequence[Sequence[Caption]]) -> list[float]:
     """BLEU-1 to BLEU-4 of all captions together (Papineni et al., 2002), 0 … 1, by the references' closest length."""
     right, all_grams = dict.fromkeys(ORDERS, 0), dict.fromkeys(ORDERS, 0)
-    length = wanted = 0
+    length = closest = 0
     for caption, refs in zip(candidates, references, strict=True):
         for gram, count in (_grams(caption) & reduce(or_, map(_grams, refs))).items():
             right[len(gram)] += count
         for n in ORDERS:
             all_grams[n] += max(0, len(caption) - n + 1)
         length += len(caption)
-        wanted += min((abs(len(ref) - len(caption)), len(ref)) for ref in refs)[1]
+        closest += min((abs(len(ref) - len(caption)), len(ref)) for ref in refs)[1]
     # COCO's constants against division by zero; they matter only if no n-gram is right
     precisions = [(right[n] + 1e-15) / (all_grams[n] + 1e-9) for n in ORDERS]
-    brevity = math.exp(min(0, 1 - (wanted + 1e-9) / (length + 1e-15)))
+    brevity = math.exp(min(0, 1 - (closest + 1e-9) / (length + 1e-15)))
     return [brevity * math.prod(precisions[:n]) ** (1 / n) for n in ORDERS]
 
 

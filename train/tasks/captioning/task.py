@@ -126,6 +126,6 @@ def write_captions(
             hidden, cell = model.start(images)
         state = hidden.float(), cell.float()
         found, _ = beam_search(step, state, START, END, config.beam, config.max_length + 1)
-        found = found[:, : config.max_length]  # the search has one place more, for the end token
+        found = found[:, : config.max_length]  # its last place is for the end; without one, it is a word too many
         mine |= {number: words.decode(tokens) for number, tokens in zip(numbers.tolist(), found.tolist(), strict=True)}
     return {number: text for part in ranks.gather(mine) for number, text in part.items()}

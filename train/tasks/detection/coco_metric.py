@@ -54,11 +54,11 @@ def coco_ap(found: Sequence[Detections], true: Sequence[Objects], classes: Seque
     detections = _rows(table.found, table.found_images, iscrowd=no_crowd, score=table.found.scores)
     truth = COCO({**images, **categories, "annotations": objects})
     result = COCO({**images, **categories, "annotations": detections})
-    judge = COCOeval_faster(truth, result, "bbox", print_function=lambda *_: None)
-    judge.evaluate()
-    judge.accumulate()
+    evaluation = COCOeval_faster(truth, result, "bbox", print_function=lambda *_: None)
+    evaluation.evaluate()
+    evaluation.accumulate()
     # IoU × recall × class × size × detections per image (1, 10, 100); −1 without objects
-    precision = judge.eval["precision"][..., -1]
+    precision = evaluation.eval["precision"][..., -1]
     every = precision[..., 0]
     return CocoAp(
         mean=_mean(every),
