@@ -3,7 +3,8 @@
 The way of one step, in `fit`::
 
     Task.loader ──▶ batch ──▶ Task.loss(forward, batch) ──▶ backward ──▶ optimizer ──▶ Ema ──▶ step + 1
-                                                              Schedule(step) ─▲ learning rate
+                                                                           ▲
+                                            learning rate: Schedule(step) ─┘
 
 `Run` holds all that changes: model, optimizer, averaged weights, step, history. `Checkpoint` is a run in a file;
 `resume` says what a continued run may change. `Ranks` is this process among all of the run, `Preemption` turns a
