@@ -9,22 +9,22 @@ from typing import NoReturn
 
 import dali_cutmix as dc
 from train.cli import parse
-from train.engine import STATUS, Preemption, Run, fit, join
+from train.engine import PREEMPTED_STATUS, Preemption, Run, fit, join_process_group
 from train.launch import start
 
 INTERRUPTED = 128 + signal.SIGINT
 
 
 def main() -> None:
-    """Train, and print where the results are; whatever ends it before that is told in a plain sentence."""
+    """Train, and print where the results are; errors end the command with a one-line message."""
     if sys.argv[1:2] == ["study"]:
-        from train.study.command import main as study  # a second's imports that no training needs
+        from train.study.command import main as study  # takes a second to import; no training needs it
 
         sys.exit(study(sys.argv[2:]))
     with ExitStack() as stack:
         try:
             config = parse(sys.argv[1:])
-            ranks = stack.enter_context(join(config.device))
+            ranks = stack.enter_context(join_process_group(config.device))
             run = start(config, ranks)
         except (ValueError, OSError) as error:
             sys.exit(f"error: {error}")
@@ -37,15 +37,15 @@ def main() -> None:
         except (FloatingPointError, OSError, dc.DecodeError) as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
-            leave("interrupted", run, INTERRUPTED)
+            exit_unfinished("interrupted", run, INTERRUPTED)
         if last is None:
-            leave(f"stopped by SIGTERM after step {run.step}", run, STATUS)
+            exit_unfinished(f"stopped by SIGTERM after step {run.step}", run, PREEMPTED_STATUS)
         if ranks.is_first:
             print(f"{run.task.headline(last)}; metrics and checkpoints are in {run.folder}")
 
 
-def leave(why: str, run: Run, status: int) -> NoReturn:
-    """End an unfinished run; the first process tells why, and how to go on."""
+def exit_unfinished(why: str, run: Run, status: int) -> NoReturn:
+    """Exit from an unfinished run; the first process prints why, and how to continue it."""
     if run.ranks.is_first:
         saved = (run.folder / "last.pt").exists()
         how = f"continue with: python -m train --resume {run.folder}" if saved else "it has no checkpoint yet"

@@ -1,4 +1,4 @@
-"""The command ``python -m train.evaluate [NAME] CHECKPOINT``; without a name top-1, top-5 and loss."""
+"""The command ``python -m train.evaluate [NAME] CHECKPOINT``; without a name, it measures top-1, top-5 and loss."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MODULES = {
     "detection": "train.evaluation.detection",
     "captioning": "train.evaluation.captioning",
 }
-"""Each is imported only when it is asked for, since each brings libraries of its own."""
+"""Evaluators by name. Each is imported only when it is used, since each needs libraries of its own."""
 
 
 def main() -> None:
-    """The command that the first argument names, or accuracy."""
+    """Run the evaluator that the first argument names; ``eval`` if it names none."""
     named = sys.argv[1:2] != [] and sys.argv[1] in MODULES
     name, arguments = (sys.argv[1], sys.argv[2:]) if named else ("eval", sys.argv[1:])
     importlib.import_module(MODULES[name]).main(arguments)

@@ -1,4 +1,4 @@
-"""Set up a run from its configuration: task, model, optimizer, schedule, and the folder that it writes to."""
+"""Set-up of a run from its configuration: task, model, optimizer, schedule, and the folder that it writes to."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from train.config import RunConfig
-from train.engine import Ema, Ranks, Run, Schedule, find
+from train.engine import Ema, Ranks, Run, Schedule, find_checkpoint
 from train.tasks import make_task
 
 
 def start(config: RunConfig, ranks: Ranks) -> Run:
-    """Set everything up, continue from ``config.resume`` if given, and make the run's folder.
+    """Set up a run: make its folder, task and model, and load the checkpoint ``config.resume`` if one is given.
+
+    For an example, see `train.engine.fit`.
 
     Raises:
-        ValueError, FileNotFoundError: the options or the data are wrong; nothing has been trained then.
+        ValueError, FileNotFoundError: the options or the data are wrong; nothing has been trained yet.
         OSError: the run's folder cannot be written.
     """
-    folder = ranks.gather(run_folder(config))[0]  # processes may see different times
+    folder = ranks.gather(run_folder(config))[0]  # the default name holds the time, on which processes may differ
     task = make_task(config, ranks, folder)
 
-    # Where images are all of one size, the search for the best kernels pays; else each new size would begin another.
+    # cuDNN's search for the fastest kernels pays off only if all images have one size: it starts anew for each size.
     torch.backends.cudnn.benchmark = task.fixed_shapes
     if config.cpu_threads:
         torch.set_num_threads(config.cpu_threads)
@@ -42,7 +44,7 @@ def start(config: RunConfig, ranks: Ranks) -> Run:
         forward=torch.compile(forward) if config.compile else forward,
         ema=Ema(model, config.ema) if config.ema else None,
         optimizer=make_optimizer(config, task.groups(model)),
-        schedule=Schedule.of(config, len(task.loader)),
+        schedule=Schedule.from_config(config, len(task.loader)),
         folder=folder,
         loss_sum=torch.zeros((), dtype=torch.float64, device=ranks.device),
     )
@@ -54,7 +56,7 @@ def start(config: RunConfig, ranks: Ranks) -> Run:
 
 
 def make_optimizer(config: RunConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    """The optimizer that the options name."""
+    """Make the optimizer that ``--optimizer`` names, for parameter groups with their ``lr_scale``."""
     if config.optimizer == "adam":
         return torch.optim.Adam(groups, config.lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(
@@ -63,17 +65,17 @@ def make_optimizer(config: RunConfig, groups: list[dict[str, Any]]) -> torch.opt
 
 
 def run_folder(config: RunConfig) -> Path:
-    """Where the run writes: ``output_dir``, the folder of the run that is continued, or a new one by the time.
+    """The folder that the run writes to: ``output_dir``, the resumed run's folder, or a new one named by the time.
 
     Raises:
         ValueError: ``output_dir`` holds another run.
     """
-    resumed = find(config.resume).parent if config.resume else None
+    resumed = find_checkpoint(config.resume).parent if config.resume else None
     if config.output_dir is None:
         return resumed or Path("runs") / f"{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
     if (config.output_dir / "last.pt").exists() and config.output_dir.resolve() != (resumed and resumed.resolve()):
         raise ValueError(
-            f"--output-dir {config.output_dir} holds a run already; continue it with --resume {config.output_dir}, "
+            f"--output-dir {config.output_dir} already holds a run; continue it with --resume {config.output_dir}, "
             "or give another folder."
         )
     return config.output_dir

@@ -17,7 +17,7 @@ from PIL import Image
 from tests.helpers import many_processes, tally
 from tests.helpers.training import ALONE, command, quick
 from train.engine.checkpoint import Checkpoint
-from train.evaluation.accuracy import Options, evaluate
+from train.evaluation.accuracy import AccuracyOptions, evaluate
 from train.models import classifiers
 
 SIZES = (17, 23)
@@ -139,7 +139,7 @@ def test_a_resumed_loader_goes_on_with_the_same_bits(seen, size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_metrics_are_those_of_one_process(seen, checkpoints, size):
-    alone = evaluate(Options(Path(checkpoints[str(size)]), batch_size=5, device="cpu", num_threads=1), ALONE)
+    alone = evaluate(AccuracyOptions(Path(checkpoints[str(size)]), batch_size=5, device="cpu", num_threads=1), ALONE)
     assert 0 < alone["top5"] < 100
     for rank in seen:
         for together in rank["metrics"][str(size)]:

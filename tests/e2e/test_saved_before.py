@@ -12,7 +12,7 @@ from tests.helpers import ROOT
 from tests.helpers.saved_loaders import BATCHES, loaders
 from tests.helpers.training import ALONE, make_folder, quick
 from train.engine import Checkpoint, fit
-from train.evaluation.accuracy import Options, evaluate
+from train.evaluation.accuracy import AccuracyOptions, evaluate
 from train.launch import start
 from train.models import classifiers
 
@@ -76,6 +76,6 @@ def test_a_run_goes_on_from_an_older_checkpoint(tmp_path, data):
 
 
 def test_an_older_checkpoint_is_evaluated(tmp_path, data):
-    found = evaluate(Options(SAVED / "last.pt", data=data / "val", device="cpu"), ALONE)
+    found = evaluate(AccuracyOptions(SAVED / "last.pt", data=data / "val", device="cpu"), ALONE)
     assert (found["images"], found["classes"], found["epoch"], found["weights"]) == (9, 3, 1, "ema")
     assert found["loss"] < 1.0  # of three classes: log 3 is 1.1

@@ -23,7 +23,7 @@ from train.engine.distributed import Ranks
 from train.engine.loop import fit
 from train.evaluation import captioning, detection
 from train.launch import start
-from train.reporting.figures import spread
+from train.reporting.figures import evenly_spaced
 from train.tasks.captioning.metrics import caption_scores
 from train.tasks.detection.data import val_loader
 from train.tasks.detection.detections import Detections
@@ -139,12 +139,14 @@ def test_vocs_pixels_are_inclusive_and_no_box_ends_before_it_begins(scenes):
 def test_the_evaluation_is_the_trainings_own(trained, scenes):
     for name in ("voc-ssd300", "voc-faster-rcnn"):
         last = Checkpoint.load(trained[name]).history[-1]
-        results = detection.evaluate(detection.Options(trained[name], device="cpu", pictures=0), ALONE).results
+        results = detection.evaluate(detection.DetectionOptions(trained[name], device="cpu", pictures=0), ALONE).results
         assert results["map07"] == pytest.approx(last["val_map07"], abs=1e-6)
         assert results["backbone"].startswith("weights of ")
         assert list(results["classes"]) == list(voc.read(scenes["voc"], "val").classes)
     last = Checkpoint.load(trained["coco-nic"]).history[-1]
-    results = captioning.evaluate(captioning.Options(trained["coco-nic"], device="cpu", pictures=0), ALONE).results
+    results = captioning.evaluate(
+        captioning.CaptioningOptions(trained["coco-nic"], device="cpu", pictures=0), ALONE
+    ).results
     assert results["bleu4"] == pytest.approx(last["val_bleu4"], abs=1e-6)
     written = dict(enumerate(results["captions"].values()))
     references = dict(enumerate(coco.read_captions(scenes["coco"], "val").sentences))
@@ -194,7 +196,7 @@ def test_two_processes_train_and_judge_together(scenes, trained, tmp_path, name)
     done = command("train", *options, processes=2)
     assert done.returncode == 0, done.stderr
     module = captioning if name == "coco-nic" else detection
-    alone = module.evaluate(module.Options(tmp_path / "run", device="cpu", pictures=0), ALONE).results
+    alone = module.evaluate(module.EVALUATOR.options(tmp_path / "run", device="cpu", pictures=0), ALONE).results
     history = Checkpoint.load(tmp_path / "run").history[-1]
     assert history["val_bleu4" if name == "coco-nic" else "val_map07"] == pytest.approx(
         alone["bleu4" if name == "coco-nic" else "map07"], abs=0.2
@@ -203,7 +205,7 @@ def test_two_processes_train_and_judge_together(scenes, trained, tmp_path, name)
 
 def test_frozen_norm_needs_a_backbone(scenes, tmp_path):
     with pytest.raises(
-        ValueError, match="--freeze-norm keeps the batch norm of --backbone, and none is given; give one"
+        ValueError, match="--freeze-norm keeps the batch norm of --backbone, which is not given; give it"
     ):
         start(quickly("voc-faster-rcnn", scenes["voc"], tmp_path, freeze_norm=True), ALONE)
 
@@ -225,12 +227,12 @@ def test_a_bad_annotation_is_told_by_the_command_with_file_and_entry(call, tmp_p
 
 def test_evaluators_refuse_checkpoints_of_other_tasks(call, trained, classifier):
     for name, checkpoint, message in (
-        ("detection", classifier, "no detector, it was trained by the recipe 'digits'"),
-        ("detection", trained["coco-nic"], "no detector, it was trained by the recipe 'coco-nic'"),
-        ("captioning", trained["voc-ssd300"], "no captioner, it was trained by the recipe 'voc-ssd300'"),
-        ("robustness", trained["voc-ssd300"], "no classifier, it was trained by the recipe 'voc-ssd300'"),
-        ("eval", trained["voc-ssd300"], "no classifier, it was trained by the recipe 'voc-ssd300'"),
-        ("all", trained["voc-ssd300"], "no classifier, it was trained by the recipe 'voc-ssd300'"),
+        ("detection", classifier, "is not a detector: it was trained by the recipe 'digits'"),
+        ("detection", trained["coco-nic"], "is not a detector: it was trained by the recipe 'coco-nic'"),
+        ("captioning", trained["voc-ssd300"], "is not a captioner: it was trained by the recipe 'voc-ssd300'"),
+        ("robustness", trained["voc-ssd300"], "is not a classifier: it was trained by the recipe 'voc-ssd300'"),
+        ("eval", trained["voc-ssd300"], "is not a classifier: it was trained by the recipe 'voc-ssd300'"),
+        ("all", trained["voc-ssd300"], "is not a classifier: it was trained by the recipe 'voc-ssd300'"),
     ):
         with pytest.raises(SystemExit, match=f"error: .*{message}"):
             call(evaluation.main, name, checkpoint, "--device", "cpu")
@@ -240,7 +242,7 @@ def test_other_classes_are_refused(call, trained, tmp_path):
     year = write_voc(tmp_path / "VOC2007", "trainval", {"000005": [("dog", 1, 1, 60, 40, 0)]})
     write_voc(year, "test", {"000001": [("dog", 8, 9, 30, 31, 0)]})
     with pytest.raises(
-        SystemExit, match=r"error: --data has the classes aeroplane, .*; give the data that it was trained"
+        SystemExit, match=r"error: --data has the classes aeroplane, .*; give data with the classes that it was trained"
     ):
         call(evaluation.main, "detection", trained["voc-ssd300"], "--data", tmp_path, "--device", "cpu")
 
@@ -248,10 +250,10 @@ def test_other_classes_are_refused(call, trained, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("voc-ssd300", "classes dog, cat there, eight, five, .* in the training data; give data that belong together"),
+        ("voc-ssd300", "the classes are dog, cat, but those of the training data are eight, five, .*; give data that"),
         (
             "coco-nic",
-            r"the training captions give \d+ words, the checkpoint has 2 or others; give the data that it was",
+            r"the training captions give a vocabulary of \d+ words, the checkpoint's has 2 or other words; give the",
         ),
     ],
 )
@@ -293,7 +295,7 @@ def test_help_names_the_data_of_the_task(call, capsys, name, words):
 def test_a_validation_set_with_nothing_to_find_is_refused_before_training(tmp_path):
     year = write_voc(tmp_path / "VOC2007", "trainval", {"000005": [("dog", 1, 1, 60, 40, 0)]})
     write_voc(year, "test", {"000001": [("dog", 8, 9, 30, 31, 1)]})
-    message = "there is no object that is not difficult; there is nothing to find"
+    message = "no object to find: there are none, or all are difficult"
     with pytest.raises(ValueError, match=message):
         start(quickly("voc-ssd300", tmp_path, tmp_path / "run"), ALONE)
 
@@ -301,7 +303,7 @@ def test_a_validation_set_with_nothing_to_find_is_refused_before_training(tmp_pa
 def test_a_picture_is_drawn_once_also_where_more_are_wanted(trained, monkeypatch):
     monkeypatch.setattr(captioning, "caption_scores", partial(caption_scores, with_meteor=False))
     for module, name in ((detection, "voc-ssd300"), (captioning, "coco-nic")):
-        options = module.Options(trained[name], device="cpu", pictures=25)
+        options = module.EVALUATOR.options(trained[name], device="cpu", pictures=25)
         assert len(module.evaluate(options, ALONE).pictures) == 10
         second = module.evaluate(replace(options, pictures=2), Second(1, 2, ALONE.device))
         assert (second.results, second.pictures) == ({}, [])
@@ -312,7 +314,7 @@ def test_a_picture_is_drawn_once_also_where_more_are_wanted(trained, monkeypatch
     [(10, 3, [0, 3, 6]), (10, 10, [*range(10)]), (10, 25, [*range(10)]), (10, 0, []), (3, 2, [0, 1]), (1, 12, [0])],
 )
 def test_numbers_are_spread_evenly_and_none_comes_twice(count, wanted, numbers):
-    assert spread(count, wanted) == numbers
+    assert evenly_spaced(count, wanted) == numbers
 
 
 class Second(Ranks):

@@ -10,8 +10,8 @@ import torch
 
 import dali_cutmix as dc
 from pipelines import imagenet
-from train.engine.distributed import Ranks, join
-from train.evaluation.accuracy import Options, evaluate
+from train.engine.distributed import Ranks, join_process_group
+from train.evaluation.accuracy import AccuracyOptions, evaluate
 
 Seen = dict[str, Any]
 
@@ -65,7 +65,7 @@ def failure(ranks: Ranks) -> str:
         raise OSError(28, "No space left on device", "last.pt")
 
     try:
-        ranks.by_first(write)
+        ranks.run_on_first(write)
     except OSError as error:
         return str(error)
     return ""
@@ -83,7 +83,7 @@ def look(given: Seen, ranks: Ranks) -> Seen:
         },
         "metrics": {
             size: [
-                evaluate(Options(Path(checkpoint), batch_size=n, device="cpu", num_threads=1), ranks)
+                evaluate(AccuracyOptions(Path(checkpoint), batch_size=n, device="cpu", num_threads=1), ranks)
                 for n in given["global_batch_sizes"]
             ]
             for size, checkpoint in given["checkpoints"].items()
@@ -95,6 +95,6 @@ def look(given: Seen, ranks: Ranks) -> Seen:
 if __name__ == "__main__":
     arguments = Path(sys.argv[1])
     torch.set_num_threads(1)
-    with join("cpu") as mine:
+    with join_process_group("cpu") as mine:
         seen = look(json.loads(arguments.read_text()), mine)
     (arguments.parent / f"{mine.rank}.json").write_text(json.dumps(seen))

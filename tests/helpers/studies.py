@@ -1,8 +1,8 @@
-"""Options of a small study, as a command line and as a plan."""
+"""StudyOptions of a small study, as a command line and as a plan."""
 
 from dataclasses import replace
 
-from train.study.options import Options
+from train.study.options import StudyOptions
 from train.study.plan import make_plan
 
 TRAININGS = ["--size", "32", "--val-resize", "32", "--epochs", "2", "--batch-size", "8", "--checkpoint-every", "1"]
@@ -18,5 +18,5 @@ def options_of(data, other, output, *methods, jobs=2) -> list[str]:
 
 def plan_of(data, other, folder):
     """The plan of the same study."""
-    options = Options(data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, steps=3)
+    options = StudyOptions(data=data, ood=(f"lsun-crop={other}",), methods=("none", "cutmix"), seeds=2, steps=3)
     return make_plan(replace(options, noise_images=20, output=folder, device="cpu"), TRAININGS)

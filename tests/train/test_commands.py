@@ -59,11 +59,12 @@ def test_the_help_names_recipes_and_options(call, capsys):
     [
         (
             ["imagenet"],
-            "no recipe 'imagenet'; allowed are digits, imagenet-resnet50, imagenet-resnet50-fast, cifar100-pyramidnet",
+            "unknown recipe 'imagenet'; choose one of digits, imagenet-resnet50, imagenet-resnet50-fast, "
+            "cifar100-pyramidnet",
         ),
         (["--device", "cuda:99"], "--device cuda:99 needs GPU 99, but PyTorch sees"),
         (["--device", "tpu"], "--device 'tpu' given; allowed are cpu, cuda, cuda:N and auto."),
-        (["--data", "gone"], "--data gone: it has no folder train; wanted is a folder with train and val"),
+        (["--data", "gone"], "--data gone: it has no folder train; give a folder with train and val"),
         (
             ["--data", "DATA", "--batch-size", "4", "--model", "resnet10x"],
             "no model 'resnet10x'; allowed are resnet10, pyramidnet200, resnet50_wsol, vgg16_gap and torchvision's",

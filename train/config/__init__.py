@@ -1,4 +1,14 @@
-"""Frozen configurations of a run: options that all tasks share, and those of each task."""
+"""Configurations of a run: frozen dataclasses whose fields are the command line's options.
+
+`RunConfig` holds the options that all tasks share, its subclasses those of one task. Recipes return them, the command
+line changes them, checkpoints save them::
+
+    RunConfig ─┬─ Config             a classifier
+               ├─ DetectionConfig    SSD, Faster R-CNN
+               └─ CaptioningConfig   NIC
+
+Each class checks its values when it is made; `check` is the helper for that.
+"""
 
 from train.config.captioning import CaptioningConfig
 from train.config.classification import Config

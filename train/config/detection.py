@@ -14,35 +14,35 @@ class DetectionConfig(RunConfig):
     """A detector's training run.
 
     Raises:
-        ValueError: a value is outside what is allowed.
+        ValueError: a value is not allowed.
     """
 
     data: Path | None = None
-    """VOCdevkit with VOC2007 and VOC2012 (or one of them), or a folder in COCO's layout; embedded scenes of digits if
-    not given."""
+    """VOCdevkit with VOC2007 and VOC2012 (or one of them), or a folder in COCO's layout; if not given, embedded scenes
+    of digits, generated on first use."""
     model: str = "resnet50"
-    """The ResNet beneath: resnet10 (small), resnet18, resnet50, …"""
+    """The ResNet backbone: resnet10 (small), resnet18, resnet50, …"""
     detector: Literal["ssd", "faster-rcnn"] = "ssd"
-    """SSD, or Faster R-CNN."""
+    """The detector: SSD or Faster R-CNN."""
     backbone: Path | None = None
-    """Weights of the ResNet: a classifier's checkpoint or run folder of this trainer, or a file of torchvision's;
-    random ones if not given."""
+    """Weights of the ResNet: a classifier's checkpoint or run folder of this trainer, or a file of torchvision
+    weights; random if not given."""
     freeze_norm: bool = False
-    """Keep the ResNet's batch norm as its weights have it; Faster R-CNN: its first layers, too."""
+    """Do not train the ResNet's batch norm; Faster R-CNN: nor its first layers."""
     size: int = 300
-    """SSD: side of the images, pixels, at least 17."""
+    """SSD: side of the images, in pixels; at least 17."""
     short_side: int = 600
-    """Faster R-CNN: shorter side of the images, pixels."""
+    """Faster R-CNN: shorter side of the images, in pixels."""
     long_side: int = 1000
-    """Faster R-CNN: longer side at most, pixels."""
+    """Faster R-CNN: maximum of the longer side, in pixels."""
     proposals: tuple[int, int] = (2000, 300)
-    """Faster R-CNN: regions that are proposed for an image, in training and in evaluation."""
+    """Faster R-CNN: region proposals per image, in training and in evaluation."""
     regions: int = 128
-    """Faster R-CNN: of these, how many of an image are trained on."""
+    """Faster R-CNN: how many of the proposals per image are trained on."""
     distort: float = 0.5
-    """SSD: chance of each distortion of colours."""
+    """SSD: probability of each colour distortion."""
     zoom_out: float = 0.5
-    """SSD: chance that an image is put on a larger canvas."""
+    """SSD: probability that an image is placed on a larger canvas."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,8 +52,8 @@ class DetectionConfig(RunConfig):
         for name in ("size", "short_side", "long_side", "regions"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
         if self.detector == "ssd":
-            check("size", self.size, self.size >= 17, "at least 17, else the maps are too few for default boxes")
+            check("size", self.size, self.size >= 17, "at least 17; smaller images have too few feature maps")
         for name in ("distort", "zoom_out"):
-            check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "0 to 1, a chance")
+            check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "0 to 1, a probability")
         if self.compile:
-            raise ValueError("--compile given; it is for classifiers only, so leave it out.")
+            raise ValueError("--compile given; only classifiers can be compiled, so leave it out.")

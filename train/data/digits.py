@@ -1,14 +1,14 @@
 """The embedded data set: scikit-learn's handwritten digits on crops of its two sample photographs.
 
-Real JPEGs from what pip installs, laid out as users lay out theirs::
+It consists of JPEG files made from what pip installs, in the usual layout::
 
-    ROOT/train/0/0005-2.jpg      one folder for each class; <digit>-<scene>.jpg
+    ROOT/train/0/0005-2.jpg      one folder per class; <digit>-<scene>.jpg
     ROOT/val/…
-    ROOT/boxes.csv               where the digit lies in each scene
+    ROOT/boxes.csv               the digit's box in each scene
 
-And, apart, scenes without a digit (`backgrounds`), to tell from those.
+`backgrounds` makes scenes without a digit, for out-of-distribution detection.
 
-Nothing else in this project knows about it: to every command it is one more folder of classes.
+No other code treats it specially: for every command it is a folder of classes.
 """
 
 from __future__ import annotations
@@ -29,32 +29,39 @@ COLUMNS = ("split", "path", "label", "x1", "y1", "x2", "y2", "width", "height", 
 
 @dataclass(frozen=True)
 class Digits:
-    """What the data set is made of; its digest names the cache folder, so a change makes a new one."""
+    """Parameters of the data set. Their digest names the cache folder, so other parameters make another data set."""
 
     version: int = 1  # of the drawing code below: raise it when the same parameters give other pixels
     seed: int = 0
-    train_scenes: int = 4  # scenes for each training digit
-    val_scenes: int = 2  # scenes for each validation digit
-    val_share: float = 0.2  # of the digits of each class
-    scene: tuple[int, int] = (80, 128)  # side of the square scene, pixels
-    digit: tuple[float, float] = (0.5, 0.9)  # side of the digit, with its margin, over the side of the scene
-    quality: int = 90  # JPEG
+    train_scenes: int = 4  # scenes per training digit
+    val_scenes: int = 2  # scenes per validation digit
+    val_share: float = 0.2  # fraction of the digits of each class that are for validation
+    scene: tuple[int, int] = (80, 128)  # range of the side of the square scene, pixels
+    digit: tuple[float, float] = (0.5, 0.9)  # range of the digit's side, with its margin, over the scene's side
+    quality: int = 90  # of the JPEG files
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that stand for all of the values."""
+        """Twelve hexadecimal digits that identify these values."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def digits(parent: Path | None = None, parameters: Digits = Digits()) -> Path:
-    """Return the data set's root, building it on the first call (some seconds).
+    """Return the root of the data set, which is generated on first use (some seconds).
 
-    The build happens in a temporary folder that is renamed when complete, so neither a killed build nor
-    several processes at once (``torchrun``) can leave or see half a data set. The same parameters and the
-    same Pillow give the same bytes.
+    It is generated in a temporary folder that is renamed when complete, so an incomplete data set is never visible,
+    even if a process is killed or several processes (``torchrun``) run at once. The same parameters and the same
+    version of Pillow give the same bytes.
+
+    Example::
+
+        from train.data import open_split
+
+        root = digits()  # ~/.cache/dali_cutmix/digits-…
+        training = open_split(root, "train")
 
     Args:
-        parent: folder to keep it in; `cache_folder` by default.
+        parent: folder to keep it in; `dali_cutmix.utils.cache_folder` if not given.
         parameters: what to draw.
 
     Raises:
@@ -73,11 +80,12 @@ def digits(parent: Path | None = None, parameters: Digits = Digits()) -> Path:
 
 
 def backgrounds(parent: Path | None = None, images: int = 500, parameters: Digits = Digits()) -> Path:
-    """Return a folder with scenes that show no digit, an out-of-distribution set, building it on the first call.
+    """Return a folder of scenes without a digit, an out-of-distribution set, which is generated on first use.
 
     Args:
-        parent, parameters: see `digits`.
-        images: how many.
+        parent: see `digits`.
+        images: number of scenes.
+        parameters: see `digits`.
 
     Raises:
         OSError: the folder cannot be written.
@@ -89,7 +97,7 @@ def backgrounds(parent: Path | None = None, images: int = 500, parameters: Digit
         photos = _photos()
         target.mkdir()
         for number in range(images):
-            rng = np.random.default_rng([parameters.seed, 1_000_000, number])  # no digit has this number
+            rng = np.random.default_rng([parameters.seed, 1_000_000, number])  # no digit's index is as large
             scene = Image.fromarray(np.floor(_background(photos, rng, parameters) + 0.5).astype(np.uint8))
             scene.save(target / f"{number:04d}.jpg", quality=parameters.quality)
 
@@ -99,13 +107,13 @@ def backgrounds(parent: Path | None = None, images: int = 500, parameters: Digit
 
 
 def _photos() -> list[Image.Image]:
-    from sklearn.datasets import load_sample_images  # a second's import that only the first run needs
+    from sklearn.datasets import load_sample_images  # takes a second; only the first use needs it
 
     return [Image.fromarray(photo) for photo in load_sample_images().images]
 
 
 def split(labels: np.ndarray, parameters: Digits) -> dict[str, np.ndarray]:
-    """Divide the digits, class by class, into ``train`` and ``val`` index arrays that share none."""
+    """Divide the digits of each class into ``train`` and ``val``, disjoint arrays of indices."""
     rng = np.random.default_rng(parameters.seed)
     train, val = [], []
     for label in np.unique(labels):
@@ -117,8 +125,7 @@ def split(labels: np.ndarray, parameters: Digits) -> dict[str, np.ndarray]:
 
 
 def _build(root: Path, parameters: Digits) -> None:
-    # Imported here: a second's import that only the first run needs.
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # takes a second; only the first use needs it
 
     glyphs, labels = load_digits(return_X_y=True)
     glyphs = (glyphs.reshape(-1, 8, 8) / 16).astype(np.float32)
@@ -142,16 +149,16 @@ def _build(root: Path, parameters: Digits) -> None:
 def _draw(
     glyph: np.ndarray, photos: list[Image.Image], rng: np.random.Generator, parameters: Digits
 ) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    """Draw one scene; return it with the digit's tight box (x1, y1, x2, y2; the last two exclusive)."""
+    """Draw a scene; return it with the digit's tight box (x1, y1, x2, y2; the last two exclusive)."""
     scene = _background(photos, rng, parameters)
     side = len(scene)
     size = round(side * rng.uniform(*parameters.digit))
     x, y = (int(rng.integers(0, side - size, endpoint=True)) for _ in range(2))
-    # Strokes reach the edge of their 8×8 pixels: with a margin of one more they end round instead of cut off.
+    # Strokes reach the edges of the 8×8 pixels; a margin of one pixel gives them round ends.
     smooth = np.asarray(Image.fromarray(np.pad(glyph, 1)).resize((size, size), Image.Resampling.BICUBIC))
     opacity = np.clip((smooth - 0.25) / 0.5, 0, 1)
     patch = scene[y : y + size, x : x + size]
-    # Bright ink on a dark place and dark ink on a bright one, in any hue, keeps every digit legible.
+    # Bright ink on a dark place and dark ink on a bright one, of any hue, keep the digit legible.
     ink = rng.uniform(190, 255, 3) if patch.mean() < 115 else rng.uniform(0, 60, 3)
     patch += opacity[..., None] * (ink.astype(np.float32) - patch)
 
@@ -161,7 +168,7 @@ def _draw(
 
 
 def _background(photos: list[Image.Image], rng: np.random.Generator, parameters: Digits) -> np.ndarray:
-    """A square crop of one of the photographs, of any size, as side×side×3 float32 levels."""
+    """A random square crop of one of the photographs, as side×side×3 float32, 0 to 255."""
     side = int(rng.integers(*parameters.scene, endpoint=True))
     photo = photos[rng.integers(len(photos))]
     crop = int(rng.integers(side, min(photo.size), endpoint=True))

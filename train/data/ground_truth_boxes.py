@@ -1,4 +1,4 @@
-"""Boxes of images: read from a CSV file, from XML files or from CUB-200-2011's lists; checked; moved into the crop."""
+"""Ground-truth boxes of images: read from a CSV file, XML files or CUB-200-2011's lists, and moved into the crop."""
 
 from __future__ import annotations
 
@@ -25,27 +25,33 @@ class Boxed:
     """Images with their labels and boxes."""
 
     name: str
-    """For messages: what was read."""
+    """Name of the data, for messages."""
     classes: tuple[str, ...]
     paths: list[Path]
     labels: list[int]
     boxes: list[np.ndarray]
-    """For each image n×4 float64: x1, y1, x2, y2 in pixels of the file, the last two exclusive."""
+    """Boxes of each image, n×4 float64: x1, y1, x2, y2 in pixels of the file, the last two exclusive."""
 
 
 def read_boxed(data: Path, boxes: Path | None) -> Boxed:
-    """All images of a folder of classes, or the test images of CUB-200-2011, with their boxes.
+    """Read all images of a folder of classes, or the test images of CUB-200-2011, with their boxes.
+
+    A CSV file has a row for each box; an image may have several, and other columns are ignored::
+
+        path,x1,y1,x2,y2
+        val/0/0005-2.jpg,12,30,61,88
 
     Args:
-        boxes: a CSV file with the columns ``path`` (below the file's folder or ``data``), ``x1``, ``y1``, ``x2``,
-            ``y2``, a row for each box, others are ignored; or a folder with an XML file for each image, in ImageNet's
-            form, which is VOC's: corners count from 1 and both belong to the object, so a box becomes xmin - 1,
-            ymin - 1, xmax, ymax, as in `pipelines.voc`. ImageNet's own rule for overlaps counts so, too; a file that
-            counts from 0 is off by a pixel at most. If not given, ``boxes.csv`` in ``data`` or beside it.
+        data: the folder.
+        boxes: a CSV file, whose paths are relative to its folder or to ``data``; or a folder with an XML file for each
+            image in ImageNet's format, which is VOC's: coordinates count from 1 and the last pixel belongs to the
+            object, so a box becomes xmin - 1, ymin - 1, xmax, ymax, as in `pipelines.voc` and in ImageNet's rule for
+            overlaps. (In a file that counts from 0, boxes are off by at most a pixel.) If not given, ``boxes.csv`` in
+            ``data`` or in its parent folder.
 
     Raises:
         FileNotFoundError: there are no such images or boxes.
-        ValueError: an image has no box or is not there, or a box is none; file and line or image are named.
+        ValueError: an image has no box or does not exist, or a box is invalid; the message names the place.
     """
     source = boxes or find_boxes(data)
     if source == data:
@@ -78,7 +84,7 @@ def read_boxed(data: Path, boxes: Path | None) -> Boxed:
 
 
 def find_boxes(data: Path) -> Path | None:
-    """Where the boxes of a folder are if nobody says: itself (CUB-200-2011), ``boxes.csv`` in it or beside it."""
+    """The default place of a folder's boxes: itself for CUB-200-2011, else ``boxes.csv`` in it or in its parent."""
     if cub.is_cub(data):
         return data
     return next((path for path in (data / "boxes.csv", data.parent / "boxes.csv") if path.is_file()), None)
@@ -94,14 +100,14 @@ def _csv(file: Path, data: Path) -> OfImage:
     with file.open(newline="", encoding="utf-8") as stream:
         rows = csv.DictReader(stream)
         if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-            raise ValueError(f"{file}: no column {missing[0]}; wanted are {', '.join(COLUMNS)}.")
+            raise ValueError(f"{file}: no column {missing[0]}; it needs the columns {', '.join(COLUMNS)}.")
         for row in rows:
             where = f"{file}, line {rows.line_num}"
             try:
                 box = [float(row[name]) for name in COLUMNS[1:]]
             except (TypeError, ValueError) as error:
                 shown = ", ".join(f"{name}={row[name]!r}" for name in COLUMNS)
-                raise ValueError(f"{where}: {shown} given; corners must be numbers.") from error
+                raise ValueError(f"{where}: {shown} given; coordinates must be numbers.") from error
             path = os.path.join(beside, row["path"])
             if not Path(path).is_file():
                 if path.startswith(root + os.sep):
@@ -121,7 +127,7 @@ def _xml(folder: Path) -> OfImage:
         try:
             objects = list(ElementTree.parse(file).iter("object"))
             named = [one for one in objects if one.findtext("name") == name] or objects
-            corners = (("xmin", -1), ("ymin", -1), ("xmax", 0), ("ymax", 0))  # from 1, the last ones inclusive
+            corners = (("xmin", -1), ("ymin", -1), ("xmax", 0), ("ymax", 0))  # count from 1, the last ones inclusive
             return [[float(one.findtext(f"bndbox/{name}", "")) + shift for name, shift in corners] for one in named]
         except (ElementTree.ParseError, ValueError) as error:
             raise ValueError(f"{file}: not an annotation with bndbox of xmin, ymin, xmax, ymax ({error}).") from error
@@ -130,13 +136,21 @@ def _xml(folder: Path) -> OfImage:
 
 
 def boxes_in_crop(path: Path, boxes: np.ndarray, config: Config) -> np.ndarray:
-    """Boxes of a file, n×4 float64, in pixels of the crop that validation takes of it, cut off at its border.
+    """Move an image's boxes into the crop that validation takes of it, and clip them to the crop.
 
-    Boxes refer to the pixels as the file has them; the image is turned as its EXIF orientation says, as DALI does. One
-    that reaches out of the image by a pixel or less is cut off there, see `dali_cutmix.detection.cut_to_image`.
+    Boxes refer to the pixels as stored in the file; the image is rotated by its EXIF orientation, as DALI does. A box
+    that exceeds the image by at most a pixel is clipped to it, see `dali_cutmix.detection.cut_to_image`.
+
+    Args:
+        path: the image.
+        boxes: n×4 float64, in pixels of the file.
+        config: configuration of the training, for the size of the crop.
+
+    Returns:
+        n×4 float64, in pixels of the crop.
 
     Raises:
-        ValueError: the file is no image, or a box has no area or reaches out of it; the file is named.
+        ValueError: the file is not an image, or a box has no area or exceeds the image; the message names the file.
     """
     try:
         with Image.open(path) as image:
@@ -156,7 +170,7 @@ def boxes_in_crop(path: Path, boxes: np.ndarray, config: Config) -> np.ndarray:
 
 
 def turned(corners: np.ndarray, size: np.ndarray, orientation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes as n×2×2 (corner, x and y) and (width, height) of an image turned as EXIF's orientation 1 to 8 says."""
+    """Boxes as n×2×2 (corner, x and y), and (width, height), of an image rotated by its EXIF orientation, 1 to 8."""
     flipped = np.array([orientation in (2, 3, 7, 8), orientation in (3, 4, 6, 7)])
     corners = np.sort(np.where(flipped, size - corners, corners), axis=1)
     return (corners[..., ::-1], size[::-1]) if orientation in (5, 6, 7, 8) else (corners, size)

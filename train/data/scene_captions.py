@@ -1,4 +1,4 @@
-"""Say what a scene shows: a small, regular grammar of counts, names, sizes and places."""
+"""Captions of the embedded scenes, by a small, regular grammar of counts, names, sizes and places."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import numpy as np
 
 from train.data.scene_drawing import NAMES, Digit
 
-_LARGE = 1.25  # times the scene's usual size, from which on a digit is called large; and small from its inverse down
-_CLEAR = 1.25  # times the other distance, from which on one tells where a digit lies
+_LARGE = 1.25  # a digit is called large from this multiple of the scene's mean size, and small up to the inverse
+_CLEAR = 1.25  # a direction is named if its distance is at least this multiple of the other one
 
 
 def sentences(digits: Sequence[Digit], rng: np.random.Generator) -> list[str]:
-    """Three to five different sentences about the digits that are not difficult, of which there is at least one."""
+    """Write three to five different sentences about the digits that are not difficult, of which there must be one."""
     seen = sorted((digit for digit in digits if not digit.difficult), key=lambda digit: digit.box[0])
     named = _named(seen)
     if len(seen) == 1:
         return [named[0], f"there is {named[0]}", f"one digit, {named[0]}", f"a picture of {named[0]}"]
     together = _listed(named)
-    said = [together, f"{NAMES[len(seen)]} digits, {together}", f"there are {together}"]
+    captions = [together, f"{NAMES[len(seen)]} digits, {together}", f"there are {together}"]
     pairs = [pair for pair in combinations(range(len(seen)), 2) if related(*(seen[i] for i in pair))]
     for index in rng.permutation(len(pairs))[:2].tolist():
         one, other = rng.permutation(pairs[index]).tolist()
-        said.append(f"{named[one]} {related(seen[one], seen[other])} {named[other]}")
+        captions.append(f"{named[one]} {related(seen[one], seen[other])} {named[other]}")
         if len(seen) == 2:
-            said.append(f"{named[other]} {related(seen[other], seen[one])} {named[one]}")
-    return list(dict.fromkeys(said))
+            captions.append(f"{named[other]} {related(seen[other], seen[one])} {named[one]}")
+    return list(dict.fromkeys(captions))
 
 
 def related(one: Digit, other: Digit) -> str | None:
-    """Where ``one`` lies as seen from ``other``, by the distances of their centres; None where they lie aslant."""
+    """The position of ``one`` relative to ``other``, by the distance of their centres; None if it is diagonal."""
     across, down = (one.box[axis] + one.box[axis + 2] - other.box[axis] - other.box[axis + 2] for axis in (0, 1))
     if abs(across) >= _CLEAR * abs(down):
         return "left of" if across < 0 else "right of"
@@ -41,7 +41,7 @@ def related(one: Digit, other: Digit) -> str | None:
 
 
 def sizes(digits: Sequence[Digit]) -> list[str]:
-    """``"large "``, ``"small "`` or nothing for each: its height against the geometric mean of all."""
+    """``"large "``, ``"small "`` or ``""`` for each digit, by its height relative to the geometric mean of all."""
     heights = np.array([digit.box[3] - digit.box[1] for digit in digits], float)
     relative = heights / np.exp(np.log(heights).mean())
     return ["large " if of_one >= _LARGE else "small " if of_one <= 1 / _LARGE else "" for of_one in relative]

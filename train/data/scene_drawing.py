@@ -1,4 +1,4 @@
-"""Draw a scene: several digits of different sizes on a crop of a photograph, each with its tight box."""
+"""Drawing of a scene: several digits of different sizes on a crop of a photograph, each with its tight box."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ import numpy as np
 from PIL import Image
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-Box = tuple[int, int, int, int]
-_TRIES = 50  # places for a digit before the scene stays without it
-_TINY = 3  # a tiny digit's side is at least that part of the smallest other one's
-_SMALLEST = 6  # pixels; in a smaller square some digits have no stroke of full ink, and so no box
+"""Names of the ten digits, which are the classes."""
+PixelBox = tuple[int, int, int, int]
+"""x1, y1, x2, y2 in whole pixels, the last two exclusive."""
+_TRIES = 50  # places that are tried before a digit is left out
+_TINY = 3  # a tiny digit's side is at least the smallest normal side divided by this
+_SMALLEST = 6  # pixels; in a smaller square some digits have no stroke of full opacity, and so no box
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """What the data set is made of; its digest names the cache folder, so a change makes a new one.
+    """Parameters of the data set. Their digest names the cache folder, so other parameters make another data set.
 
     Raises:
-        ValueError: digits may come out too small to draw.
+        ValueError: some digits would be too small to draw.
     """
 
     version: int = 1  # of the drawing code: raise it when the same parameters give other pixels or sentences
     seed: int = 0
-    train: int = 2000  # scenes
-    val: int = 400  # scenes
-    side: tuple[int, int] = (128, 176)  # width and height, each on its own, pixels
-    digits: tuple[int, int] = (1, 4)  # in a scene
-    digit: tuple[float, float] = (0.2, 0.5)  # side of a digit, with its margin, over the shorter side of the scene
-    overlap: float = 0.05  # of two digits' squares, over the smaller one, at most
-    tiny: float = 0.06  # share of the digits, but for each scene's first, that are too small to read
-    hidden: float = 0.06  # share of them that are mostly covered
-    quality: int = 90  # JPEG
+    train: int = 2000  # number of scenes for training
+    val: int = 400  # number of scenes for validation
+    side: tuple[int, int] = (128, 176)  # range of width and height, drawn separately, pixels
+    digits: tuple[int, int] = (1, 4)  # range of the number of digits in a scene
+    digit: tuple[float, float] = (0.2, 0.5)  # range of a digit's side, with its margin, over the scene's shorter side
+    overlap: float = 0.05  # largest overlap of two digits' squares, over the smaller square
+    tiny: float = 0.06  # fraction of the digits, except each scene's first one, that are too small to read
+    hidden: float = 0.06  # fraction of them that are mostly covered
+    quality: int = 90  # of the JPEG files
 
     def __post_init__(self) -> None:
         smallest = round(self.side[0] * self.digit[0] / (_TINY if self.tiny else 1))
@@ -49,7 +51,7 @@ class Scenes:
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that stand for all of the values."""
+        """Twelve hexadecimal digits that identify these values."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -59,40 +61,48 @@ class Glyph(NamedTuple):
     ink: np.ndarray
     """8×8 float32, 0 to 1."""
     label: int
+    """The digit, 0 to 9."""
 
 
 class Digit(NamedTuple):
     """One digit of a scene."""
 
     label: int
-    box: Box
-    """x1, y1, x2, y2 in pixels, the last two exclusive: its strokes'."""
+    box: PixelBox
+    """Tight box of the strokes."""
     difficult: bool
-    """Tiny, or mostly hidden."""
+    """Whether the digit is tiny or mostly hidden."""
 
     @property
     def name(self) -> str:
-        """In words."""
+        """The digit in words."""
         return NAMES[self.label]
 
 
 class Scene(NamedTuple):
-    """A picture and what is in it."""
+    """An image and the digits in it."""
 
     image: Image.Image
     digits: list[Digit]
 
 
 def draw(glyphs: Sequence[Glyph], photos: Sequence[Image.Image], rng: np.random.Generator, parameters: Scenes) -> Scene:
-    """Draw a scene; the first of its digits is never difficult."""
+    """Draw a scene, whose first digit is never difficult.
+
+    Args:
+        glyphs: handwritten digits to choose from.
+        photos: photographs to take the background from.
+        rng: source of randomness.
+        parameters: sizes and numbers.
+    """
     pixels = _background(photos, rng, parameters)
     digits: list[Digit] = []
-    places: list[Box] = []
+    places: list[PixelBox] = []
     for number in range(int(rng.integers(*parameters.digits, endpoint=True))):
         tiny, hidden = (bool(number and rng.random() < chance) for chance in (parameters.tiny, parameters.hidden))
         low, high = parameters.digit
-        share = rng.uniform(low / _TINY, low / 2) if tiny else low * (high / low) ** rng.random()
-        place = _place(round(min(pixels.shape[:2]) * share), places, pixels, rng, parameters.overlap)
+        relative = rng.uniform(low / _TINY, low / 2) if tiny else low * (high / low) ** rng.random()
+        place = _place(round(min(pixels.shape[:2]) * relative), places, pixels, rng, parameters.overlap)
         if place is None:
             continue
         glyph = glyphs[int(rng.integers(len(glyphs)))]
@@ -105,7 +115,7 @@ def draw(glyphs: Sequence[Glyph], photos: Sequence[Image.Image], rng: np.random.
 
 
 def _background(photos: Sequence[Image.Image], rng: np.random.Generator, parameters: Scenes) -> np.ndarray:
-    """A crop of one of the photographs, of any size, as H×W×3 float32 levels."""
+    """A random crop of one of the photographs, as H×W×3 float32, 0 to 255."""
     width, height = (int(side) for side in rng.integers(*parameters.side, 2, endpoint=True))
     photo = photos[int(rng.integers(len(photos)))]
     scale = rng.uniform(1, min(photo.width / width, photo.height / height))
@@ -115,42 +125,42 @@ def _background(photos: Sequence[Image.Image], rng: np.random.Generator, paramet
 
 
 def _place(
-    size: int, others: Sequence[Box], pixels: np.ndarray, rng: np.random.Generator, overlap: float
-) -> Box | None:
-    """A square that shares little with the others."""
+    size: int, others: Sequence[PixelBox], pixels: np.ndarray, rng: np.random.Generator, overlap: float
+) -> PixelBox | None:
+    """A random square that overlaps little with the others; None if no place is found."""
     height, width = pixels.shape[:2]
     for _ in range(_TRIES):
         x, y = int(rng.integers(0, width - size, endpoint=True)), int(rng.integers(0, height - size, endpoint=True))
         square = (x, y, x + size, y + size)
-        if all(_shared(square, other) <= overlap for other in others):
+        if all(_overlap(square, other) <= overlap for other in others):
             return square
     return None
 
 
-def _shared(one: Box, other: Box) -> float:
-    """The area that two boxes share, over that of the smaller one."""
+def _overlap(one: PixelBox, other: PixelBox) -> float:
+    """The intersection of two boxes over the area of the smaller one."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     areas = ((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (one, other))
     return max(width, 0) * max(height, 0) / min(areas)
 
 
-def _draw_glyph(pixels: np.ndarray, ink: np.ndarray, place: Box, rng: np.random.Generator) -> Box:
-    """Draw a digit into a square; its tight box."""
+def _draw_glyph(pixels: np.ndarray, ink: np.ndarray, place: PixelBox, rng: np.random.Generator) -> PixelBox:
+    """Draw a digit into a square; return its tight box."""
     x, y, x2, y2 = place
-    # Strokes reach the edge of their 8×8 pixels: with a margin of one more they end round instead of cut off.
+    # Strokes reach the edges of the 8×8 pixels; a margin of one pixel gives them round ends.
     smooth = np.asarray(Image.fromarray(np.pad(ink, 1)).resize((x2 - x, y2 - y), Image.Resampling.BICUBIC))
     opacity = np.clip((smooth - 0.25) / 0.5, 0, 1)
     patch = pixels[y:y2, x:x2]
-    # Bright ink on a dark place and dark ink on a bright one, in any hue, keeps every digit legible.
+    # Bright ink on a dark place and dark ink on a bright one, of any hue, keep the digit legible.
     colour = rng.uniform(190, 255, 3) if patch.mean() < 115 else rng.uniform(0, 60, 3)
     patch += opacity[..., None] * (colour.astype(np.float32) - patch)
     columns, rows = (np.flatnonzero((opacity > 0.5).any(axis)) for axis in (0, 1))
     return x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1
 
 
-def _hide(pixels: np.ndarray, box: Box, photos: Sequence[Image.Image], rng: np.random.Generator) -> None:
-    """Cover most of a box with a piece of a photograph, from one of its sides."""
+def _hide(pixels: np.ndarray, box: PixelBox, photos: Sequence[Image.Image], rng: np.random.Generator) -> None:
+    """Cover most of a box, beginning at one of its sides, with a piece of a photograph."""
     x1, y1, x2, y2 = box
     covered = rng.uniform(0.6, 0.8)
     side = int(rng.integers(4))

@@ -1,14 +1,13 @@
-"""The embedded data for detection and captioning: scenes with several digits, in VOC's and in COCO's own layout.
+"""The embedded data set for detection and captioning: scenes with several digits, in the layouts of VOC and COCO.
 
-Scikit-learn's handwritten digits on crops of its two sample photographs, like `train.data.digits`, laid out as users
-have theirs::
+They show scikit-learn's handwritten digits on crops of its two sample photographs, like `train.data.digits`::
 
     ROOT/VOCdevkit/VOC2007/{Annotations,ImageSets/Main,JPEGImages}      trainval and test
-    ROOT/COCO/annotations/{instances,captions}_{train,val}2017.json     the same scenes, with sentences about them
+    ROOT/COCO/annotations/{instances,captions}_{train,val}2017.json     the same scenes, with captions
     ROOT/COCO/{train,val}2017/…
 
-Digits that are tiny or mostly hidden are difficult objects in VOC, and crowds in COCO: not trained on, ignored in
-evaluation, and no sentence is about them. Nothing else in this project knows about this data set.
+Digits that are tiny or mostly hidden are difficult objects in VOC and crowds in COCO: they are not trained on, ignored
+in evaluation, and not mentioned in captions. No other code treats this data set specially.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from train.data.scene_captions import sentences
 from train.data.scene_drawing import NAMES, Digit, Glyph, Scenes, draw
 
 _PARTS = {"train": ("trainval", "train2017"), "val": ("test", "val2017")}
-"""The names that VOC and COCO have for them."""
+"""Names of the two splits in VOC and in COCO."""
 
 
 class _Record(NamedTuple):
-    """A scene as the files have it."""
+    """A scene as it is written to files."""
 
     number: int
     jpeg: bytes
@@ -42,13 +41,13 @@ class _Record(NamedTuple):
 
 
 def scenes_voc(parent: Path | None = None, parameters: Scenes = Scenes()) -> Path:
-    """Return the VOCdevkit folder, building the data set on the first call (some ten seconds).
+    """Return the VOCdevkit folder of the data set, which is generated on first use (some ten seconds).
 
-    The build happens in a temporary folder that is renamed when complete, as in `train.data.digits.digits`. The same
-    parameters and the same Pillow give the same bytes. No handwritten digit is in both parts.
+    It is generated in a temporary folder that is renamed when complete, as in `train.data.digits.digits`. The same
+    parameters and the same version of Pillow give the same bytes. No handwritten digit is in both splits.
 
     Args:
-        parent: folder to keep it in; `cache_folder` by default.
+        parent: folder to keep it in; `dali_cutmix.utils.cache_folder` if not given.
         parameters: what to draw.
 
     Raises:
@@ -58,7 +57,7 @@ def scenes_voc(parent: Path | None = None, parameters: Scenes = Scenes()) -> Pat
 
 
 def scenes_coco(parent: Path | None = None, parameters: Scenes = Scenes()) -> Path:
-    """Return the folder in COCO's layout; see `scenes_voc`."""
+    """Return the folder of the data set in COCO's layout; see `scenes_voc`."""
     return _root(parent, parameters) / "COCO"
 
 
@@ -74,8 +73,7 @@ def _root(parent: Path | None, parameters: Scenes) -> Path:
 
 
 def _build(root: Path, parameters: Scenes) -> None:
-    # Imported here: a second's import that only the first run needs.
-    from sklearn.datasets import load_digits, load_sample_images
+    from sklearn.datasets import load_digits, load_sample_images  # takes a second; only the first use needs it
 
     pixels, labels = load_digits(return_X_y=True)
     inks = (pixels.reshape(-1, 8, 8) / 16).astype(np.float32)
@@ -88,8 +86,8 @@ def _build(root: Path, parameters: Scenes) -> None:
             scene = draw(glyphs, photos, rng, parameters)
             jpeg = io.BytesIO()
             scene.image.save(jpeg, "JPEG", quality=parameters.quality)
-            said = sentences(scene.digits, rng)
-            records.append(_Record(number, jpeg.getvalue(), scene.image.size, scene.digits, said))
+            captions = sentences(scene.digits, rng)
+            records.append(_Record(number, jpeg.getvalue(), scene.image.size, scene.digits, captions))
         voc, coco = _PARTS[part]
         _write_voc(root / "VOCdevkit" / "VOC2007", voc, records)
         _write_coco(root / "COCO", coco, records)
@@ -106,7 +104,7 @@ def _write_voc(year: Path, part: str, records: list[_Record]) -> None:
         content: dict[str, Any] = {"folder": "VOC2007", "filename": f"{name}.jpg"}
         root = _element("annotation", content | {"size": {"width": width, "height": height, "depth": 3}})
         for digit in record.digits:
-            x1, y1, x2, y2 = digit.box  # VOC counts from 1, and both corners belong to the object
+            x1, y1, x2, y2 = digit.box  # VOC counts from 1, and the last pixels belong to the object
             box = {"xmin": x1 + 1, "ymin": y1 + 1, "xmax": x2, "ymax": y2}
             root.append(_element("object", {"name": digit.name, "difficult": int(digit.difficult), "bndbox": box}))
         ElementTree.indent(root)
@@ -114,7 +112,7 @@ def _write_voc(year: Path, part: str, records: list[_Record]) -> None:
 
 
 def _element(tag: str, content: Any) -> ElementTree.Element:
-    """An XML element with a text, or with others below it."""
+    """An XML element with text, or with child elements."""
     element = ElementTree.Element(tag)
     if isinstance(content, dict):
         element.extend(_element(name, below) for name, below in content.items())

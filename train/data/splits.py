@@ -1,4 +1,4 @@
-"""Data: what a run trains on and validates with, in whatever form a data set comes."""
+"""Training and validation splits of a data set, whatever its layout."""
 
 from __future__ import annotations
 
@@ -14,27 +14,38 @@ from pipelines import cifar, cub
 from train.data.digits import digits
 
 Read = Callable[..., tuple[Any, Any]]
-"""A verb of the library with its data: options such as ``shard`` in, (encoded bytes, labels) out."""
+"""A reading verb of the library with its data: it takes options such as ``shard``, and returns encoded bytes and
+labels."""
 
 
 @dataclass(frozen=True)
-class Split:
-    """One part of a data set."""
+class DataSplit:
+    """One split of a data set.
+
+    Example::
+
+        from pipelines import imagenet
+
+        split = open_split(None, "val")  # the embedded digits
+        loader = imagenet.val(split.read, batch_size=4, size=48, resize=48)
+    """
 
     name: str
-    """For messages: the folder or file, and which part of it."""
+    """Name for messages: the folder or file, and which split of it."""
     read: Read
+    """The first verb of a pipeline."""
 
 
-def open_split(data: Path | None, split: Literal["train", "val"]) -> Split:
-    """The training or validation part of ``--data``; of the embedded digits, built if need be, where none is given.
+def open_split(data: Path | None, split: Literal["train", "val"]) -> DataSplit:
+    """The training or validation split of ``--data``, or of the embedded digits if it is not given.
 
     Args:
-        data: a folder with ``train`` and ``val``, each with one subfolder for each class (or packed); the folder
+        data: a folder with ``train`` and ``val``, each with one subfolder per class (or packed); the folder
             CUB_200_2011; an archive of CIFAR, or the folder that it unpacks to.
+        split: which split.
 
     Raises:
-        FileNotFoundError: it, or a part, is missing.
+        FileNotFoundError: the data set or a part of it is missing.
         ValueError: it is damaged.
     """
     if data is None:
@@ -44,39 +55,44 @@ def open_split(data: Path | None, split: Literal["train", "val"]) -> Split:
     for name in ("train", "val"):
         if not (data / name).is_dir():
             raise FileNotFoundError(
-                f"--data {data}: it has no folder {name}; wanted is a folder with train and val, each with "
-                "one subfolder for each class, the folder CUB_200_2011, or an archive of CIFAR."
+                f"--data {data}: it has no folder {name}; give a folder with train and val, each with one subfolder "
+                "per class, the folder CUB_200_2011, or an archive of CIFAR."
             )
     return _folder(data / split)
 
 
-def open_evaluated(data: Path | None, trained_on: Path | None) -> Split:
-    """What an evaluator's ``--data`` means: what `open_split` takes, or a folder of classes itself.
+def open_evaluation_split(data: Path | None, trained_on: Path | None) -> DataSplit:
+    """The images that an evaluator's ``--data`` stands for.
 
     Args:
-        trained_on: the run's own data, taken where none is given.
+        data: what `open_split` takes, or a folder with one subfolder per class.
+        trained_on: the run's own data, whose validation split is used if ``data`` is not given.
 
     Raises:
         FileNotFoundError, ValueError: see `open_split`.
     """
     if data is None:
         return open_split(trained_on, "val")
-    return _own_layout(data, "val") or _folder(evaluated_folder(data, None))
+    return _own_layout(data, "val") or _folder(evaluation_folder(data, None))
 
 
-def evaluated_folder(data: Path | None, trained_on: Path | None) -> Path:
-    """The folder of an evaluator's ``--data``: CUB_200_2011, or one of classes; the run's own where none is given."""
+def evaluation_folder(data: Path | None, trained_on: Path | None) -> Path:
+    """The folder that an evaluator's ``--data`` stands for: CUB_200_2011, or one with a subfolder per class.
+
+    Args:
+        data, trained_on: see `open_evaluation_split`.
+    """
     given = data or trained_on or digits()
     return given / "val" if (given / "val").is_dir() else given
 
 
-def listed(name: str, samples: Sequence[tuple[Path, int]]) -> Split:
-    """Images one by one, with their labels, in this order."""
-    return Split(name, partial(dc.read_files, samples))
+def listed(name: str, samples: Sequence[tuple[Path, int]]) -> DataSplit:
+    """A split of single images with their labels, in the given order."""
+    return DataSplit(name, partial(dc.read_files, samples))
 
 
-def reordered(split: Split, order: Sequence[int]) -> Split:
-    """The same samples in another order, each by its number."""
+def reordered(split: DataSplit, order: Sequence[int]) -> DataSplit:
+    """The same samples in another order, a permutation of their numbers."""
 
     def read(**options: Any) -> tuple[Any, Any]:
         nodes = split.read(**options)
@@ -85,16 +101,16 @@ def reordered(split: Split, order: Sequence[int]) -> Split:
         source.reorder(order)
         return nodes
 
-    return Split(split.name, read)
+    return DataSplit(split.name, read)
 
 
-def _own_layout(data: Path, split: Literal["train", "val"]) -> Split | None:
-    """Of a data set that is no folder of classes."""
+def _own_layout(data: Path, split: Literal["train", "val"]) -> DataSplit | None:
+    """The split of CUB-200-2011 or CIFAR; None for other data sets."""
     for is_own, read in ((cub.is_cub, cub.read), (cifar.is_cifar, cifar.read)):
         if is_own(data):
-            return Split(f"{data} ({split})", partial(read, data, split))
+            return DataSplit(f"{data} ({split})", partial(read, data, split))
     return None
 
 
-def _folder(folder: Path) -> Split:
-    return Split(str(folder), partial(dc.read_folder, folder))
+def _folder(folder: Path) -> DataSplit:
+    return DataSplit(str(folder), partial(dc.read_folder, folder))

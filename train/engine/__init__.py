@@ -1,18 +1,31 @@
-"""A run: the training loop, its state, checkpoints, processes, logs."""
+"""The engine of a training run: the loop and everything that it moves, whatever the task.
 
-from train.engine.checkpoint import Checkpoint, find
-from train.engine.distributed import Ranks, join, resolve_device
+The way of one step, in `fit`::
+
+    Task.loader ──▶ batch ──▶ Task.loss(forward, batch) ──▶ backward ──▶ optimizer ──▶ Ema ──▶ step + 1
+                                                                           ▲
+                                            learning rate: Schedule(step) ─┘
+
+`Run` holds all that changes: model, optimizer, averaged weights, step, history. `Checkpoint` is a run in a file;
+`resume` says what a continued run may change. `Ranks` is this process among all of the run, `Preemption` turns a
+SIGTERM into a checkpoint, `metrics_log` and `progress` show how far the run is. A `Task` brings data, model, loss and
+metrics.
+"""
+
+from train.engine.checkpoint import Checkpoint, find_checkpoint
+from train.engine.distributed import Ranks, join_process_group, resolve_device
 from train.engine.ema import Ema
 from train.engine.loop import fit
 from train.engine.metrics_log import Row
-from train.engine.preemption import STATUS, Preemption
-from train.engine.run import FREE, Run
+from train.engine.preemption import PREEMPTED_STATUS, Preemption
+from train.engine.resume import CHANGEABLE_ON_RESUME
+from train.engine.run import Run
 from train.engine.schedule import Schedule
 from train.engine.task import Task
 
 __all__ = [
-    "FREE",
-    "STATUS",
+    "CHANGEABLE_ON_RESUME",
+    "PREEMPTED_STATUS",
     "Checkpoint",
     "Ema",
     "Preemption",
@@ -21,8 +34,8 @@ __all__ = [
     "Run",
     "Schedule",
     "Task",
-    "find",
+    "find_checkpoint",
     "fit",
-    "join",
+    "join_process_group",
     "resolve_device",
 ]

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to continue exactly, and what an evaluator needs, in one file."""
+"""Checkpoints: all that a run needs to continue exactly, and all that an evaluator needs, in one file."""
 
 from __future__ import annotations
 
@@ -17,34 +17,40 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a run after ``step`` steps. Tensors and plain values only: it loads without running code."""
+    """The state of a run after ``step`` steps: tensors and plain values only, so that loading it runs no code.
+
+    Example::
+
+        checkpoint = Checkpoint.load(Path("runs/digits"))  # or runs/digits/best.pt
+        print(checkpoint.epoch, checkpoint.config["model"], checkpoint.classes[:3])
+    """
 
     config: dict[str, Any]
-    """`train.config.run.RunConfig.to_dict`, of the task's own configuration."""
+    """The task's configuration, as `train.config.RunConfig.to_dict` gives it."""
     classes: list[str]
-    """What the model's outputs mean, in their order: names of classes, or a captioner's vocabulary."""
+    """Meanings of the model's outputs, in their order: names of classes, or a captioner's vocabulary."""
     epoch: int
-    """Complete epochs."""
+    """Number of complete epochs."""
     step: int
-    """Steps since the start of the run."""
+    """Number of steps since the start of the run."""
     model: dict[str, Any]
-    """The model's state_dict, without wrappers' prefixes."""
+    """State_dict of the model, without the prefixes of wrappers."""
     ema: dict[str, Any] | None
-    """The averaged model's state_dict."""
+    """State_dict of the averaged model, if there is one."""
     optimizer: dict[str, Any]
-    """The optimizer's state_dict."""
+    """State_dict of the optimizer."""
     ranks: list[dict[str, Any]]
-    """For each process: its loader's state, random number generators, sum of losses in this epoch."""
+    """State of each process: its loader, its random number generators, its sum of losses in this epoch."""
     history: list[dict[str, float]]
-    """The rows of metrics.csv."""
+    """Rows of metrics.csv."""
     origin: str = "random weights"
-    """What the first weights were; checkpoints of older versions do not say."""
+    """Description of the initial weights; checkpoints of older versions lack it."""
 
     def save(self, path: Path) -> None:
-        """Write atomically.
+        """Write the file atomically.
 
         Raises:
-            OSError: it could not be written; the file that was there is intact.
+            OSError: it cannot be written; an existing file is unchanged.
         """
         # Not dataclasses.asdict: it would copy every tensor.
         content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -57,42 +63,42 @@ class Checkpoint:
         """Read a checkpoint, or the last one of a run folder, onto the CPU.
 
         Raises:
-            FileNotFoundError: there is none.
-            ValueError: the file is no checkpoint of this trainer, or one of a newer version.
+            FileNotFoundError: there is no such file, or no checkpoint in the folder.
+            ValueError: the file is not a checkpoint of this trainer, or of a newer version.
         """
-        path = find(path)
+        path = find_checkpoint(path)
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises whatever its unpickler stumbles over
+        except Exception as error:  # a damaged file makes torch.load raise exceptions of many types
             raise ValueError(
                 f"{path}: not a checkpoint, or a damaged one ({type(error).__name__}); give a .pt file that "
                 "python -m train wrote."
             ) from error
-        return cls.of(content, path)
+        return cls.from_content(content, path)
 
     @classmethod
-    def of(cls, content: Any, path: Path) -> Checkpoint:
-        """A checkpoint from what its file, ``path``, holds.
+    def from_content(cls, content: Any, path: Path) -> Checkpoint:
+        """Make a checkpoint from the content of its file; ``path`` is for messages.
 
         Raises:
-            ValueError: that is none, or one of a newer version.
+            ValueError: the content is not a checkpoint, or of a newer version.
         """
         names = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
         if not isinstance(content, dict) or "version" not in content:
             raise ValueError(f"{path}: not a checkpoint of this trainer; give a .pt file that python -m train wrote.")
         if content["version"] != VERSION or not names <= content.keys():
             raise ValueError(
-                f"{path}: a checkpoint of version {content['version']}, and this trainer reads version {VERSION}; "
+                f"{path}: a checkpoint of version {content['version']}, but this trainer reads version {VERSION}; "
                 "use the version of dali_cutmix that wrote it."
             )
         return cls(**{name: content[name] for name in (*names, "origin") if name in content})
 
 
-def find(path: Path) -> Path:
-    """The checkpoint file that ``path`` means: itself, or ``last.pt`` in a run folder.
+def find_checkpoint(path: Path) -> Path:
+    """The checkpoint file that a path stands for: the file itself, or ``last.pt`` in a run folder.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no such file.
     """
     if path.is_dir():
         if not (path / "last.pt").is_file():

@@ -1,4 +1,4 @@
-"""An exponential moving average of a model's weights, updated without waiting for the device."""
+"""Exponential moving average of a model's weights, updated without waiting for the device."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from torch import nn
 
 
 class Ema:
-    """A copy of a model whose weights follow the original slowly.
+    """A copy of a model whose weights are a moving average of the original's.
 
-    torch's ``AveragedModel`` reads a counter on the device at every update, which stops the host; this one
-    takes the step from the caller. Parameters and floating-point buffers (batch norm's statistics) are
-    averaged, whole numbers are copied.
+    torch's ``AveragedModel`` reads a counter on the device at every update, which makes the host wait; this class gets
+    the step from the caller. Parameters and floating-point buffers (batch norm's statistics) are averaged, integer
+    buffers are copied.
+
+    Example::
+
+        >>> model = nn.Linear(2, 1)
+        >>> ema = Ema(model, decay=0.99)
+        >>> ema.update(model, step=0)   # after each step of the optimizer
 
     Args:
-        model: the model to follow.
-        decay: share of the average that stays at each step. It is held below (1+step)/(10+step), so that the
-            random weights of the start are soon forgotten.
+        model: the model to average.
+        decay: weight of the old average in each update. It is at most (1+step)/(10+step), so that the random initial
+            weights soon lose their influence.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -27,7 +33,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Move towards ``model``, after the step with this number (counted from 0)."""
+        """Update the average with ``model``, after the step of this number (counted from 0)."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         pairs = zip(self.model.state_dict().values(), model.state_dict().values(), strict=True)
         averages, values = [], []

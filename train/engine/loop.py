@@ -7,30 +7,43 @@ from collections.abc import Callable
 
 import torch
 
-from train.engine.metrics_log import Log, Row
+from train.engine.metrics_log import MetricsLog, Row
 from train.engine.progress import Stopwatch, progress_bar
 from train.engine.run import Run
 
 
 def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
-    """Train from where ``run`` stands to the last epoch; return the last row of metrics.csv.
+    """Train a run from its current step to its end; return the last row of metrics.csv.
 
-    Where ``stop()``, asked after each step, is true within an epoch (for all processes alike), the run is saved there
-    and None returned.
+    Example::
 
-    The loop waits for the device every ``log_every`` steps, at a checkpoint and at the end of an epoch only; a task's
-    loss may wait more often (detectors match boxes of each image by itself). ``last.pt`` is the newest checkpoint,
-    ``best.pt`` that of the epoch with the task's best validation. A run that has nothing left to train, because it is
-    continued to where it stands, validates its last epoch if that was not done.
+        from train.engine import Preemption, fit, join_process_group
+        from train.launch import start
+        from train.recipes import digits
+
+        with join_process_group("auto") as ranks:
+            run = start(digits(), ranks)
+            with Preemption(ranks) as preemption:
+                last = fit(run, preemption)  # None after SIGTERM; last.pt is written
+
+    The loop waits for the device only every ``log_every`` steps, at checkpoints and at the end of an epoch; a task's
+    loss may wait more often (detectors match the boxes of each image separately). ``last.pt`` is the newest checkpoint,
+    ``best.pt`` the checkpoint of the epoch with the best validation. A finished run is not trained again, but its last
+    epoch is validated if it was not.
+
+    Args:
+        run: see `train.engine.Run`.
+        stop: called after each step; if it returns True within an epoch (in all processes), the run is saved, and None
+            is returned.
 
     Raises:
-        FloatingPointError: the loss is not a number; the last checkpoint is from before.
-        OSError: a checkpoint, metrics.csv or the events cannot be written; the last checkpoint is intact.
+        FloatingPointError: the loss is NaN or infinite; the last checkpoint is from before.
+        OSError: a checkpoint, metrics.csv or the TensorBoard events cannot be written; the last checkpoint is intact.
     """
     config, ranks, task = run.config, run.ranks, run.task
     steps, total = len(run.loader), run.total
     epochs = -(-total // steps)
-    log = Log(run.folder, run.step, ranks.is_first, task.metrics)
+    log = MetricsLog(run.folder, run.step, ranks.is_first, task.metrics)
     log.table(run.history)
     watch = Stopwatch(config.batch_size)
     if run.step == total and run.history and task.best not in run.history[-1]:
@@ -44,7 +57,7 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
             for batch in watch.batches(run.loader):
                 rate = run.schedule(run.step)
                 for group in run.optimizer.param_groups:
-                    group["lr"] = rate * group.get("lr_scale", 1.0)  # older checkpoints have none
+                    group["lr"] = rate * group.get("lr_scale", 1.0)  # older checkpoints lack it
                 with torch.autocast(ranks.device.type, torch.bfloat16, enabled=config.amp):
                     loss = task.loss(run.forward, list(batch))
                 loss.backward()
@@ -92,24 +105,23 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
     return run.history[-1]
 
 
-def _complete(run: Run, log: Log, row: Row, epochs: int) -> None:
-    """End an epoch with its row of metrics.csv, validated or not."""
-    best, said = run.task.best, "not validated"
+def _complete(run: Run, log: MetricsLog, row: Row, epochs: int) -> None:
+    """End an epoch: add its row to the history, log it, save the checkpoints."""
+    best = run.task.best
     is_best = row.get(best, -1.0) > max((past.get(best, -1.0) for past in run.history), default=-1.0)
-    if best in row:
-        said = run.task.describe(row)
+    validation = run.task.describe(row) if best in row else "not validated"
     run.history.append(row)
-    # last.pt after the events and best.pt: a run killed in between repeats the epoch's end and writes all of it.
-    log.epoch(run.step, row, epochs, said)
+    # last.pt is written after the events and best.pt: a run killed in between repeats this and writes all of them.
+    log.epoch(run.step, row, epochs, validation)
     run.save(*(["best.pt"] if is_best else []), "last.pt")
     log.table(run.history)
 
 
 def finite(loss: float, step: int) -> float:
-    """Pass on a loss that is a number.
+    """Return the loss if it is finite.
 
     Raises:
-        FloatingPointError: it is not.
+        FloatingPointError: it is NaN or infinite.
     """
     if loss - loss != 0:
         raise FloatingPointError(

@@ -1,4 +1,4 @@
-"""What a run leaves behind for reading: metrics.csv, TensorBoard events, one printed line for each epoch."""
+"""Metrics of a run, for people: metrics.csv, TensorBoard events, and one printed line per epoch."""
 
 from __future__ import annotations
 
@@ -11,30 +11,34 @@ from dali_cutmix.utils import write_atomically
 from train.reporting import to_csv
 
 Row = dict[str, float]
+"""An epoch's row of metrics.csv: values by the names of `columns`."""
 
 
 def columns(metrics: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of metrics.csv's columns, in order; ``metrics`` are those of the task.
+    """Names of the columns of metrics.csv, in order.
 
-    ``lr`` is that of the epoch's last step, ``train_loss`` the mean of its steps' losses, as the task counts them; a
-    task's metrics are in percent, but for ``val_loss`` (the mean over images), and empty where an epoch was not
-    validated; ``images_per_second`` leaves validation out; ``seconds`` has it in.
+    ``lr`` is the learning rate of the epoch's last step, ``train_loss`` the mean loss of its steps. The task's metrics
+    are in percent, except ``val_loss`` (the mean over the images); they are empty for an epoch without validation.
+    ``seconds`` includes validation, ``images_per_second`` does not.
+
+    Args:
+        metrics: names of the task's metrics.
     """
     return ("epoch", "lr", "train_loss", *metrics, "images_per_second", "data_wait_share", "seconds")
 
 
-class Log:
-    """Writes for the first process, and nothing for the others.
+class MetricsLog:
+    """Writer of the metrics; it writes on the first process and does nothing on the others.
 
-    The rows live in the checkpoint and metrics.csv is a view of them, so a resumed run has each epoch once,
-    wherever the run before was cut off. Events are written out at once, and TensorBoard hides those that the run
-    before logged after its checkpoint.
+    The rows are kept in the checkpoint, and metrics.csv is rewritten from them, so a resumed run has each epoch exactly
+    once, wherever it was interrupted. Events are flushed immediately, and TensorBoard hides those that were logged
+    after the checkpoint from which the run was resumed.
 
     Args:
-        folder: of the run.
-        step: steps done so far.
-        active: whether this process is the one that writes.
-        metrics: names of the validation's.
+        folder: the run's folder.
+        step: number of steps done so far.
+        active: whether this process writes.
+        metrics: names of the task's metrics.
     """
 
     def __init__(self, folder: Path, step: int, active: bool, metrics: tuple[str, ...] = ()) -> None:
@@ -43,23 +47,23 @@ class Log:
         self._events = SummaryWriter(str(folder), purge_step=step + 1) if active else None
 
     def step(self, step: int, values: Row) -> None:
-        """Log single values, named by what they are, after ``step`` steps.
+        """Log values by name, after ``step`` steps.
 
         Raises:
-            OSError: they could not be written.
+            OSError: the events cannot be written.
         """
         if self._events:
             try:
                 for name, value in values.items():
                     self._events.add_scalar(name, value, step)
                 self._events.flush()
-            except OSError as error:  # without a file's name
+            except OSError as error:  # it does not name the file
                 raise OSError(
                     error.errno, f"TensorBoard's events could not be written ({error.strerror})", str(self._path.parent)
                 ) from error
 
     def epoch(self, step: int, row: Row, epochs: int, metrics: str) -> None:
-        """Log and print a complete epoch; ``metrics``: the validation's, in words."""
+        """Log and print a complete epoch; ``metrics`` describes its validation in words."""
         if self._events:
             self.step(step, {f"epoch/{name}": value for name, value in row.items() if name != "epoch"})
             tqdm.write(
@@ -69,11 +73,11 @@ class Log:
             )
 
     def table(self, rows: list[Row]) -> None:
-        """Replace metrics.csv."""
+        """Rewrite metrics.csv."""
         if self._events:
             write_atomically(self._path, to_csv(self._columns, rows))
 
     def close(self) -> None:
-        """Write out what is buffered."""
+        """Close the event file."""
         if self._events:
             self._events.close()

@@ -1,4 +1,4 @@
-"""A scheduler's SIGTERM: noted when it comes, heeded by all processes after the same step."""
+"""Preemption by a scheduler: all processes of a run stop after the same step once one of them has received SIGTERM."""
 
 from __future__ import annotations
 
@@ -11,47 +11,53 @@ import torch.distributed as dist
 
 from train.engine.distributed import Ranks
 
-STATUS = 128 + signal.SIGTERM
-"""Exit status, 143, of a run that got SIGTERM and saved. Shells and schedulers report the same of a process that the
-signal itself ended, as it does during set-up; so a job script has one case to know, and not a second one for 75
-(EX_TEMPFAIL)."""
+PREEMPTED_STATUS = 128 + signal.SIGTERM
+"""Exit status, 143, of a run that was saved because of SIGTERM. Shells and schedulers report the same status for a
+process that the signal killed, as it does during set-up, so a job script has a single case to handle."""
 
 
 class Preemption:
-    """Tells `train.engine.loop.fit` after each step whether to stop there; a context that holds the signal's handler.
+    """A callable that says after each step whether to stop, and a context that handles SIGTERM meanwhile.
 
-    Processes see the signal at different steps, and a checkpoint is made by all of them after the same one. So each
-    step sends every process's note to the others and reads what the step before has sent. That waits for no device:
-    the notes are numbers on the hosts, which gloo sums up in a thread of its own while the next step is computed.
+    Processes receive the signal at different steps, but they must save the checkpoint after the same one. So in each
+    step every process sends its flag to the others, and reads the sum of the flags sent in the step before::
+
+        step            1       2       3
+        rank 0 sends    0       0       0
+        rank 1 sends    0       1       1       SIGTERM came during its step 2
+        all read        –       0       1       all stop after step 3
+
+    This never waits for a device: the flags are numbers on the hosts, which gloo sums in a thread of its own while the
+    next step is computed.
     """
 
     def __init__(self, ranks: Ranks) -> None:
-        self._noted = False
+        self._requested = False
         self._group: Any = dist.new_group(backend="gloo") if ranks.world_size > 1 else None
         self._sent: tuple[torch.Tensor, Any] | None = None
 
     def __enter__(self) -> Preemption:
-        self._before = signal.signal(signal.SIGTERM, self._note)
+        self._before = signal.signal(signal.SIGTERM, self._request)
         return self
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self._noted = True
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self._requested = True
 
     def __call__(self) -> bool:
-        """Whether to stop now, the same for all processes; each must ask once for each step."""
+        """Whether to stop now, the same for all processes; each process must call this once per step."""
         if self._group is None:
-            return self._noted
-        asked = self._received()
-        notes = torch.tensor(int(self._noted))
-        self._sent = notes, dist.all_reduce(notes, group=self._group, async_op=True)
-        return asked
+            return self._requested
+        stop = self._received()
+        flags = torch.tensor(int(self._requested))
+        self._sent = flags, dist.all_reduce(flags, group=self._group, async_op=True)
+        return stop
 
     def _received(self) -> bool:
         if self._sent is None:
             return False
-        notes, work = self._sent
+        flags, work = self._sent
         work.wait()
-        return bool(notes)
+        return bool(flags)
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         if self._group is not None and kind is None:

@@ -1,4 +1,4 @@
-"""What a waiting human sees: images per second, and the share of the time spent waiting for data."""
+"""Progress of a run on the terminal: images per second, and the fraction of the time spent waiting for data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 
 def progress_bar(total: int, initial: int, description: str, visible: bool) -> tqdm:
-    """A bar on standard error; nothing at all where that is no terminal."""
+    """A progress bar on standard error; it shows nothing if standard error is not a terminal."""
     return tqdm(
         total=total,
         initial=initial,
@@ -24,12 +24,12 @@ def progress_bar(total: int, initial: int, description: str, visible: bool) -> t
 
 
 class Stopwatch:
-    """Times a training loop from the outside of ``next``: no waiting for the device, no hooks in the loop.
+    """Timer of a training loop that measures around the loader's ``next``: it never waits for the device.
 
     Args:
-        images_per_batch: over all processes.
-        warmup: the first batches of the run, which are not counted (compilation, memory pools, threads). Of a
-            run with no more batches than that in its first epoch, that epoch counts whole.
+        images_per_batch: images per batch over all processes.
+        warmup: number of batches at the start of the run that are not counted (compilation, memory pools, threads). If
+            the first epoch has no more batches than this, it is counted as a whole.
     """
 
     def __init__(self, images_per_batch: int, warmup: int = 10) -> None:
@@ -43,7 +43,7 @@ class Stopwatch:
         self._waited = 0.0
 
     def batches(self, loader: Iterable[Any]) -> Iterator[Any]:
-        """Pass on one epoch of batches, counting them and the time that the loader takes for each."""
+        """Yield the batches of one epoch, counting them and the time that the loader takes for each."""
         self._start()
         iterator = iter(loader)
         while True:
@@ -52,13 +52,13 @@ class Stopwatch:
             self._waited += time.perf_counter() - asked
             if batch is None:
                 return
-            self._batches += 1  # before the loop has it: a loop that breaks off does not come back here
+            self._batches += 1  # before the yield, since a loop with a break does not come back here
             yield batch
             if self._batches == self._warmup:
                 self._warmup = 0
                 self._start()
 
     def read(self) -> tuple[float, float]:
-        """Images per second, and the share of time spent waiting for data, in this epoch so far."""
+        """Images per second, and the fraction of the time spent waiting for data, in this epoch so far."""
         elapsed = time.perf_counter() - self._started
         return self._batches * self._images_per_batch / elapsed, self._waited / elapsed

@@ -1,4 +1,4 @@
-"""A run: everything that the loop moves, how it is set up, saved and continued."""
+"""A training run: its state, and how it is saved to a checkpoint and restored from one."""
 
 from __future__ import annotations
 
@@ -12,36 +12,48 @@ from torch import Tensor, nn
 
 import dali_cutmix as dc
 from train.config import RunConfig
-from train.engine.checkpoint import Checkpoint, find
+from train.engine.checkpoint import Checkpoint, find_checkpoint
 from train.engine.distributed import Ranks
 from train.engine.ema import Ema
 from train.engine.metrics_log import Row
+from train.engine.resume import check_end, check_resumable
 from train.engine.schedule import Schedule
 from train.engine.task import Task
-
-FREE = {"epochs", "iterations", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
-FREE |= {"val_every", "on_error", "max_bad", "device", "num_threads", "cpu_threads", "compile"}
-"""Options that may differ between a checkpoint and its continuation; whatever else differs is refused."""
 
 
 @dataclass
 class Run:
-    """All that changes while training, and what changes it."""
+    """The state of a training run on this process, and what changes it; `train.launch.start` makes one.
+
+    Steps are counted over the whole run, epochs follow from them (here 3 steps per epoch)::
+
+        step      0   1   2 │ 3   4   5 │ 6
+        epoch     0   0   0 │ 1   1   1 │ 2      complete epochs
+
+    Example::
+
+        run.save("last.pt")  # all processes call this
+        run.restore(run.folder)  # exactly the same state: model, optimizer, loader, random numbers
+    """
 
     config: RunConfig
     ranks: Ranks
     task: Task
     model: nn.Module
     forward: Callable[..., Any]
-    """The model as the loop calls it: in DistributedDataParallel, compiled, or itself."""
+    """The model as the loop calls it: itself, in DistributedDataParallel, or compiled."""
     ema: Ema | None
+    """The averaged weights, if there are any."""
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     folder: Path
+    """Folder of checkpoints and metrics."""
     loss_sum: Tensor
-    """Of this process, in this epoch so far; it stays on the device."""
+    """Sum of this process's losses in this epoch so far; it stays on the device."""
     step: int = 0
+    """Number of steps done."""
     history: list[Row] = field(default_factory=list)
+    """Rows of metrics.csv, one per complete epoch."""
 
     @property
     def loader(self) -> dc.Loader:
@@ -50,33 +62,33 @@ class Run:
 
     @property
     def total(self) -> int:
-        """Steps of the whole run."""
+        """Number of steps of the whole run."""
         return self.config.steps(len(self.loader))
 
     @property
     def epoch(self) -> int:
-        """Complete epochs."""
+        """Number of complete epochs."""
         return self.step // len(self.loader)
 
     @property
     def evaluated(self) -> nn.Module:
-        """The model that validation measures: the averaged one, if there is one."""
+        """The model that is validated: the averaged one, if there is one."""
         return self.ema.model if self.ema else self.model
 
     def synchronize(self) -> None:
-        """Give all processes the first one's batch norm statistics, which the checkpoint holds."""
+        """Copy the first process's batch norm statistics, which the checkpoint holds, to all processes."""
         for model in (self.model, self.ema.model if self.ema else None):
             if model:
-                self.ranks.copy_from_first(list(model.buffers()))
+                self.ranks.broadcast_from_first(list(model.buffers()))
 
     def save(self, *names: str) -> None:
-        """Write the checkpoint under these names in the run's folder (all processes must call this).
+        """Write the checkpoint under these names in the run's folder; all processes must call this.
 
         Raises:
-            OSError: it could not be written; the files that were there are intact.
+            OSError: it cannot be written; existing files are unchanged.
         """
         mine = {"loader": self.loader.state_dict(), "loss_sum": self.loss_sum.cpu(), "rng": _rng(self.ranks.device)}
-        of_all = self.ranks.gather(mine)
+        all_ranks = self.ranks.gather(mine)
 
         def write() -> None:
             checkpoint = Checkpoint(
@@ -87,24 +99,26 @@ class Run:
                 model=self.model.state_dict(),
                 ema=self.ema.model.state_dict() if self.ema else None,
                 optimizer=self.optimizer.state_dict(),
-                ranks=of_all,
+                ranks=all_ranks,
                 history=self.history,
                 origin=self.task.origin,
             )
             for name in names:
                 checkpoint.save(self.folder / name)
 
-        self.ranks.by_first(write)
+        self.ranks.run_on_first(write)
 
     def restore(self, path: Path) -> None:
-        """Continue from a checkpoint, exactly.
+        """Load the exact state that a checkpoint holds.
 
         Raises:
-            ValueError: it belongs to another run; both values are named.
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: it belongs to a run with other options, classes or data; the message gives both values.
         """
-        path = find(path)
+        path = find_checkpoint(path)
         saved = Checkpoint.load(path)
-        check_continues(path, saved, self)
+        check_resumable(path, saved, self.config, self.ranks.world_size)
+        self.task.check_classes(saved.classes)
         try:
             self.model.load_state_dict(saved.model)
             if self.ema and saved.ema:
@@ -113,8 +127,8 @@ class Run:
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{path} does not fit the model {self.config.model!r}: {error}") from error
         mine = saved.ranks[self.ranks.rank]
-        self.loader.load_state_dict(mine["loader"])  # refuses other data, on which the end depends
-        check_end(path, saved, self)
+        self.loader.load_state_dict(mine["loader"])  # refuses other data; the run's end depends on their number
+        check_end(path, saved, self.config, len(self.loader))
         self.loss_sum.copy_(mine["loss_sum"])
         _set_rng(mine["rng"], self.ranks.device)
         self.step, self.history, self.task.origin = saved.step, saved.history, saved.origin
@@ -129,39 +143,3 @@ def _set_rng(state: dict[str, Tensor], device: torch.device) -> None:
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)
-
-
-def check_continues(path: Path, saved: Checkpoint, run: Run) -> None:
-    """Refuse to continue ``saved`` as something else than it was.
-
-    Raises:
-        ValueError: options, number of processes or classes differ.
-    """
-    here, there = run.config.to_dict(), type(run.config).from_dict(saved.config).to_dict()
-    pairs = {f"--{name.replace('_', '-')}": (there[name], here[name]) for name in here if name not in FREE}
-    if bool(here["iterations"]) != bool(there["iterations"]):  # milestones would mean something else
-        pairs["--iterations"] = (there["iterations"], here["iterations"])
-    pairs["number of processes"] = (len(saved.ranks), run.ranks.world_size)
-    different = [f"{name}: {old} saved, {new} given" for name, (old, new) in pairs.items() if old != new]
-    if different:
-        raise ValueError(
-            f"{path} cannot be continued with other settings ({'; '.join(different)}); give those that were saved, "
-            "or start a new run without --resume."
-        )
-    run.task.check_classes(saved.classes)
-
-
-def check_end(path: Path, saved: Checkpoint, run: Run) -> None:
-    """Refuse an end that lies before where ``saved`` stands, or there within an epoch, which then had no validation.
-
-    Raises:
-        ValueError: it does.
-    """
-    epochs = -(-saved.step // len(run.loader))
-    in_epoch = not saved.history or saved.history[-1]["epoch"] < epochs
-    if saved.step > run.total or (saved.step == run.total and in_epoch):
-        end = f"--iterations {run.config.iterations}" if run.config.iterations else f"--epochs {run.config.epochs}"
-        raise ValueError(
-            f"{path} stands at step {saved.step}{' within an epoch' if in_epoch else ''}, and {end} given, {run.total} "
-            "steps in all; give more."
-        )

@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step: nothing to save, nothing to restore."""
+"""The learning rate as a pure function of the step: it has no state to save or restore."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from train.config import RunConfig
 
 @dataclass(frozen=True)
 class Schedule:
-    """Linear warm-up, then tenths at milestones or a cosine to zero.
+    """Linear warm-up, then division by ten at milestones, or a cosine to zero.
+
+    Example::
+
+        >>> schedule = Schedule(peak=0.1, total=100, milestones=(50,))
+        >>> [round(schedule(step), 4) for step in (0, 49, 50)]
+        [0.1, 0.1, 0.01]
 
     Args:
         peak: learning rate after warm-up.
-        total: steps of the whole run.
-        warmup: steps of warm-up, 0 for none. Step s of it has the rate peak·(s+1)/warmup.
-        milestones: steps at which the rate falls to a tenth; None for a cosine from ``warmup`` to ``total``.
+        total: number of steps of the whole run.
+        warmup: number of warm-up steps, 0 for none. Step s of them has the rate peak·(s+1)/warmup.
+        milestones: steps at which the rate is divided by ten; None for a cosine from ``warmup`` to ``total``.
     """
 
     peak: float
@@ -25,8 +31,8 @@ class Schedule:
     milestones: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, config: RunConfig, steps_per_epoch: int) -> Schedule:
-        """The schedule of a run, its epochs turned into steps (rounded to the nearest).
+    def from_config(cls, config: RunConfig, steps_per_epoch: int) -> Schedule:
+        """Make the schedule of a run; epochs are converted to steps (rounded to the nearest).
 
         Raises:
             ValueError: warm-up is longer than the run.
@@ -35,8 +41,8 @@ class Schedule:
         total, warmup = config.steps(steps_per_epoch), round(config.warmup_epochs * steps_per_epoch)
         if warmup > total:
             raise ValueError(
-                f"--warmup-epochs {config.warmup_epochs:g} are {warmup} steps, and the run has {total} (--iterations); "
-                "warm-up is part of them, so give at most as many."
+                f"--warmup-epochs {config.warmup_epochs:g} are {warmup} steps, but the run has {total} (--iterations); "
+                "warm-up is part of the run, so give at most that many."
             )
         return cls(
             peak=config.lr,
@@ -46,7 +52,7 @@ class Schedule:
         )
 
     def __call__(self, step: int) -> float:
-        """Learning rate of the step with this number, counted from 0."""
+        """Learning rate of the step of this number, counted from 0."""
         if step < self.warmup:
             return self.peak * (step + 1) / self.warmup
         if self.milestones is not None:

@@ -1,4 +1,4 @@
-"""What a run trains: its data, model, loss and metrics. The loop knows nothing of these."""
+"""The interface between the training loop and what is trained: data, model, loss and metrics."""
 
 from __future__ import annotations
 
@@ -12,54 +12,63 @@ from train.engine.metrics_log import Row
 
 
 class Task(Protocol):
-    """One task of this process, made from a configuration."""
+    """The task of a run on this process; `train.tasks.make_task` makes one from a configuration.
+
+    How the engine uses it::
+
+        start    model(), groups(model)              once
+        fit      loss(forward, batch of loader)      each step
+                 evaluate(model), describe(row)      each validated epoch; val_loader inside
+
+    Implementations: `train.tasks.classification.Classification`, `train.tasks.detection.Detection`,
+    `train.tasks.captioning.Captioning`.
+    """
 
     loader: dc.Loader
     """Training batches."""
     val_loader: dc.Loader
     """Validation batches."""
     origin: str
-    """What the first weights are; known once `model` has been called."""
+    """Description of the initial weights; set when `model` is called."""
     classes: tuple[str, ...]
-    """What the model's outputs mean, in their order; for checkpoints."""
+    """Meanings of the model's outputs, in their order, for checkpoints."""
     metrics: tuple[str, ...]
-    """Names of what `evaluate` measures, columns of metrics.csv."""
+    """Names of the metrics that `evaluate` measures; columns of metrics.csv."""
     fixed_shapes: bool
-    """Whether all training images have one size."""
+    """Whether all training images have the same size."""
     best: str
-    """The metric, percent, by which the best epoch is chosen."""
+    """Name of the metric, in percent, that decides which epoch is the best."""
 
     def model(self) -> nn.Module:
-        """A new model with the weights that a run begins with, on the CPU.
+        """Make a new model with the run's initial weights, on the CPU.
 
         Raises:
-            ValueError, OSError: there is no such model, or weights to begin with do not fit.
+            ValueError, OSError: there is no such model, or the initial weights do not fit or cannot be read.
         """
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """The model's parameters for the optimizer, each group with its ``lr_scale``."""
+        """The model's parameter groups for the optimizer, each with its ``lr_scale``."""
 
     def loss(self, forward: Callable[..., Any], batch: list[Tensor]) -> Tensor:
-        """Of one training batch: a scalar, float32, with its gradient. The loop calls it under autocast with ``--amp``.
+        """Loss of one training batch: a float32 scalar with its gradient. With ``--amp`` it is called under autocast.
 
         Args:
-            forward: the model, perhaps wrapped or compiled.
-            batch: what `loader` gives, on the process's device: N×3×H×W float32 images first, then what the task's
-                loader has beside them.
+            forward: the model, possibly wrapped or compiled.
+            batch: a batch of `loader`, on the process's device: N×3×H×W float32 images, then the task's targets.
         """
 
     def evaluate(self, model: nn.Module) -> Row:
-        """Validate a model, over all processes."""
+        """Validate a model over all processes; return the values of `metrics`."""
 
     def describe(self, row: Row) -> str:
-        """An epoch's metrics in one line."""
+        """An epoch's metrics in one line, for the log."""
 
     def headline(self, row: Row) -> str:
-        """The metric that counts, in words."""
+        """The main metric in words, for the end of a run."""
 
     def check_classes(self, saved: list[str]) -> None:
-        """Refuse to continue a checkpoint whose classes are others.
+        """Refuse to continue a checkpoint with other classes.
 
         Raises:
-            ValueError: they are; both are named.
+            ValueError: the classes differ; the message says how.
         """

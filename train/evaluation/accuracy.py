@@ -1,38 +1,38 @@
-"""Accuracy: top-1, top-5 and loss."""
+"""The command ``python -m train.evaluate CHECKPOINT``: top-1, top-5 and loss."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from train.engine import Ranks
-from train.evaluation import evaluator
-from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
 from train.evaluation.trained_model import open_data, open_trained
 from train.tasks import classification
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
-    """Measure a checkpoint on a folder of classes: top-1, top-5 and loss, as a table and as JSON.
+class AccuracyOptions(EvaluatorOptions):
+    """Measure top-1, top-5 and loss of a classifier, as a table and JSON.
 
-    Others, each with a --help of its own: python -m train.evaluate robustness | uncertainty | localization | all, and
-    detection | captioning for what was trained on a classifier.
+    Other evaluators, each with its own --help: python -m train.evaluate robustness | uncertainty | localization | all
+    for classifiers, detection and captioning for detectors and captioners.
     """
 
 
-Results = dict[str, str | int | float]
+AccuracyResult = dict[str, str | int | float]
+"""Numbers and descriptions by name, as they are written to JSON."""
 
 
-def evaluate(options: Options, ranks: Ranks) -> Results:
+def evaluate(options: AccuracyOptions, ranks: Ranks) -> AccuracyResult:
     """Measure a checkpoint.
 
     Returns:
-        ``top1`` and ``top5`` in percent (of K < 5 classes, top-K), ``loss`` (mean cross entropy), and what they
-        belong to: ``checkpoint``, ``epoch``, ``weights`` ("model" or "ema"), ``data``, ``images``, ``classes``.
+        ``top1`` and ``top5`` in percent (top-K for K < 5 classes), ``loss`` (mean cross entropy), and what was
+        measured: ``checkpoint``, ``epoch``, ``weights`` ("model" or "ema"), ``data``, ``images``, ``classes``.
 
     Raises:
-        FileNotFoundError: no such checkpoint or data.
-        ValueError: the checkpoint is none, or does not fit the data or this version's models.
+        FileNotFoundError: there is no such checkpoint or data.
+        ValueError: the checkpoint is invalid, or does not fit the data or this version's models.
     """
     trained = open_trained(options, ranks)
     split, loader = open_data(trained, options, ranks)
@@ -48,20 +48,20 @@ def evaluate(options: Options, ranks: Ranks) -> Results:
     }
 
 
-def table(results: Results) -> str:
-    """The results for reading, one line each."""
+def table(results: AccuracyResult) -> str:
+    """Format the results, a line each."""
     shown = results | {name: f"{results[name]:.2f} %" for name in ("top1", "top5")} | {"loss": f"{results['loss']:.4f}"}
     return "\n".join(f"{name:12}{value}" for name, value in shown.items())
 
 
-def report(results: Results) -> Report:
-    """For showing."""
+def report(results: AccuracyResult) -> Report:
+    """Make the report of the results."""
     return Report(table(results), results, {})
 
 
-EVALUATOR = Evaluator("eval", Options, evaluate, report)
+EVALUATOR = Evaluator("eval", AccuracyOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:
-    """The command."""
+    """Run the command with these arguments."""
     EVALUATOR.command(arguments)

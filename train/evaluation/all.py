@@ -1,4 +1,4 @@
-"""The command ``python -m train.evaluate all CHECKPOINT``: a classifier's evaluations, one after the other."""
+"""The command ``python -m train.evaluate all CHECKPOINT``: several evaluations of a classifier, one after the other."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from train.config import Config
-from train.data import evaluated_folder, read_boxed
-from train.engine import Ranks, find
+from train.data import evaluation_folder, read_boxed
+from train.engine import Ranks, find_checkpoint
 from train.evaluation import accuracy, evaluator, localization, robustness, uncertainty
 from train.evaluation.evaluator import Evaluator
+from train.evaluation.preconditions import localization_problem
 from train.evaluation.trained_model import read_task
 
 EVALUATORS: dict[str, Evaluator[Any, Any]] = {
@@ -18,39 +19,40 @@ EVALUATORS: dict[str, Evaluator[Any, Any]] = {
 
 
 @dataclass(frozen=True)
-class All(robustness.Options, uncertainty.Options, localization.Options):
-    """Make several evaluations one after the other, each into files of its own."""
+class AllOptions(robustness.RobustnessOptions, uncertainty.UncertaintyOptions, localization.LocalizationOptions):
+    """Run several evaluations one after the other; each writes its own files."""
 
     only: tuple[Literal["eval", "robustness", "uncertainty", "localization"], ...] = ()
-    """Which; if not given all, localization where there are boxes and the model has class activation maps."""
+    """Evaluations to run; if not given, all that are possible: localization needs boxes and a model with class
+    activation maps."""
 
 
-def evaluate_all(options: All, ranks: Ranks) -> None:
-    """Make the evaluations that are asked for; what each takes is looked at before the first.
+def evaluate_all(options: AllOptions, ranks: Ranks) -> None:
+    """Run the selected evaluations; the data of all of them are checked before the first one begins.
 
     Raises:
-        ValueError, OSError, DecodeError: one cannot be made; those before it are written.
+        ValueError, OSError, DecodeError: an evaluation is impossible; the files of those before it are written.
     """
-    _, config = read_task(find(options.checkpoint), Config, "classifier")
+    _, config = read_task(find_checkpoint(options.checkpoint), Config, "classifier")
     names: tuple[str, ...] = options.only or tuple(EVALUATORS)
     if "uncertainty" in names:
-        uncertainty.list_sets(options, ranks)
+        uncertainty.list_ood_images(options, ranks)
     if "localization" in names:
-        folder = evaluated_folder(options.data, config.data)
-        why = localization.why_not(folder, options.boxes, config)
-        if why and not options.only:
+        folder = evaluation_folder(options.data, config.data)
+        problem = localization_problem(folder, options.boxes, config)
+        if problem and not options.only:
             names = tuple(name for name in names if name != "localization")
             if ranks.is_first:
-                print(f"no localization: {why}")
+                print(f"no localization: {problem}")
         else:
-            read_boxed(folder, options.boxes)  # tells what is missing in its own words
-            if why:
-                raise ValueError(why)
+            read_boxed(folder, options.boxes)  # raises its own error if there are no boxes
+            if problem:
+                raise ValueError(problem)
     for name in names:
         output = options.output and options.output.with_name(f"{options.output.name}.{name}")
         EVALUATORS[name].run(replace(options, output=output), ranks)
 
 
 def main(arguments: list[str]) -> None:
-    """The command."""
-    evaluator.command("all", All, evaluate_all, arguments)
+    """Run the command with these arguments."""
+    evaluator.command("all", AllOptions, evaluate_all, arguments)

@@ -1,4 +1,4 @@
-"""Class activation maps (Zhou et al., CVPR 2016; paper, B)."""
+"""Class activation maps of a classifier (Zhou et al., CVPR 2016; paper, B)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ from train.models import classifiers
 
 
 class ClassMaps:
-    """Logits and class activation maps of one pass.
+    """A classifier that returns class activation maps together with its logits, from one forward pass.
 
-    A map is the last feature maps, weighted by the linear layer's weights for a class; its mean over all places is
-    that class's logit without the bias.
+    A map is the sum of the last feature maps, weighted by the linear layer's weights of a class. Its mean over all
+    positions is the logit of the class without the bias.
+
+    Example::
+
+        >>> model = classifiers.build("resnet10", 10).eval()
+        >>> class_maps = ClassMaps(model, size=48, device=torch.device("cpu"))
+        >>> logits, maps = class_maps(torch.zeros(2, 3, 48, 48), labels=torch.tensor([3, 7]))
+        >>> logits.shape, maps.shape
+        (torch.Size([2, 10]), torch.Size([2, 6, 6]))
 
     Args:
-        model: in evaluation mode, with an ``nn.AdaptiveAvgPool2d`` to 1×1 and one linear layer behind it (ResNets,
+        model: in evaluation mode, with an ``nn.AdaptiveAvgPool2d`` to 1×1 followed by one linear layer (ResNets,
             ``vgg16_gap``, ``pyramidnet200``, …).
-        size: side of the images, in pixels, with which that is tried out.
-        device: of the model.
+        size: side of the images, in pixels; the relation of maps and logits is tested with images of this size.
+        device: device of the model.
 
     Raises:
-        ValueError: the model is not like that.
+        ValueError: the model does not have this structure.
     """
 
     def __init__(self, model: nn.Module, size: int, device: torch.device) -> None:
@@ -34,11 +42,11 @@ class ClassMaps:
         if pools:
             pools[-1].register_forward_pre_hook(self._keep)
         noise = torch.randn(3, size, size, generator=torch.Generator().manual_seed(0))
-        images = torch.stack([noise, noise - 5]).to(device)  # bright and dark: a ReLU behind the mean shows
+        images = torch.stack([noise, noise - 5]).to(device)  # bright and dark, to detect a ReLU after the mean
         if not (pools and self._holds_for(images)):
             raise ValueError(
-                f"{type(model).__name__} has no class activation maps: its logits are no linear function of the mean "
-                "of its last feature maps. Models that have: resnet10, resnet18 to resnet152, resnet50_wsol, "
+                f"{type(model).__name__} has no class activation maps: its logits are not a linear function of the "
+                "mean of its last feature maps. Models that have them: resnet10, resnet18 to resnet152, resnet50_wsol, "
                 "vgg16_gap, pyramidnet200."
             )
 
@@ -55,14 +63,15 @@ class ClassMaps:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, labels: Tensor, amp: bool = False) -> tuple[Tensor, Tensor]:
-        """Predict, and map one class of each image.
+        """Compute the logits, and the map of one class for each image.
 
         Args:
             images: N×3×H×W.
-            labels: N int64, the classes to map.
+            labels: N int64, the class of each map.
+            amp: compute in bfloat16 where that is safe.
 
         Returns:
-            Logits, N×K; maps, N×h×w float32, of the last feature maps' size.
+            Logits, N×K; maps, N×h×w float32, of the size of the last feature maps.
         """
         with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
             logits = self._model(images)
@@ -74,5 +83,5 @@ class ClassMaps:
 
 
 def upsample(maps: Tensor, size: int) -> Tensor:
-    """Maps, N×h×w, resampled to N×size×size; bilinear, pixel centres aligned as in resizing images."""
+    """Resize maps, N×h×w, to N×size×size, bilinearly, with pixel centres aligned as for images."""
     return nn.functional.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False)[:, 0]

@@ -13,28 +13,34 @@ from PIL import Image
 
 from train.config import CaptioningConfig
 from train.engine import Ranks
-from train.evaluation import evaluator
-from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
 from train.evaluation.trained_model import open_task
-from train.reporting import grid, spread, to_png
-from train.tasks.captioning import Vocabulary, build, caption_scores, open_captioned, val_loader, write_captions
+from train.reporting import evenly_spaced, grid, to_png
+from train.tasks.captioning import (
+    Vocabulary,
+    build_captioner,
+    caption_scores,
+    open_captioned,
+    val_loader,
+    write_captions,
+)
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
-    """Judge a captioner: BLEU, METEOR (with Java), ROUGE-L, CIDEr-D, as a table and JSON; captions as a picture."""
+class CaptioningOptions(EvaluatorOptions):
+    """Measure BLEU, METEOR (needs Java), ROUGE-L and CIDEr-D of a captioner, as a table and JSON; show captions."""
 
     data: Path | None = None
-    """Folder in COCO's layout, with annotations/captions_*.json; what the checkpoint was trained on if not given."""
+    """Folder in COCO's layout, with annotations/captions_*.json; the data of the training if not given."""
     beam: int | None = None
-    """Width of the beam search; that of the training if not given."""
+    """Beam width; that of the training if not given."""
     pictures: int = 12
-    """Images that are shown with their captions, evenly from all; 0 for none."""
+    """Number of images to show with their captions, evenly spaced among all; 0 for none."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An image, the caption that was written, and one by a person."""
+    """An image, its generated caption, and a reference caption."""
 
     image: np.ndarray
     """H×W×3 uint8."""
@@ -43,28 +49,32 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What an evaluation finds."""
+class CaptioningResult:
+    """Result of an evaluation."""
 
     results: dict[str, Any]
+    """Numbers and descriptions by name, as they are written to JSON."""
     pictures: list[Shown]
+    """Images to show."""
 
 
-def evaluate(options: Options, ranks: Ranks) -> Found:
-    """Judge a checkpoint.
+def evaluate(options: CaptioningOptions, ranks: Ranks) -> CaptioningResult:
+    """Measure a checkpoint.
 
     Raises:
-        FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; a wrong option.
+        FileNotFoundError, ValueError: there is no such checkpoint or data, they do not fit, or an option is invalid.
     """
     if options.pictures < 0:
         raise ValueError(f"--pictures {options.pictures} given; it must be at least 0.")
-    trained = open_task(options, ranks, CaptioningConfig, "captioner", lambda config, words: build(config, len(words)))
+    trained = open_task(
+        options, ranks, CaptioningConfig, "captioner", lambda config, words: build_captioner(config, len(words))
+    )
     config = trained.config if options.beam is None else replace(trained.config, beam=options.beam)
     captioned = open_captioned(options.data or config.data, "val")
     words = Vocabulary(trained.checkpoint.classes)
     written = write_captions(trained.model, val_loader(config, captioned, ranks), words, config, ranks)
-    if not ranks.is_first:  # METEOR's Java need not run for each
-        return Found({}, [])
+    if not ranks.is_first:  # METEOR's Java program needs to run only once
+        return CaptioningResult({}, [])
     scores = caption_scores(written, dict(enumerate(captioned.sentences)))
     results = {
         "checkpoint": str(trained.path),
@@ -77,11 +87,11 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
         "captions": {str(captioned.paths[number]): text for number, text in sorted(written.items())},
     }
     pictures = []
-    for number in spread(len(captioned), options.pictures):
+    for number in evenly_spaced(len(captioned), options.pictures):
         with Image.open(captioned.paths[number]) as image:
             pixels = np.asarray(image.convert("RGB"))
         pictures.append(Shown(pixels, written[number], captioned.sentences[number][0]))
-    return Found(results, pictures)
+    return CaptioningResult(results, pictures)
 
 
 NAMES = {
@@ -93,10 +103,11 @@ NAMES = {
     "rouge_l": "ROUGE-L",
     "cider": "CIDEr-D",
 }
+"""Names of the scores in the table."""
 
 
 def table(results: dict[str, Any]) -> str:
-    """The results for reading."""
+    """Format the results as a table."""
     lines = [f"{results['images']} images, beam {results['beam']}, backbone: {results['backbone']}"]
     for key, name in NAMES.items():
         value = results[key]
@@ -105,7 +116,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def shown_captions(pictures: Sequence[Shown], columns: int = 4) -> bytes:
-    """Captions under their images, what a person said in gray; a PNG."""
+    """Draw images with their captions below, the references in gray, as a PNG."""
     figure, axes = grid(-(-len(pictures) // columns), columns, height=3.4)
     for axis, picture in zip(axes, pictures, strict=False):
         axis.imshow(picture.image)
@@ -120,15 +131,15 @@ def shown_captions(pictures: Sequence[Shown], columns: int = 4) -> bytes:
     return to_png(figure)
 
 
-def report(found: Found) -> Report:
-    """For showing."""
+def report(found: CaptioningResult) -> Report:
+    """Make the report of the results."""
     pictures = {"png": shown_captions(found.pictures)} if found.pictures else {}
     return Report(table(found.results), found.results, pictures)
 
 
-EVALUATOR = Evaluator("captioning", Options, evaluate, report)
+EVALUATOR = Evaluator("captioning", CaptioningOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:
-    """The command."""
+    """Run the command with these arguments."""
     EVALUATOR.command(arguments)

@@ -1,4 +1,4 @@
-"""What all evaluators share: options, and a command that prints a table and writes files."""
+"""Common parts of all evaluators: their options, and a command that prints a table and writes files."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ import tyro
 import dali_cutmix as dc
 from dali_cutmix.utils import write_atomically
 from train.config import check
-from train.engine import Ranks, find, join
+from train.engine import Ranks, find_checkpoint, join_process_group
 
 
 @dataclass(frozen=True)
-class Options:
-    """Which checkpoint, on what, how.
+class EvaluatorOptions:
+    """Options that all evaluators have.
 
     Raises:
-        ValueError: a value is outside what is allowed.
+        ValueError: a value is not allowed.
     """
 
     checkpoint: tyro.conf.Positional[Path]
-    """Checkpoint (.pt), or a run folder, of which last.pt is taken."""
+    """Checkpoint (.pt), or a run folder, whose last.pt is used."""
     data: Path | None = None
-    """Folder with one folder for each class, or one that has it as val/; the folder CUB_200_2011; an archive of CIFAR;
-    what the checkpoint was trained on if not given."""
+    """Folder with one folder per class, or a folder that contains it as val/; or the folder CUB_200_2011; or an archive
+    of CIFAR. The data of the training if not given."""
     weights: Literal["auto", "model", "ema"] = "auto"
-    """Which weights: auto takes the averaged ones (ema) where the checkpoint has them."""
+    """Weights to evaluate: auto uses the averaged ones (ema) if the checkpoint has them."""
     output: Path | None = None
-    """Where to write, with endings such as .json added, folders are made; CHECKPOINT with the evaluator's name if not
-    given."""
+    """Path of the output files, to which endings such as .json are added; missing folders are created. CHECKPOINT with
+    the evaluator's name if not given."""
     batch_size: int | None = None
-    """Images in one step over all processes; that of the training if not given."""
+    """Images per step over all processes; that of the training if not given."""
     device: str = "auto"
     """cpu, cuda, cuda:N, or auto: the GPU if there is one."""
     num_threads: int | None = None
-    """Threads that decode, for each process; chosen by the loader if not given."""
+    """Decoding threads of each process; chosen by the loader if not given."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "num_threads"):
@@ -49,67 +49,84 @@ class Options:
                 check(name, value, value > 0, "above 0")
 
 
-Given = TypeVar("Given", bound=Options)
-Found = TypeVar("Found")
+OptionsT = TypeVar("OptionsT", bound=EvaluatorOptions)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is shown of an evaluation."""
+    """Output of an evaluation."""
 
     table: str
-    """For reading."""
+    """Text for the terminal."""
     results: dict[str, Any]
-    """All numbers, and what they belong to, as JSON."""
+    """All numbers and what was measured, written as JSON."""
     files: dict[str, bytes]
-    """Others, by their endings."""
+    """Contents of other files, by their endings."""
 
 
 @dataclass(frozen=True)
-class Evaluator(Generic[Given, Found]):
-    """One kind of evaluation."""
+class Evaluator(Generic[OptionsT, ResultT]):
+    """An evaluator: its options, a function that measures, and one that reports.
+
+    Example, an evaluator that counts a checkpoint's parameters::
+
+        from train.engine import Ranks
+        from train.evaluation import Evaluator, EvaluatorOptions, Report, open_trained
+
+        def evaluate(options: EvaluatorOptions, ranks: Ranks) -> int:
+            trained = open_trained(options, ranks)
+            return sum(parameter.numel() for parameter in trained.model.parameters())
+
+        def report(parameters: int) -> Report:
+            return Report(f"{parameters} parameters", {"parameters": parameters}, files={})
+
+        EVALUATOR = Evaluator("size", EvaluatorOptions, evaluate, report)
+        EVALUATOR.command(["runs/digits"])  # prints the table, writes runs/digits/last.size.json
+    """
 
     name: str
-    """On the command line, and of its files: ``CHECKPOINT.name.json``."""
-    options: type[Given]
-    evaluate: Callable[[Given, Ranks], Found]
-    """Called by all processes."""
-    report: Callable[[Found], Report]
-    """Called by the first one."""
+    """Name on the command line and in the names of files, ``CHECKPOINT.name.json``."""
+    options: type[OptionsT]
+    """Options of the command."""
+    evaluate: Callable[[OptionsT, Ranks], ResultT]
+    """Measures; called on all processes."""
+    report: Callable[[ResultT], Report]
+    """Makes the report; called on the first process."""
 
-    def run(self, options: Given, ranks: Ranks) -> None:
-        """Measure, print the table, write the files.
+    def run(self, options: OptionsT, ranks: Ranks) -> None:
+        """Measure, print the table, and write the files.
 
         Raises:
-            ValueError, OSError, DecodeError: it cannot be done.
+            ValueError, OSError, DecodeError: the evaluation is impossible.
         """
         if options.output:
-            options.output.parent.mkdir(parents=True, exist_ok=True)  # what cannot be is told before the evaluation
+            options.output.parent.mkdir(parents=True, exist_ok=True)  # fail before the evaluation, not after it
         found = self.evaluate(options, ranks)
         if ranks.is_first:
             shown = self.report(found)
-            output = options.output or find(options.checkpoint).with_suffix(f".{self.name}")
+            output = options.output or find_checkpoint(options.checkpoint).with_suffix(f".{self.name}")
             print(shown.table)
             print(f"written to {_write(shown, output)}", flush=True)
 
     def command(self, arguments: list[str]) -> None:
-        """``python -m train.evaluate NAME …``."""
+        """Run ``python -m train.evaluate NAME …`` with these arguments."""
         command(self.name, self.options, self.run, arguments)
 
 
-def command(name: str, options: type[Given], run: Callable[[Given, Ranks], None], arguments: list[str]) -> None:
-    """Run an evaluator with the options of a command line; whatever cannot be is told in a plain sentence."""
+def command(name: str, options: type[OptionsT], run: Callable[[OptionsT, Ranks], None], arguments: list[str]) -> None:
+    """Run an evaluator with the options of a command line; errors end it with a one-line message."""
     given = tyro.cli(options, prog=f"python -m train.evaluate {name}", args=arguments)
     with ExitStack() as stack:
         try:
-            run(given, stack.enter_context(join(given.device)))
+            run(given, stack.enter_context(join_process_group(given.device)))
         except (ValueError, OSError, dc.DecodeError) as error:
             sys.exit(f"error: {error}")
 
 
 def _write(report: Report, output: Path) -> str:
-    """Write JSON and the other files; their names, for reading."""
-    files = {**report.files, "json": json.dumps(report.results, indent=2).encode()}  # last: with it all are there
+    """Write the JSON file and the others; return their names in words."""
+    files = {**report.files, "json": json.dumps(report.results, indent=2).encode()}  # last, so it shows completeness
     for ending, content in files.items():
         write_atomically(output.with_name(f"{output.name}.{ending}"), content)
     first, *others = files

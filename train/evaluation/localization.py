@@ -13,33 +13,31 @@ import numpy as np
 import torch
 
 from train.config import Config, check
-from train.data import Boxed, boxes_in_crop, evaluated_folder, find_boxes, listed, read_boxed
+from train.data import Boxed, boxes_in_crop, evaluation_folder, listed, read_boxed
 from train.engine import Ranks
-from train.evaluation import evaluator
 from train.evaluation.cam import ClassMaps, upsample
-from train.evaluation.cam_boxes import Located, accuracy, locate
-from train.evaluation.evaluator import Evaluator, Report
+from train.evaluation.cam_boxes import Located, localization_scores, locate
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
 from train.evaluation.trained_model import Trained, open_trained
-from train.models import classifiers
-from train.reporting import Overlay, overlays, spread, to_csv
+from train.reporting import Overlay, evenly_spaced, overlays, to_csv
 from train.tasks import classification
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
-    """Find objects by class activation maps: Top-1 Loc, GT-known Loc and MaxBoxAcc, as a table, JSON, CSV, pictures."""
+class LocalizationOptions(EvaluatorOptions):
+    """Measure Top-1 Loc, GT-known Loc and MaxBoxAcc of boxes from class activation maps; table, JSON, CSV, pictures."""
 
     boxes: Path | None = None
-    """CSV with path, x1, y1, x2, y2 in pixels (the last two exclusive), or a folder of XML files as ImageNet has them;
-    boxes.csv in the data's folder or beside it if not given, and CUB-200-2011's own."""
+    """CSV file with path, x1, y1, x2, y2 in pixels (the last two exclusive), or a folder of XML files in ImageNet's
+    format; if not given, boxes.csv in the data's folder or in its parent, or CUB-200-2011's own boxes."""
     sigma: float = 0.15
-    """A place is foreground where the map is over sigma times its maximum (the paper's threshold)."""
+    """Pixels where the map exceeds sigma times its maximum are foreground (the paper's threshold)."""
     connectivity: Literal[4, 8] = 8
-    """Neighbours of a pixel in a connected region: 8, as OpenCV's contours have them, or 4. The paper says nothing."""
+    """Neighbours of a pixel in a connected region: 8, as for OpenCV's contours, or 4. The paper does not say."""
     thresholds: int = 100
-    """MaxBoxAcc: thresholds from 0 to 1, evenly, without the 1."""
+    """MaxBoxAcc: number of thresholds, evenly spaced from 0 to 1, without 1."""
     pictures: int = 16
-    """Images that are drawn with map and boxes, evenly from all; 0 for none."""
+    """Number of images to draw with their maps and boxes, evenly spaced among all; 0 for none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,35 +47,26 @@ class Options(evaluator.Options):
 
 
 @dataclass(frozen=True)
-class Found:
-    """What an evaluation finds."""
+class LocalizationResult:
+    """Result of an evaluation."""
 
     results: dict[str, Any]
+    """Numbers and descriptions by name, as they are written to JSON."""
     rows: list[dict[str, Any]]
-    """For each image ``image``, ``class``, ``predicted``, ``iou``, the box ``x1`` … ``y2`` in pixels of the crop."""
+    """A row for each image: ``image``, ``class``, ``predicted``, ``iou``, box ``x1`` … ``y2`` in pixels of the crop."""
     pictures: list[Overlay]
+    """Images to draw."""
 
 
-def why_not(data: Path, boxes: Path | None, config: Config) -> str:
-    """Why there is no localization of such a model on a folder: no boxes, no maps; empty where there is."""
-    if not (boxes or find_boxes(data)):
-        return f"{data} has no boxes"
-    try:
-        ClassMaps(classifiers.build(config.model, 2).eval(), config.crop, torch.device("cpu"))
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def evaluate(options: Options, ranks: Ranks) -> Found:
+def evaluate(options: LocalizationOptions, ranks: Ranks) -> LocalizationResult:
     """Measure a checkpoint.
 
     Raises:
-        FileNotFoundError, ValueError: no such checkpoint, data or boxes, or they do not fit.
+        FileNotFoundError, ValueError: there are no such checkpoint, data or boxes, or they do not fit.
     """
     trained = open_trained(options, ranks)
     maps = ClassMaps(trained.model, trained.config.crop, ranks.device)
-    images = read_boxed(evaluated_folder(options.data, trained.config.data), options.boxes)
+    images = read_boxed(evaluation_folder(options.data, trained.config.data), options.boxes)
     classes = trained.checkpoint.classes
     classification.check_classes(classes, images.classes, images.name)
     truth = [boxes_in_crop(*image, trained.config) for image in zip(images.paths, images.boxes, strict=True)]
@@ -86,7 +75,7 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
     mine, pictures = locate_all(options, trained, maps, images, truth, thresholds, ranks)
     located = sorted(chain.from_iterable(ranks.gather(mine)), key=lambda one: one.number)
     drawn = sorted(chain.from_iterable(ranks.gather(pictures)), key=lambda one: one[0])
-    total, curve = accuracy(located, images.labels, thresholds)
+    total, curve = localization_scores(located, images.labels, thresholds)
     results = {
         "checkpoint": str(trained.path),
         "weights": trained.weights,
@@ -98,7 +87,7 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
         "max_box_acc_rule": f"map from its minimum to its maximum as 0 to 1, {options.thresholds} thresholds, IoU at "
         "least 0.5",
         **asdict(total),
-        "box_acc": {f"{threshold:g}": share for threshold, share in zip(thresholds, curve.tolist(), strict=True)},
+        "box_acc": {f"{threshold:g}": percent for threshold, percent in zip(thresholds, curve.tolist(), strict=True)},
     }
     rows = [
         {
@@ -110,11 +99,11 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
         }
         for one in located
     ]
-    return Found(results, rows, [picture for _, picture in drawn])
+    return LocalizationResult(results, rows, [picture for _, picture in drawn])
 
 
 def locate_all(
-    options: Options,
+    options: LocalizationOptions,
     trained: Trained[Config],
     maps: ClassMaps,
     images: Boxed,
@@ -122,24 +111,28 @@ def locate_all(
     thresholds: np.ndarray,
     ranks: Ranks,
 ) -> tuple[list[Located], list[tuple[int, Overlay]]]:
-    """This process's share of the images; and those that are drawn, with their numbers."""
+    """Localize this process's part of the images.
+
+    Returns:
+        The localization of each image; and the images to draw, with their indices.
+    """
     config = trained.config
     numbered = listed(images.name, [(path, number) for number, path in enumerate(images.paths)])
     labels = torch.tensor(images.labels, device=ranks.device)
-    drawn = set(spread(len(images.paths), options.pictures))
-    judge = partial(locate, sigma=options.sigma, thresholds=thresholds, connectivity=options.connectivity)
+    drawn = set(evenly_spaced(len(images.paths), options.pictures))
+    compare = partial(locate, sigma=options.sigma, thresholds=thresholds, connectivity=options.connectivity)
     located: list[Located] = []
     pictures = []
-    with ThreadPoolExecutor(config.num_threads) as pool:  # OpenCV works outside the GIL
+    with ThreadPoolExecutor(config.num_threads) as pool:  # OpenCV releases the GIL
         for batch, numbers in classification.val_loader(config, ranks, numbered):
-            if len(batch) == 0:  # a process whose shard ended before the others'
+            if len(batch) == 0:  # this process's shard has fewer batches than others
                 continue
             logits, found = maps(batch, labels[numbers], config.amp)
             activations = upsample(found, config.crop).cpu().numpy()
             known = [truth[number] for number in numbers.tolist()]
-            judged = list(pool.map(judge, numbers.tolist(), logits.argmax(dim=1).tolist(), activations, known))
-            located += judged
-            for one, pixels, activation, boxes in zip(judged, batch, activations, known, strict=True):
+            compared = list(pool.map(compare, numbers.tolist(), logits.argmax(dim=1).tolist(), activations, known))
+            located += compared
+            for one, pixels, activation, boxes in zip(compared, batch, activations, known, strict=True):
                 if one.number in drawn:
                     title = f"{trained.checkpoint.classes[one.predicted]}, IoU {one.iou:.2f}"
                     pictures.append((one.number, Overlay(levels(pixels, config), activation, boxes, one.box, title)))
@@ -147,13 +140,13 @@ def locate_all(
 
 
 def levels(image: torch.Tensor, config: Config) -> np.ndarray:
-    """A normalized image, 3×H×W, as H×W×3 uint8."""
+    """Undo the normalization of an image, 3×H×W; return it as H×W×3 uint8."""
     mean, std = (torch.tensor(values, device=image.device) for values in (config.mean, config.std))
     return (image.permute(1, 2, 0) * std + mean).round().clamp(0, 255).byte().cpu().numpy()
 
 
 def table(results: dict[str, Any]) -> str:
-    """The results for reading."""
+    """Format the results as a table."""
     names = {
         "top1": "Top-1",
         "top1_loc": "Top-1 Loc",
@@ -165,16 +158,16 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join([f"{results['images']} images of {results['data']}", *lines, f"a box: {results['rule']}"])
 
 
-def report(found: Found) -> Report:
-    """For showing."""
+def report(found: LocalizationResult) -> Report:
+    """Make the report of the results."""
     pictures = {"png": overlays(found.pictures)} if found.pictures else {}
     csv = to_csv(("image", "class", "predicted", "iou", "x1", "y1", "x2", "y2"), found.rows)
     return Report(table(found.results), found.results, {"csv": csv, **pictures})
 
 
-EVALUATOR = Evaluator("localization", Options, evaluate, report)
+EVALUATOR = Evaluator("localization", LocalizationOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:
-    """The command."""
+    """Run the command with these arguments."""
     EVALUATOR.command(arguments)

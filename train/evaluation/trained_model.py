@@ -1,4 +1,4 @@
-"""A trained model: a checkpoint opened for an evaluator."""
+"""A trained model, loaded from a checkpoint for an evaluator."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import nn
 
 import dali_cutmix as dc
 from train.config import Config, RunConfig
-from train.data import Split, open_evaluated
-from train.engine import Checkpoint, Ranks, find
-from train.evaluation.evaluator import Options
+from train.data import DataSplit, open_evaluation_split
+from train.engine import Checkpoint, Ranks, find_checkpoint
+from train.evaluation.evaluator import EvaluatorOptions
 from train.models import classifiers
 from train.recipes import config_of
 from train.tasks import classification
@@ -25,41 +25,49 @@ C = TypeVar("C", bound=RunConfig)
 
 @dataclass(frozen=True)
 class Trained(Generic[C]):
-    """What an evaluator needs of a run."""
+    """A trained model with its checkpoint and configuration."""
 
     path: Path
-    """The checkpoint's file."""
+    """File of the checkpoint."""
     checkpoint: Checkpoint
     config: C
-    """Of the training, with the evaluator's batch size and threads."""
+    """Configuration of the training, with the evaluator's batch size and threads."""
     model: nn.Module
-    """In evaluation mode, on the process's device."""
+    """The model in evaluation mode, on the process's device."""
     weights: str
-    """Which ones: "model" or "ema"."""
+    """Which weights the model has: "model" or "ema"."""
 
 
-def open_trained(options: Options, ranks: Ranks) -> Trained[Config]:
-    """Load a classifier's checkpoint, or a run folder's last one; errors as in `open_task`."""
+def open_trained(options: EvaluatorOptions, ranks: Ranks) -> Trained[Config]:
+    """Load a classifier from a checkpoint, or from the last one of a run folder.
+
+    Raises:
+        FileNotFoundError, ValueError: see `open_task`.
+    """
     return open_task(
         options, ranks, Config, "classifier", lambda config, classes: classifiers.build(config.model, len(classes))
     )
 
 
 def open_task(
-    options: Options, ranks: Ranks, kind: type[C], what: str, build: Callable[[C, list[str]], nn.Module]
+    options: EvaluatorOptions, ranks: Ranks, kind: type[C], what: str, build: Callable[[C, list[str]], nn.Module]
 ) -> Trained[C]:
-    """Load a task's checkpoint, or a run folder's last one; as many threads do the arithmetic as in training.
+    """Load the model of a task from a checkpoint, or from the last one of a run folder.
+
+    PyTorch computes with as many threads as in training.
 
     Args:
-        kind: configuration of the task.
-        what: it trains, for messages.
-        build: the model with random weights, from the configuration and the checkpoint's classes.
+        options: the evaluator's options.
+        ranks: this process among all.
+        kind: type of the task's configuration.
+        what: what the task trains, for messages.
+        build: function that makes the model with random weights from the configuration and the checkpoint's classes.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is none, another task's, or does not fit this version's models.
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: the checkpoint is invalid, of another task, or does not fit this version's models.
     """
-    path = find(options.checkpoint)
+    path = find_checkpoint(options.checkpoint)
     checkpoint, config = read_task(path, kind, what)
     batch_size = config.batch_size if options.batch_size is None else options.batch_size
     config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
@@ -73,19 +81,30 @@ def open_task(
 
 
 def read_task(path: Path, kind: type[C], what: str) -> tuple[Checkpoint, C]:
-    """A task's checkpoint, and its configuration as it was trained; arguments and errors as in `open_task`."""
+    """Read a task's checkpoint and its configuration; arguments and errors are those of `open_task`."""
     checkpoint = Checkpoint.load(path)
     config = config_of(checkpoint.config)
     if not isinstance(config, kind):
-        raise ValueError(f"{path}: no {what}, it was trained by the recipe {config.recipe!r}; give one that is.")
+        raise ValueError(
+            f"{path} is not a {what}: it was trained by the recipe {config.recipe!r}; give the checkpoint of a {what}."
+        )
     return checkpoint, config
 
 
 def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights: str) -> str:
-    """Load a checkpoint's weights into a model: "model", "ema", or "auto", which is "ema" if it has them; which it was.
+    """Load weights of a checkpoint into a model.
+
+    Args:
+        model: the model.
+        checkpoint: content of the checkpoint.
+        path: its file, for messages.
+        weights: "model", "ema", or "auto": "ema" if the checkpoint has averaged weights.
+
+    Returns:
+        "model" or "ema".
 
     Raises:
-        ValueError: it has no such weights, or they do not fit the model.
+        ValueError: the checkpoint has no such weights, or they do not fit the model.
     """
     if weights == "auto":
         weights = "ema" if checkpoint.ema else "model"
@@ -99,14 +118,14 @@ def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights
     return weights
 
 
-def open_data(trained: Trained[Config], options: Options, ranks: Ranks) -> tuple[Split, dc.Loader]:
-    """What ``--data`` means, and its batches as validation sees them.
+def open_data(trained: Trained[Config], options: EvaluatorOptions, ranks: Ranks) -> tuple[DataSplit, dc.Loader]:
+    """Open the images of ``--data``, and make a loader that prepares them as in validation.
 
     Raises:
-        FileNotFoundError: there is no such data.
-        ValueError: it has other classes than the checkpoint.
+        FileNotFoundError: there are no such data.
+        ValueError: they have other classes than the checkpoint.
     """
-    split = open_evaluated(options.data, trained.config.data)
+    split = open_evaluation_split(options.data, trained.config.data)
     loader = classification.val_loader(trained.config, ranks, split)
     classification.check_classes(trained.checkpoint.classes, loader.classes, split.name)
     return split, loader

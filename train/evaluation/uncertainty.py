@@ -13,48 +13,49 @@ from pipelines.ood import list_images
 from train.config import check
 from train.data import listed
 from train.engine import Ranks
-from train.evaluation import evaluator
-from train.evaluation.evaluator import Evaluator, Report
-from train.evaluation.ood_scores import NOISES, confidences, noise
-from train.evaluation.out_of_distribution import detection
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
+from train.evaluation.ood_scores import NOISES, confidences, noise, ood_metrics
+from train.evaluation.preconditions import parse_ood_sets
 from train.evaluation.trained_model import open_data, open_trained
 from train.reporting import histogram
-from train.tasks import classification, share_of_batch
+from train.tasks import batch_size_per_process, classification
 
 
 @dataclass(frozen=True)
-class Options(evaluator.Options):
-    """Tell images of other data sets, and noise, from those that a checkpoint was trained for, by its confidence."""
+class UncertaintyOptions(EvaluatorOptions):
+    """Measure how well a classifier's confidence separates its own images from other data sets and from noise."""
 
     ood: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=DIR")] = ()
-    """Out-of-distribution sets: a name and a folder of images each, in whatever folders below."""
+    """Out-of-distribution sets: a name and a folder each; images in subfolders count as well."""
     noise_images: int = 10_000
-    """Images of uniform and of Gaussian noise; 0 leaves them out."""
+    """Number of images of uniform noise and of Gaussian noise; 0 for none."""
     seed: int = 0
-    """Of the noise."""
+    """Seed of the noise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check("noise_images", self.noise_images, self.noise_images >= 0, "at least 0")
-        parse_sets(self.ood)
+        parse_ood_sets(self.ood)
 
 
 Scores = dict[str, np.ndarray]
-Found = tuple[dict[str, Any], Scores]
+"""Maximum softmax probabilities by the sets' names, the first set in-distribution."""
+UncertaintyResult = tuple[dict[str, Any], Scores]
+"""Results as they are written to JSON, and scores."""
 
 
-def evaluate(options: Options, ranks: Ranks) -> Found:
+def evaluate(options: UncertaintyOptions, ranks: Ranks) -> UncertaintyResult:
     """Measure a checkpoint.
 
     Returns:
-        The results: for each set ``images``, mean ``confidence``, and of out-of-distribution ones ``tnr95``, ``auroc``,
-        ``accuracy`` in percent. And the scores: maximum softmax probabilities by the sets' names, the first one
-        in-distribution.
+        The results: for each set ``images``, the mean ``confidence`` and, if it is out-of-distribution, ``tnr95``,
+        ``auroc`` and ``accuracy``, in percent. And the scores of each set.
 
     Raises:
-        FileNotFoundError, ValueError: no such checkpoint or data, or they do not fit; no out-of-distribution set.
+        FileNotFoundError, ValueError: there is no such checkpoint or data, they do not fit, or there is no
+            out-of-distribution set.
     """
-    listings = list_sets(options, ranks)
+    listings = list_ood_images(options, ranks)
     trained = open_trained(options, ranks)
     config = trained.config
     split, inside = open_data(trained, options, ranks)
@@ -63,9 +64,9 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
         outside = classification.val_loader(config, ranks, listed(name, [(path, 0) for path in paths]))
         sets[name] = (images for images, _ in outside)
     for kind in NOISES if options.noise_images else ():
-        share = share_of_batch(config.batch_size, ranks)
+        batch_size = batch_size_per_process(config.batch_size, ranks)
         levels = {"mean": config.mean, "std": config.std}
-        sets[kind] = noise(kind, options.noise_images, config.crop, share, ranks, options.seed, **levels)
+        sets[kind] = noise(kind, options.noise_images, config.crop, batch_size, ranks, options.seed, **levels)
     scores = {name: confidences(trained.model, batches, ranks, config.amp).numpy() for name, batches in sets.items()}
     results = {
         "checkpoint": str(trained.path),
@@ -78,46 +79,31 @@ def evaluate(options: Options, ranks: Ranks) -> Found:
 
 
 def describe(inside: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """Of one set; the metrics where it is another than ``inside``."""
-    found = {} if scores is inside else asdict(detection(inside, scores))
+    """Number of images and mean confidence of a set; also the metrics if it is not ``inside``."""
+    found = {} if scores is inside else asdict(ood_metrics(inside, scores))
     return {"images": len(scores), "confidence": 100 * scores.mean().item(), **found}
 
 
-def list_sets(options: Options, ranks: Ranks) -> dict[str, list[Path]]:
-    """Images of the out-of-distribution sets, by name.
+def list_ood_images(options: UncertaintyOptions, ranks: Ranks) -> dict[str, list[Path]]:
+    """List the images of the out-of-distribution sets, by the sets' names.
 
     Raises:
-        FileNotFoundError, ValueError: a folder is missing, has no image or fewer than processes; there is no set.
+        FileNotFoundError, ValueError: a folder is missing, or has no image or fewer than processes; there is no set.
     """
-    folders = parse_sets(options.ood)
+    folders = parse_ood_sets(options.ood)
     if not folders and not options.noise_images:
-        raise ValueError("no --ood NAME=DIR given and --noise-images 0; there is nothing to tell apart.")
+        raise ValueError("no --ood NAME=DIR given and --noise-images 0; give at least one set to compare with.")
     listings = {name: list_images(folder) for name, folder in folders.items()}
     for name, paths in listings.items():
         if len(paths) < ranks.world_size:
-            raise ValueError(f"{folders[name]}: {len(paths)} images for {ranks.world_size} processes; start fewer.")
+            raise ValueError(
+                f"{folders[name]}: {len(paths)} images for {ranks.world_size} processes; start fewer processes."
+            )
     return listings
 
 
-def parse_sets(given: tuple[str, ...]) -> dict[str, Path]:
-    """Folders by name.
-
-    Raises:
-        ValueError: something is no NAME=DIR, or a name is there twice.
-    """
-    found: dict[str, Path] = {}
-    for text in given:
-        name, separator, folder = text.partition("=")
-        if not (separator and name and folder):
-            raise ValueError(f"--ood {text} given; wanted is NAME=DIR, such as lsun-crop=/data/lsun-crop.")
-        if name in found or name in ("in-distribution", *NOISES):
-            raise ValueError(f"--ood {text} given; another set has the name {name!r}.")
-        found[name] = Path(folder)
-    return found
-
-
 def table(results: dict[str, Any]) -> str:
-    """The results for reading, a row for each set."""
+    """Format the results, a row per set."""
     lines = [f"{'':18}{'images':>8}{'confidence':>12}{'TNR at TPR 95':>15}{'AUROC':>8}{'detection':>11}"]
     for name, found in results["sets"].items():
         metrics = [found.get(metric) for metric in ("tnr95", "auroc", "accuracy")]
@@ -126,15 +112,15 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def report(found: Found) -> Report:
-    """For showing."""
+def report(found: UncertaintyResult) -> Report:
+    """Make the report of the results."""
     results, scores = found
     return Report(table(results), results, {"png": histogram(scores)})
 
 
-EVALUATOR = Evaluator("uncertainty", Options, evaluate, report)
+EVALUATOR = Evaluator("uncertainty", UncertaintyOptions, evaluate, report)
 
 
 def main(arguments: list[str]) -> None:
-    """The command."""
+    """Run the command with these arguments."""
     EVALUATOR.command(arguments)

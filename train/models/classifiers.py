@@ -1,4 +1,4 @@
-"""Models by name: torchvision's classifiers, the paper's, and a small ResNet for small images on a CPU."""
+"""Classifiers by name: torchvision's, the paper's, and a small ResNet for small images on a CPU."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from train.models.wsol import Vgg16Gap, resnet50_wsol
 class ResNet10(nn.Module):
     """A narrow ResNet with one basic block in each of four stages (He et al., 2016), 0.3 M parameters.
 
-    Parts carry torchvision's names (``layer4``, ``fc``), so that what reads feature maps by name works here
-    too. Input N×3×H×W, output N×K logits; the last feature maps are 1/8 of the input.
+    Its modules have torchvision's names (``layer4``, ``fc``), so that code that finds feature maps by name works here
+    too. Input N×3×H×W, output N×K logits; the last feature maps have 1/8 of the input's side.
     """
 
     def __init__(self, num_classes: int, width: int = 16) -> None:
@@ -45,7 +45,7 @@ class ResNet10(nn.Module):
         return BasicBlock(inputs, outputs, stride, shortcut)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits, N×K, of images, N×3×H×W."""
+        """Compute logits, N×K, of images, N×3×H×W."""
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))
@@ -57,14 +57,20 @@ OWN: dict[str, Callable[[int], nn.Module]] = {
     "resnet50_wsol": resnet50_wsol,
     "vgg16_gap": Vgg16Gap,
 }
-"""Models that torchvision does not have, from their number of classes."""
+"""Models that torchvision does not have: functions of the number of classes."""
 
 
 def build(name: str, num_classes: int) -> nn.Module:
-    """Return the model ``name`` with random weights: one of ``OWN`` or any classifier of torchvision.
+    """Make a classifier with random weights: one of ``OWN`` or any classifier of torchvision.
+
+    Example::
+
+        >>> model = build("resnet10", num_classes=10)
+        >>> model(torch.zeros(2, 3, 48, 48)).shape
+        torch.Size([2, 10])
 
     Raises:
-        ValueError: no model has this name.
+        ValueError: there is no model of this name.
     """
     if name in OWN:
         return OWN[name](num_classes)
@@ -79,12 +85,12 @@ def build(name: str, num_classes: int) -> nn.Module:
 
 
 def last_layer(model: nn.Module) -> nn.Linear:
-    """The linear layer that classifies.
+    """The last linear layer, which computes the logits.
 
     Raises:
-        ValueError: the model has none.
+        ValueError: the model has no linear layer.
     """
     layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if not layers:
-        raise ValueError(f"{type(model).__name__} has no linear layer that classifies; choose another model.")
+        raise ValueError(f"{type(model).__name__} has no linear layer that computes the logits; choose another model.")
     return layers[-1]

@@ -8,19 +8,18 @@ from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredict
 from torchvision.ops import MultiScaleRoIAlign
 
 from train.models import backbones
-from train.models.precision import gives_float32
-from train.models.torchvision_detection import Prepared
+from train.models.torchvision_detection import PreparedImages, return_float32
 
 
 class Layer4(nn.Module):
-    """What VGG's fully connected layers did: a ResNet's last stage on every region, and the mean."""
+    """Head of a region, in place of VGG's fully connected layers: the last stage of a ResNet, and the mean."""
 
     def __init__(self, layer4: nn.Module) -> None:
         super().__init__()
         self.layer4 = layer4
 
     def forward(self, regions: Tensor) -> Tensor:
-        """N×C of N×channels×7×7."""
+        """Compute features, N×C, of regions, N×channels×7×7."""
         return self.layer4(regions).mean(dim=(2, 3))
 
 
@@ -32,20 +31,25 @@ def build_faster_rcnn(
     proposals: tuple[int, int] = (2000, 300),
     regions: int = 128,
 ) -> FasterRCNN:
-    """Faster R-CNN on a ResNet in VGG-16's place: regions on the maps of ``layer3``, ``layer4`` on each region.
+    """Make Faster R-CNN on a ResNet instead of VGG-16.
 
-    Anchors have sides of 128, 256 and 512 pixels for a short side of 600, and three shapes; numbers and thresholds are
-    those of the implementation that the paper names: 256 anchors of an image are trained on, non-maximum suppression is
-    at 0.3. But detections below 0.01 are dropped, where it keeps all. Label 0 is the background.
+    ``layer1`` to ``layer3`` compute the feature maps, ``layer4`` is the head of each region::
+
+        image ──▶ conv1 … layer3 ──▶ maps ──▶ region proposals
+                                      └────▶ 7×7 of each region ──▶ layer4, mean ──▶ class and box
+
+    Anchors have sides of 128, 256 and 512 pixels for a short side of 600, and three shapes. Numbers and thresholds are
+    those of the implementation that the paper cites: 256 anchors per image are trained on, the threshold of
+    non-maximum suppression is 0.3. But detections with scores below 0.01 are dropped; that implementation keeps all.
+    Label 0 is the background.
 
     Args:
-        name: of the ResNet.
+        name: name of the ResNet.
         num_classes: K, without the background.
-        short_side: of the images, in pixels.
-        freeze_norm: keep batch norm as the backbone's weights have it, since batches are small; the first layers,
-            ``conv1`` and ``layer1``, are not trained then either.
-        proposals: regions that are proposed for an image, in training and in evaluation.
-        regions: of these, how many of an image are trained on.
+        short_side: shorter side of the images, in pixels.
+        freeze_norm: do not train batch norm, since batches are small; nor the first layers, ``conv1`` and ``layer1``.
+        proposals: region proposals per image, in training and in evaluation.
+        regions: how many of the proposals per image are trained on.
     """
     model = backbones.resnet(name)
     if freeze_norm:
@@ -56,7 +60,7 @@ def build_faster_rcnn(
     head_width = backbones.width(last)
     sides = tuple(short_side * side // 600 for side in (128, 256, 512))
     detector = FasterRCNN(
-        _Only(backbones.body(model, "layer3")),
+        _SingleMap(backbones.body(model, "layer3")),
         rpn_anchor_generator=AnchorGenerator((sides,), ((0.5, 1.0, 2.0),)),
         rpn_pre_nms_top_n_train=6 * proposals[0],
         rpn_pre_nms_top_n_test=20 * proposals[1],
@@ -69,16 +73,16 @@ def build_faster_rcnn(
         box_score_thresh=0.01,
         box_nms_thresh=0.3,
     )
-    detector.transform = Prepared(divisible=32)
-    gives_float32(detector.rpn.head)
-    gives_float32(detector.roi_heads.box_predictor)
+    detector.transform = PreparedImages(divisible=32)
+    return_float32(detector.rpn.head)
+    return_float32(detector.roi_heads.box_predictor)
     return detector
 
 
-class _Only(nn.Module):
-    """A body that ends with ``layer3``, as torchvision's detectors take it: with one map.
+class _SingleMap(nn.Module):
+    """A backbone with a single feature map, that of ``layer3``, as torchvision's detectors expect it.
 
-    That is float32, as anchors take its type.
+    The map is float32, since torchvision computes anchors in the type of the map.
     """
 
     def __init__(self, body: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""NIC, "Show and Tell" (Vinyals et al., CVPR 2015), on a ResNet (paper, D)."""
+"""NIC, the captioner of "Show and Tell" (Vinyals et al., CVPR 2015), on a ResNet (paper, D)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ from torch import Tensor, nn
 
 from train.models import backbones
 
-State = tuple[Tensor, Tensor]
-"""Of the LSTM, each N×C: hidden and cell."""
+LstmState = tuple[Tensor, Tensor]
+"""State of the LSTM: hidden and cell, each N×C."""
 
 
 class Nic(nn.Module):
-    """A ResNet's mean features are the LSTM's first input, words the following ones; each step predicts the next word.
+    """An LSTM that gets the image's features first, then the words so far, and predicts the next word at each step.
+
+    ::
+
+        input        image     <start>    a       dog
+                       │          │       │        │
+        LSTM           ▼ ────────▶▼ ─────▶▼ ──────▶▼
+                                  │       │        │
+        next word                 a      dog     <end>
 
     Args:
-        name: of the ResNet.
+        name: name of the ResNet.
         words: V, size of the vocabulary.
-        size: C, of the embedding and of the LSTM.
-        fine_tune: train the ResNet too; else it stays as it is, batch norm's statistics included.
-        dropout: of the LSTM's output.
+        size: C, width of the embedding and of the LSTM.
+        fine_tune: train the ResNet as well; otherwise it is frozen, including the statistics of batch norm.
+        dropout: dropout of the LSTM's output.
     """
 
     def __init__(self, name: str, words: int, size: int = 512, fine_tune: bool = False, dropout: float = 0.0) -> None:
@@ -41,45 +49,46 @@ class Nic(nn.Module):
         nn.init.zeros_(self.word.bias)
 
     def train(self, mode: bool = True) -> Nic:
-        """As ``nn.Module.train``, but a ResNet that is not trained stays in evaluation mode."""
+        """Set the mode like ``nn.Module.train``, except that a frozen ResNet stays in evaluation mode."""
         super().train(mode)
         if not self.fine_tune:
             self.body.eval()
         return self
 
-    def start(self, images: Tensor) -> State:
-        """The LSTM's state after it has seen the images, N×3×H×W."""
-        first = self._first(images)
-        nothing = torch.zeros_like(first)
-        return self._advance(first, (nothing, nothing))
+    def start(self, images: Tensor) -> LstmState:
+        """The state of the LSTM after the images, N×3×H×W."""
+        first = self._encode(images)
+        zeros = torch.zeros_like(first)
+        return self._advance(first, (zeros, zeros))
 
-    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """One word further.
+    def step(self, tokens: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
+        """Advance by one word.
 
         Args:
             tokens: N int64, the last words.
+            state: the state before these words.
 
         Returns:
-            Log-probabilities of the next word, N×V float32, and the state.
+            Log-probabilities of the next word, N×V float32, and the new state.
         """
         hidden, cell = self._advance(self.embedding(tokens), state)
         return self.word(self.dropout(hidden)).float().log_softmax(dim=1), (hidden, cell)
 
     def forward(self, images: Tensor, tokens: Tensor) -> Tensor:
-        """Logits of each next word, N×L×V.
+        """Compute the logits of each next word, N×L×V.
 
         Args:
             images: N×3×H×W.
-            tokens: N×L int64, the words before: the start, then the caption.
+            tokens: N×L int64, the words so far: the start token, then the caption.
         """
-        outputs, _ = self.lstm(torch.cat([self._first(images)[:, None], self.embedding(tokens)], dim=1))
+        outputs, _ = self.lstm(torch.cat([self._encode(images)[:, None], self.embedding(tokens)], dim=1))
         return self.word(self.dropout(outputs[:, 1:]))
 
-    def _first(self, images: Tensor) -> Tensor:
-        """What the LSTM sees of the images, N×C."""
+    def _encode(self, images: Tensor) -> Tensor:
+        """The first input of the LSTM, N×C: the projected mean features of the images."""
         (maps,) = self.body(images).values()
         return self.norm(self.image(maps.mean(dim=(2, 3))))
 
-    def _advance(self, inputs: Tensor, state: State) -> State:
-        """One step of the LSTM, N×C: as a cell, which for a beam's few rows is twice as fast as a sequence of one."""
+    def _advance(self, inputs: Tensor, state: LstmState) -> LstmState:
+        """Advance the LSTM by one step. For a beam's few rows, ``lstm_cell`` is twice as fast as a sequence of one."""
         return torch.lstm_cell(inputs, state, *self.lstm.all_weights[0])

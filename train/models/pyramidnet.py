@@ -9,10 +9,10 @@ from torch import nn
 
 
 class Bottleneck(nn.Module):
-    """BN, 1×1, BN, ReLU, 3×3, BN, ReLU, 1×1, BN; beside it a shortcut without weights, and no ReLU after the sum.
+    """A block of BN, 1×1, BN, ReLU, 3×3, BN, ReLU, 1×1, BN and a shortcut without weights; no ReLU after the sum.
 
     Args:
-        inputs: channels that come in; 4·``width`` go out, no fewer.
+        inputs: input channels; the block has 4·``width`` output channels, at least as many.
         width: channels of the 3×3 convolution.
         stride: 1, or 2 for half the height and width, rounded up.
     """
@@ -31,7 +31,7 @@ class Bottleneck(nn.Module):
         self.more_channels = 4 * width - inputs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N×(4·width)×H×W of N×inputs×H×W, or half the height and width."""
+        """Compute maps, N×(4·width)×H×W or half the height and width, of maps, N×inputs×H×W."""
         y = self.conv1(self.bn1(x))
         y = self.conv2(self.relu(self.bn2(y)))
         y = self.bn4(self.conv3(self.relu(self.bn3(y))))
@@ -39,28 +39,28 @@ class Bottleneck(nn.Module):
 
 
 class PyramidNet(nn.Module):
-    """Three stages of n bottleneck blocks; the k-th of all is 16 + k·α̃/3n wide, rounded, so that width grows evenly.
+    """Three stages of n bottleneck blocks; the k-th block has width 16 + k·α̃/3n, rounded, so that it grows evenly.
 
-    Parts carry torchvision's names (``layer3``, ``avgpool``, ``fc``) where it has one, and the authors' own otherwise.
-    Input N×3×H×W, output N×K logits; the last feature maps are 1/4 of the input.
+    Its modules have torchvision's names (``layer3``, ``avgpool``, ``fc``) where there are any, otherwise the authors'.
+    Input N×3×H×W, output N×K logits; the last feature maps have 1/4 of the input's side.
 
     Args:
-        depth: of the convolutions and ``fc`` on the longest path, 9·n + 2.
-        alpha: widening factor α̃, channels that are added from the first block to the last.
+        depth: number of layers on the longest path, convolutions and ``fc``: 9·n + 2.
+        alpha: widening factor α̃: channels that are added from the first block to the last.
         num_classes: K.
 
     Raises:
-        ValueError: no such depth or widening.
+        ValueError: invalid depth or widening factor.
     """
 
     def __init__(self, depth: int, alpha: float, num_classes: int) -> None:
         super().__init__()
         if not (isinstance(depth, int) and depth >= 11 and depth % 9 == 2):
             raise ValueError(
-                f"depth={depth!r} given; it is 9·n + 2 with n bottleneck blocks in each stage, such as 164, 200 or 272."
+                f"depth={depth!r} given; it must be 9·n + 2, for n blocks in each stage, such as 164, 200 or 272."
             )
         if not (isinstance(alpha, (int, float)) and 0 < alpha < math.inf):
-            raise ValueError(f"alpha={alpha!r} given; it is how much wider the last block is, a number above 0.")
+            raise ValueError(f"alpha={alpha!r} given; it must be a number above 0, by which the last block is wider.")
         blocks = (depth - 2) // 9
         widths = [round(16 + k * alpha / (3 * blocks)) for k in range(1, 3 * blocks + 1)]
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
@@ -83,7 +83,7 @@ class PyramidNet(nn.Module):
         return nn.Sequential(*map(Bottleneck, channels, widths, strides))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits, N×K, of images, N×3×H×W."""
+        """Compute logits, N×K, of images, N×3×H×W."""
         x = self.bn1(self.conv1(x))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(self.avgpool(self.relu(self.bn_final(x))).flatten(1))

@@ -10,21 +10,24 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD
 
 from train.models import backbones
-from train.models.precision import gives_float32
-from train.models.torchvision_detection import Prepared
+from train.models.torchvision_detection import PreparedImages, return_float32
 
 
 class SsdMaps(nn.Module):
-    """Feature maps of falling size: two of a ResNet's stages, then extra layers down to 1×1.
+    """Feature maps of decreasing size: those of two stages of a ResNet, then those of extra layers, down to 1×1.
 
-    The first map, an eighth of the image's side, is ``layer2``'s in the place of VGG's ``conv4_3`` (paper, C); the
-    second one, a sixteenth, is ``layer4``'s in the place of ``fc7``, its stride changed so that it has that size. For
-    300 pixels the sides are 38, 19, 10, 5, 3 and 1.
+    The sides for images of 300 pixels::
+
+        layer2    layer4    extra layers
+        38        19        10   5   3   1
+
+    ``layer2``, with 1/8 of the image's side, takes the place of VGG's ``conv4_3`` (paper, C), and ``layer4`` that of
+    ``fc7``; its stride is changed so that its map has 1/16 of the image's side.
 
     Args:
-        name: of the ResNet.
+        name: name of the ResNet.
         size: side of the images, in pixels.
-        freeze_norm: keep batch norm as the backbone's weights have it.
+        freeze_norm: do not train the ResNet's batch norm.
     """
 
     def __init__(self, name: str, size: int, freeze_norm: bool = False) -> None:
@@ -48,7 +51,10 @@ class SsdMaps(nn.Module):
             self.sides.append((self.sides[-1] + 1) // 2 if padding else self.sides[-1] - 2)
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        """Maps by their numbers, the largest first, float32, as default boxes take their type; of images N×3×H×W."""
+        """Compute the feature maps of images, N×3×H×W: by their numbers, the largest first.
+
+        They are float32, since torchvision computes default boxes in their type.
+        """
         maps = list(self.body(images).values())
         for layer in self.extra:
             maps.append(layer(maps[-1]))
@@ -56,7 +62,7 @@ class SsdMaps(nn.Module):
 
 
 def extra_layer(inputs: int, outputs: int, padding: int) -> nn.Sequential:
-    """1×1, then 3×3: with padding it halves the map, without it takes the border off."""
+    """A 1×1 and a 3×3 convolution; with padding 1 they halve the map, with padding 0 they cut off its border."""
     layer = nn.Sequential(
         nn.Conv2d(inputs, outputs // 2, kernel_size=1),
         nn.ReLU(inplace=True),
@@ -72,11 +78,11 @@ def extra_layer(inputs: int, outputs: int, padding: int) -> nn.Sequential:
 
 
 def prior_boxes(sides: list[int], size: int) -> DefaultBoxGenerator:
-    """SSD's default boxes as its authors have them for VOC: 8,732 for the maps of 300 pixels.
+    """SSD's default boxes, as its authors use them for VOC: 8,732 for images of 300 pixels.
 
     Args:
-        sides: of the feature maps, the largest first.
-        size: of the images.
+        sides: sides of the feature maps, the largest first.
+        size: side of the images, in pixels.
     """
     ratios = [[2], *[[2, 3]] * (len(sides) - 3), [2], [2]]
     scales = [0.1, *np.linspace(0.2, 1.05, len(sides)).round(4).tolist()]
@@ -85,16 +91,16 @@ def prior_boxes(sides: list[int], size: int) -> DefaultBoxGenerator:
 
 
 def build_ssd(name: str, num_classes: int, size: int, freeze_norm: bool = False) -> SSD:
-    """SSD for images of size×size on a ResNet; label 0 is the background, so classes count from 1.
+    """Make SSD on a ResNet, for images of size×size; label 0 is the background, so classes count from 1.
 
     Args:
-        name: of the ResNet.
+        name: name of the ResNet.
         num_classes: K, without the background.
-        size: in pixels, at least 17; smaller ones have too few maps.
-        freeze_norm: keep batch norm as the backbone's weights have it.
+        size: side of the images, in pixels; at least 17, since smaller ones have too few feature maps.
+        freeze_norm: do not train the ResNet's batch norm.
     """
     maps = SsdMaps(name, size, freeze_norm)
     model = SSD(maps, prior_boxes(maps.sides, size), (size, size), num_classes + 1)
-    model.transform = Prepared()
-    gives_float32(model.head)
+    model.transform = PreparedImages()
+    return_float32(model.head)
     return model

@@ -1,4 +1,4 @@
-"""Models for weakly supervised localization: class maps of 14×14 for images of 224×224 (paper, B)."""
+"""Models for weakly supervised object localization: class maps of 14×14 for images of 224×224 (paper, B)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torchvision.models import vgg
 
 
 def resnet50_wsol(num_classes: int) -> nn.Module:
-    """torchvision's ResNet-50 with stride 1 in ``layer4``; its weights fit."""
+    """Make torchvision's ResNet-50 with stride 1 in ``layer4``; torchvision's weights fit."""
     model = models.resnet50(weights=None, num_classes=num_classes)
     first = model.layer4[0]
     first.conv2.stride = first.downsample[0].stride = (1, 1)
@@ -17,10 +17,10 @@ def resnet50_wsol(num_classes: int) -> nn.Module:
 
 
 class Vgg16Gap(nn.Module):
-    """VGG16-GAP (Zhou et al., CVPR 2016): VGG-16's convolutions, a 3×3 one to 1,024 channels, mean, one linear layer.
+    """VGG16-GAP (Zhou et al., CVPR 2016): VGG-16's convolutions, a 3×3 one to 1,024 channels, mean, a linear layer.
 
-    ``features`` are torchvision's without the last pool, so its weights fit. Input N×3×H×W, output N×K logits; the
-    last feature maps are 1/16 of the input.
+    ``features`` are torchvision's without the last pooling, so torchvision's weights fit. Input N×3×H×W, output N×K
+    logits; the last feature maps have 1/16 of the input's side.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -39,5 +39,5 @@ class Vgg16Gap(nn.Module):
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits, N×K, of images, N×3×H×W."""
+        """Compute logits, N×K, of images, N×3×H×W."""
         return self.fc(self.avgpool(self.relu(self.conv6(self.features(x)))).flatten(1))

@@ -1,4 +1,12 @@
-"""Recipes: plain functions that return a configuration; every value can be changed on the command line."""
+"""Recipes: plain functions that return a configuration, whose values the command line can change.
+
+Example::
+
+    >>> from train.recipes import RECIPES
+    >>> config = RECIPES["imagenet-resnet50"]()
+    >>> config.epochs, config.milestones
+    (300, (75, 150, 225))
+"""
 
 from __future__ import annotations
 
@@ -54,19 +62,25 @@ RECIPES: dict[str, Callable[[], RunConfig]] = {
         coco_nic,
     )
 }
+"""All recipes by the names that ``python -m train NAME`` takes."""
 
 EMBEDDED: dict[str, Callable[[], RunConfig]] = {
     recipe().recipe: recipe for recipe in (small_ssd, small_faster_rcnn, small_nic)
 }
-"""What --embedded makes of a recipe."""
+"""Recipes that ``--embedded`` puts in place of those of the same name."""
 
 
 def config_of(saved: dict[str, Any]) -> RunConfig:
-    """The configuration that a checkpoint holds.
+    """The configuration saved in a checkpoint.
+
+    Args:
+        saved: `train.engine.Checkpoint.config`.
 
     Raises:
-        ValueError: its recipe is not known here.
+        ValueError: its recipe is unknown.
     """
     if saved["recipe"] not in RECIPES:
-        raise ValueError(f"a checkpoint of the recipe {saved['recipe']!r}; known here are {', '.join(RECIPES)}.")
+        raise ValueError(
+            f"the checkpoint's recipe {saved['recipe']!r} is unknown; this version has {', '.join(RECIPES)}."
+        )
     return type(RECIPES[saved["recipe"]]()).from_dict(saved)

@@ -1,4 +1,4 @@
-"""Recipes of classifiers, those of localization among them."""
+"""Recipes of classifiers, including those for localization."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from train.config import Config
 
 
 def digits() -> Config:
-    """The embedded handwritten digits on photographs; minutes on two CPU cores.
+    """Embedded handwritten digits on photographs; minutes on two CPU cores.
 
-    Mixing probability, as the paper's authors used for CIFAR, 0.5. No flips and gentle crops: a digit must
-    stay one. Validation scenes are square and are seen whole. One thread for arithmetic: kernels this small gain
-    little from a second one, lose much when something else wants its core, and give the same bits on any number
+    Half of the batches are mixed, as by the paper's authors for CIFAR. No flips and only slight crops, so that digits
+    stay readable. Validation images are square and are used whole. A single compute thread: kernels this small gain
+    little from a second one, are slowed down when another process needs its core, and give the same bits on any number
     of cores.
     """
     return Config(
@@ -38,11 +38,11 @@ def digits() -> Config:
 
 
 def imagenet_resnet50() -> Config:
-    """The paper's ImageNet training: section 4.1.1, which supplement E.1 refers to.
+    """The paper's ImageNet training (section 4.1.1), whose model supplement E.1 uses.
 
-    300 epochs, batch 256, learning rate 0.1 divided by ten every 75 epochs, weight decay 1e-4, Nesterov
-    momentum 0.9, α = 1, every batch mixed; published top-1 error 21.40 %. The authors also used colour jitter
-    and PCA lighting, which `pipelines.imagenet` leaves out.
+    300 epochs, batch 256, learning rate 0.1 divided by ten every 75 epochs, weight decay 1e-4, Nesterov momentum 0.9,
+    α = 1, every batch mixed; published top-1 error 21.40 %. The authors also used colour jitter and PCA lighting, which
+    `pipelines.imagenet` does not have.
     """
     return Config(
         recipe="imagenet-resnet50",
@@ -63,10 +63,10 @@ def imagenet_resnet50() -> Config:
 def imagenet_resnet50_fast() -> Config:
     """A short modern schedule: bfloat16, channels_last, cosine with warm-up, label smoothing.
 
-    The learning rate follows the linear rule, 0.1 for each 256 images, after five epochs of warm-up (Goyal et
-    al., 2017, arXiv:1706.02677). Training at 176 pixels and validating at 224 saves 40 % of the work and makes
-    objects look equally large in both (Touvron et al., 2019, arXiv:1906.06423). Half of the batches are mixed,
-    since a short training underfits when all are.
+    The learning rate follows the linear scaling rule, 0.1 per 256 images, after five epochs of warm-up (Goyal et al.,
+    2017, arXiv:1706.02677). Training at 176 pixels and validating at 224 saves 40 % of the computation and makes the
+    apparent size of objects equal in both (Touvron et al., 2019, arXiv:1906.06423). Half of the batches are mixed,
+    since a short training underfits if all are.
     """
     return Config(
         recipe="imagenet-resnet50-fast",
@@ -87,10 +87,10 @@ def imagenet_resnet50_fast() -> Config:
 
 
 def cifar100_pyramidnet200() -> Config:
-    """The paper's CIFAR training, whose models supplement E.2 takes: PyramidNet-200, α̃ = 240, 300 epochs.
+    """The paper's CIFAR training, whose model supplement E.2 uses: PyramidNet-200, α̃ = 240, 300 epochs.
 
     Batch 64, learning rate 0.25 divided by ten after 150 and 225 epochs, weight decay 1e-4, half of the batches mixed;
-    published top-1 error on CIFAR-100 14.47 %. The data decide the number of classes: CIFAR-10 works as well.
+    published top-1 error on CIFAR-100 14.47 %. The data determine the number of classes, so CIFAR-10 works as well.
     """
     return Config(
         recipe="cifar100-pyramidnet200",
@@ -111,8 +111,8 @@ def cifar100_pyramidnet200() -> Config:
 def cub200_resnet50() -> Config:
     """The paper's localization on CUB-200-2011 (supplement B.1), ResNet-50.
 
-    600 epochs from ImageNet's weights (``--init``), batch 32, learning rate 0.01 for the last layer and 0.001 for the
-    rest, divided by ten every 150 epochs, weight decay 1e-4; published Top-1 Loc 54.81 %, 49.41 % without mixing.
+    600 epochs from ImageNet weights (``--init``), batch 32, learning rate 0.01 for the last layer and 0.001 for the
+    others, divided by ten every 150 epochs, weight decay 1e-4; published Top-1 Loc 54.81 %, 49.41 % without mixing.
     """
     return Config(
         recipe="cub200-resnet50",
@@ -127,15 +127,15 @@ def cub200_resnet50() -> Config:
 
 
 def cub200_vgg16gap() -> Config:
-    """The same with VGG16-GAP and a tenth of the learning rates."""
+    """Like cub200-resnet50, with VGG16-GAP and a tenth of the learning rates."""
     return replace(cub200_resnet50(), recipe="cub200-vgg16gap", model="vgg16_gap", lr=0.0001)
 
 
 def imagenet_wsol_resnet50() -> Config:
     """The paper's localization on ImageNet (supplement B.2), ResNet-50.
 
-    20 epochs from ImageNet's weights (``--init``), batch 256, learning rate 0.1 for the last layer and 0.01 for the
-    rest, divided by ten every 6 epochs, weight decay 1e-4; published Top-1 Loc 46.25 %, 46.3 % without mixing.
+    20 epochs from ImageNet weights (``--init``), batch 256, learning rate 0.1 for the last layer and 0.01 for the
+    others, divided by ten every 6 epochs, weight decay 1e-4; published Top-1 Loc 46.25 %, 46.3 % without mixing.
     """
     return Config(
         recipe="imagenet-wsol-resnet50",
@@ -150,5 +150,5 @@ def imagenet_wsol_resnet50() -> Config:
 
 
 def imagenet_wsol_vgg16gap() -> Config:
-    """The same with VGG16-GAP."""
+    """Like imagenet-wsol-resnet50, with VGG16-GAP."""
     return replace(imagenet_wsol_resnet50(), recipe="imagenet-wsol-vgg16gap", model="vgg16_gap")

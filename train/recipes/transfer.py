@@ -1,4 +1,4 @@
-"""Recipes of detectors and captioners; and their small versions for the embedded scenes."""
+"""Recipes of detectors and captioners, and their small versions for the embedded scenes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def voc_ssd300() -> DetectionConfig:
     """The paper's transfer to SSD300 (supplement C): ResNet-50, VOC07+12, 120,000 iterations.
 
     Batch 32, learning rate 0.001 divided by ten after 80,000 and 100,000 iterations; weight decay 5e-4 and momentum 0.9
-    as in the implementation that the paper names; published mAP 77.6 from CutMix's backbone, 76.7 from the baseline's.
+    as in the implementation that the paper cites; published mAP 77.6 with CutMix's backbone, 76.7 with the baseline's.
     """
     return DetectionConfig(
         recipe="voc-ssd300",
@@ -31,10 +31,10 @@ def voc_ssd300() -> DetectionConfig:
 def voc_faster_rcnn() -> DetectionConfig:
     """The paper's transfer to Faster R-CNN (supplement C): ResNet-50, VOC07+12, 120,000 iterations.
 
-    Batch 8, learning rate 0.01 divided by ten after 100,000 iterations; weight decay 1e-4, momentum 0.9, 256 regions of
-    an image, fixed batch norm and first layers as in the implementation that the paper names (its res50.yml). What
-    departs from it: weight decay is on biases too, and detections below 0.01 are dropped before they are judged.
-    Published mAP 76.7 from CutMix's backbone, 75.6 from the baseline's.
+    Batch 8, learning rate 0.01 divided by ten after 100,000 iterations; weight decay 1e-4, momentum 0.9, 256 regions
+    per image, frozen batch norm and first layers as in the implementation that the paper cites (its res50.yml).
+    Differences from it: weight decay also applies to biases, and detections with scores below 0.01 are dropped before
+    evaluation. Published mAP 76.7 with CutMix's backbone, 75.6 with the baseline's.
     """
     return DetectionConfig(
         recipe="voc-faster-rcnn",
@@ -55,9 +55,9 @@ def voc_faster_rcnn() -> DetectionConfig:
 def coco_nic() -> CaptioningConfig:
     """The paper's transfer to image captioning (supplement D): NIC on ResNet-50, COCO, 100 epochs.
 
-    Batch 20, learning rate 0.001, beam 20; Adam, dropout and a ResNet that is not trained as in the implementation that
-    the paper names. What departs from it: embedding and LSTM are 512 wide as in NIC, not 100 and 300.
-    Published BLEU-4 24.9 from CutMix's backbone, 22.9 from the baseline's.
+    Batch 20, learning rate 0.001, beam width 20; Adam, dropout and a frozen ResNet as in the implementation that the
+    paper cites. Difference from it: embedding and LSTM have width 512 as in NIC, not 100 and 300.
+    Published BLEU-4 24.9 with CutMix's backbone, 22.9 with the baseline's.
     """
     return CaptioningConfig(
         recipe="coco-nic",
@@ -116,7 +116,7 @@ def small_faster_rcnn() -> DetectionConfig:
 
 
 def small_nic() -> CaptioningConfig:
-    """coco-nic for the embedded scenes: resnet10 trained along, 96 pixels, no flips, minutes on two CPU cores."""
+    """coco-nic for the embedded scenes: resnet10, also trained, 96 pixels, no flips, minutes on two CPU cores."""
     return replace(
         coco_nic(),
         model="resnet10",

@@ -9,10 +9,15 @@ from typing import Any
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """A file's content, UTF-8: the columns' names, then a line for each row; what a row lacks is empty.
+    """The content of a CSV file, UTF-8: the names of the columns, then a line per row; missing values are empty.
+
+    Example::
+
+        >>> to_csv(("epoch", "loss"), [{"epoch": 1, "loss": 0.5}, {"epoch": 2}])
+        b'epoch,loss\\n1,0.5\\n2,\\n'
 
     Raises:
-        ValueError: a row has something that is no column.
+        ValueError: a row has a value of another column.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")

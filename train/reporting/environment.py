@@ -1,4 +1,4 @@
-"""What a result depends on: the machine, the versions, the commit."""
+"""Description of the environment of a result: machine, versions, commit."""
 
 import os
 import platform
@@ -18,7 +18,11 @@ PACKAGES = re.compile(
 
 
 def machine(device: str) -> dict[str, Any]:
-    """CPU, cores that this process may use, memory, and the GPU with its driver where one is measured."""
+    """Describe the CPU, the cores that this process may use, the memory, and the GPU with its driver.
+
+    Args:
+        device: the device that is used; "cpu" leaves the GPU out.
+    """
     cpu = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     return {
         "cpu": cpu.group(1) if cpu else platform.processor(),
@@ -31,7 +35,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, of this checkout and of every installed package that has a part in a result."""
+    """Versions of Python, of this checkout, and of each installed package that may affect a result."""
     found = {
         name: distribution.version
         for distribution in metadata.distributions()

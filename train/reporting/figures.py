@@ -1,4 +1,4 @@
-"""Figures of the evaluators, as PNG."""
+"""Figures of evaluators and studies, as PNG."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ PANELS = {
     "between-mixup": "in between, Mixup: λ",
     "between-cutmix": "in between, CutMix: side of the hole, pixels",
 }
-
+"""Titles of the panels of `curves`, by experiment."""
 
 Rows = Sequence[Mapping[str, float]]
+"""Points of a curve: ``parameter``, ``top1`` and more by name."""
 
 
 def histogram(scores: Mapping[str, np.ndarray]) -> bytes:
-    """Histograms of scores from 0 to 1: one panel for each set, over the first one's.
+    """Draw histograms of scores from 0 to 1: a panel for each set, together with the first set.
 
     Args:
-        scores: by the sets' names; the first one is in-distribution.
+        scores: scores by the sets' names; the first set is in-distribution.
     """
     (reference, inside), *others = scores.items()
     columns = min(3, len(others))
@@ -34,8 +35,8 @@ def histogram(scores: Mapping[str, np.ndarray]) -> bytes:
     bins = np.linspace(0, 1, 41)
     for axis, (name, outside) in zip(axes, others, strict=False):
         for label, values, colour in ((reference, inside, "tab:blue"), (name, outside, "tab:orange")):
-            share = np.full(len(values), 100 / len(values))
-            axis.hist(values, bins, weights=share, alpha=0.6, color=colour, label=label)
+            percent = np.full(len(values), 100 / len(values))
+            axis.hist(values, bins, weights=percent, alpha=0.6, color=colour, label=label)
         axis.set_title(name, fontsize=10)
         axis.set_xlabel("maximum softmax probability", fontsize=8)
         axis.set_ylabel("% of images", fontsize=8)
@@ -46,11 +47,11 @@ def histogram(scores: Mapping[str, np.ndarray]) -> bytes:
 
 
 def curves(methods: Mapping[str, Mapping[str, Rows]]) -> bytes:
-    """Top-1 accuracy against the strength of a perturbation: a panel for each experiment, a line for each method.
+    """Draw top-1 accuracy against the strength of a perturbation: a panel per experiment, a line per method.
 
     Args:
-        methods: by name, and by experiment (a key of ``PANELS``) rows of ``parameter``, ``top1``, perhaps ``either``,
-            and perhaps ``std``, the deviation of ``top1``, drawn as a band.
+        methods: by name, then by experiment (a key of ``PANELS``), rows of ``parameter``, ``top1`` and optionally
+            ``either`` and ``std``, the standard deviation of ``top1``, which is drawn as a band.
     """
     columns = 3
     figure, axes = grid(-(-len(PANELS) // columns), columns)
@@ -71,10 +72,10 @@ def curves(methods: Mapping[str, Mapping[str, Rows]]) -> bytes:
 
 
 def learning_curves(methods: Mapping[str, Rows]) -> bytes:
-    """Top-1 accuracy by epoch, a line for each method.
+    """Draw top-1 accuracy by epoch, a line per method.
 
     Args:
-        methods: by name rows of ``parameter`` (the epoch), ``top1``, perhaps ``std``.
+        methods: by name, rows of ``parameter`` (the epoch), ``top1`` and optionally ``std``.
     """
     figure, (axis,) = grid(1, 1, width=8)
     for number, (method, rows) in enumerate(methods.items()):
@@ -95,21 +96,21 @@ def _line(axis: Any, rows: Rows, colour: str, label: str) -> None:
 
 @dataclass(frozen=True)
 class Overlay:
-    """An image, what a class activation map says of it, and boxes."""
+    """An image with its class activation map and boxes, to be drawn."""
 
     image: np.ndarray
     """H×W×3 uint8."""
     activations: np.ndarray
-    """H×W."""
+    """H×W, the class activation map."""
     truth: np.ndarray
     """True boxes, n×4: x1, y1, x2, y2 in pixels."""
     box: tuple[float, float, float, float] | None
-    """The one that was found."""
+    """The box that was found, if any."""
     title: str
 
 
 def overlays(pictures: Sequence[Overlay], columns: int = 4) -> bytes:
-    """For each picture the image and the map on it, with the true boxes in green and the found one in red."""
+    """Draw each image beside its map, with the true boxes in green and the found one in red."""
     figure, axes = grid(-(-len(pictures) // columns), columns)
     for axis, picture in zip(axes, pictures, strict=False):
         height, width = picture.activations.shape
@@ -129,20 +130,26 @@ def overlays(pictures: Sequence[Overlay], columns: int = 4) -> bytes:
     return to_png(figure)
 
 
-def spread(count: int, wanted: int) -> list[int]:
-    """Numbers of so many of ``count`` things, evenly from all; every one once where there are fewer than wanted."""
+def evenly_spaced(count: int, wanted: int) -> list[int]:
+    """Indices of ``wanted`` items, spaced evenly among ``count``; all of them if there are fewer.
+
+    Example::
+
+        >>> evenly_spaced(count=10, wanted=3)
+        [0, 3, 6]
+    """
     shown = min(count, wanted)
     return [number * count // shown for number in range(shown)]
 
 
 def outline(axis: Any, box: Sequence[float], **style: Any) -> None:
-    """Draw the border of a box x1, y1, x2, y2."""
+    """Draw the outline of a box x1, y1, x2, y2."""
     x1, y1, x2, y2 = box
     axis.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], **style)
 
 
 def grid(rows: int, columns: int, width: float = 4, height: float = 2.6) -> tuple[Any, Any]:
-    """A figure, and its axes row by row; sizes of a place in inches."""
+    """Make a figure and its axes, row by row; ``width`` and ``height`` are the size of one of them in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -152,7 +159,7 @@ def grid(rows: int, columns: int, width: float = 4, height: float = 2.6) -> tupl
 
 
 def to_png(figure: Any) -> bytes:
-    """The file's content."""
+    """The content of a PNG file."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()

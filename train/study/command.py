@@ -11,25 +11,25 @@ from types import FrameType
 
 import tyro
 
-from train.study.jobs import only_one, run
-from train.study.options import Options
-from train.study.plan import make_plan, note_down
+from train.study.jobs import lock_folder, run
+from train.study.options import StudyOptions
+from train.study.plan import check_or_save_options, make_plan
 from train.study.report import write
 from train.study.results import collect, collect_transfer
 
 
 def main(arguments: list[str]) -> int | str:
-    """The command; returns its exit status, or what went wrong."""
-    own, extra = _divided(arguments)
-    options = tyro.cli(Options, prog="python -m train study", args=own)
+    """Run the command; return its exit status, or an error message."""
+    own, extra = _split_arguments(arguments)
+    options = tyro.cli(StudyOptions, prog="python -m train study", args=own)
     again = shlex.join(["python", "-m", "train", "study", *arguments])
     try:
         plan = make_plan(options, extra)
-        note_down(plan)
-        with only_one(options.folder) as lock, _sigterm():
+        check_or_save_options(plan)
+        with lock_folder(options.folder) as lock, _sigterm():
             print(f"{len(plan.trainings)} trainings, {plan.jobs} at once, into {options.folder}")
-            for name, why in plan.left_out.items():
-                print(f"no {name}: {why}")
+            for name, reason in plan.left_out.items():
+                print(f"no {name}: {reason}")
             failed = run(plan, lock)
         if results := collect(plan):
             print(f"report: {write(plan, results, collect_transfer(plan), again)}")
@@ -43,8 +43,8 @@ def main(arguments: list[str]) -> int | str:
     return 0
 
 
-def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """What is for the study, and what stands behind -- for its trainings."""
+def _split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The arguments of the study, and those after -- for its trainings."""
     if "--" not in arguments:
         return arguments, []
     at = arguments.index("--")
@@ -52,7 +52,7 @@ def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 class _EndError(Exception):
-    """A signal ends the study."""
+    """The study was ended by a signal."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -60,7 +60,7 @@ class _EndError(Exception):
 
 @contextlib.contextmanager
 def _sigterm() -> Iterator[None]:
-    """Turn SIGTERM and Ctrl-C into an exception, so that trainings can save."""
+    """Turn SIGTERM and Ctrl-C into an exception, so that trainings can save their checkpoints."""
 
     def end(number: int, _: FrameType | None) -> None:
         raise _EndError(128 + number)

@@ -1,4 +1,4 @@
-"""Jobs: run the commands of a study, several at once, each as a process that ends with this one."""
+"""Execution of a study's steps: several at once, each as a process that ends with this one."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class _Running:
+    """A training whose first step in ``todo`` is running."""
+
     training: Training
     todo: list[Step]
     process: subprocess.Popen[bytes]
@@ -38,15 +40,19 @@ class _Running:
 
 
 def run(plan: Plan, lock: int) -> list[str]:
-    """Do what is not done yet; what failed, for reading.
+    """Run all steps that are not done yet.
 
-    A training that fails ends its own evaluations only.
+    If a step fails, the further steps of its training are skipped; other trainings continue.
 
     Args:
-        lock: descriptor that the processes inherit, see `only_one`.
+        plan: the study's plan.
+        lock: file descriptor that the processes inherit, see `lock_folder`.
+
+    Returns:
+        A message for each step that failed.
 
     Raises:
-        OSError: a step cannot be started; those that run have saved and ended.
+        OSError: a step cannot be started; running trainings have saved their checkpoints and ended.
     """
     trainings = [*plan.trainings, *plan.random]
     waiting = [(training, [step for step in training.steps if not step.is_done()]) for training in trainings]
@@ -95,12 +101,12 @@ def _start(training: Training, step: Step, lock: int) -> subprocess.Popen[bytes]
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])},
             pass_fds=[lock],
-            process_group=0,  # a terminal's Ctrl-C is for this process, which lets them save
+            process_group=0,  # Ctrl-C in a terminal reaches only this process, which lets them save
         )
 
 
 def _end(running: list[_Running]) -> None:
-    """Let trainings save and end."""
+    """End running processes; trainings save their checkpoints."""
     for one in running:
         if one.process.poll() is None:
             one.process.send_signal(signal.SIGTERM)
@@ -119,13 +125,20 @@ def _tail(log: Path, lines: int = 15) -> str:
 
 
 @contextmanager
-def only_one(folder: Path, patience: float = 60.0) -> Iterator[int]:
-    """Keep a second study out of the folder, and wait for the processes of one that was killed.
+def lock_folder(folder: Path, patience: float = 60.0) -> Iterator[int]:
+    """Lock a study's folder against a second study; wait for the processes of a study that was killed.
 
-    The lock belongs to this process and all that it starts, and ends with the last of them.
+    The lock is held by this process and all processes that inherit the descriptor, until the last of them ends.
+
+    Args:
+        folder: the study's folder.
+        patience: seconds to wait for the lock.
+
+    Yields:
+        The lock's file descriptor.
 
     Raises:
-        ValueError: another one is still running.
+        ValueError: another study is still running in the folder.
     """
     with (folder / ".lock").open("w") as file:
         until = time.monotonic() + patience

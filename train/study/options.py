@@ -14,44 +14,46 @@ Transfer = Literal["voc-ssd300", "voc-faster-rcnn", "coco-nic"]
 
 
 @dataclass(frozen=True)
-class Options:
-    """Train without mixing, with Mixup, Cutout and CutMix from the same seeds, evaluate all, write one report.
+class StudyOptions:
+    """Train without mixing, with Mixup, Cutout and CutMix from the same seeds, evaluate all, and write one report.
 
-    What stands behind -- goes to every training (see python -m train RECIPE --help), for example: python -m train study
-    digits --seeds 5 -- --epochs 20. Mixup and Cutout change every batch, as they were published, CutMix as many as the
-    recipe says, unless --mix-probability stands there. A study that was stopped goes on when the same command is run
+    Options after -- are passed to every training (see python -m train RECIPE --help), for example: python -m train
+    study digits --seeds 5 -- --epochs 20. Mixup and Cutout are applied to every batch, as published, CutMix with the
+    recipe's probability, unless --mix-probability is passed. To continue a study that was stopped, run the same command
     again.
     """
 
     recipe: tyro.conf.Positional[str] = "digits"
     """Recipe of the trainings."""
     data: Path | None = None
-    """What the trainings take; the embedded digits if not given."""
+    """Data of the trainings; the embedded digits if not given."""
     ood: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=DIR")] = ()
-    """Out-of-distribution sets: a name and a folder of images each, beside noise; with the embedded digits scenes
-    without a digit if not given. Names of which the paper has numbers: tinyimagenet-crop, tinyimagenet-resize,
-    lsun-crop, lsun-resize, isun."""
+    """Out-of-distribution sets besides noise: a name and a folder of images each. If not given, with the embedded
+    digits: scenes without a digit. The paper has numbers for the names tinyimagenet-crop, tinyimagenet-resize,
+    lsun-crop, lsun-resize and isun."""
     boxes: Path | None = None
-    """Of the validation images, see python -m train.evaluate localization; without any there is no localization."""
+    """Boxes of the validation images, see python -m train.evaluate localization; without boxes, localization is not
+    evaluated."""
     methods: tuple[Method, ...] = METHODS
-    """Which methods."""
+    """Methods to compare."""
     seeds: int = 3
-    """Trainings of each method, with the seeds 0, 1, …"""
+    """Number of trainings of each method, with the seeds 0, 1, …"""
     steps: int = 15
-    """Robustness: hole sizes."""
+    """Robustness: number of hole sizes."""
     noise_images: int = 10_000
-    """Uncertainty: images of noise."""
+    """Uncertainty: number of noise images."""
     transfer: tuple[Transfer, ...] = ()
-    """Fine-tune every classifier by these recipes too, and for comparison a random network."""
+    """Recipes by which to fine-tune every classifier and, for comparison, a random network."""
     transfer_data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RECIPE=DIR")] = ()
-    """What they take; their --embedded version on embedded scenes if not given. The classifiers must be of the same
-    network: resnet50, and of the embedded versions resnet10."""
+    """Data of these recipes; if not given, their --embedded versions on embedded scenes. The classifiers must be of the
+    recipe's network: resnet50, or resnet10 for the embedded versions."""
     output: Path | None = None
-    """Folder for trainings and report; runs/study-RECIPE if not given."""
+    """Folder of the trainings and the report; runs/study-RECIPE if not given."""
     jobs: int | None = None
-    """Trainings at once; if not given, one on a GPU, as many on a CPU as the recipe's cpu-threads leave cores for."""
+    """Number of trainings at once; if not given, one on a GPU, and on a CPU as many as the recipe's cpu-threads
+    allow."""
     processes: int = 1
-    """Processes of each training, by torchrun."""
+    """Processes of each training, started by torchrun."""
     device: str = "auto"
     """cpu, cuda, cuda:N, or auto: the GPU if there is one."""
 
@@ -65,15 +67,15 @@ class Options:
             raise ValueError(f"--transfer {' '.join(self.transfer)} given; name each recipe once.")
         for text in self.transfer_data:
             if text.partition("=")[0] not in self.transfer or not text.partition("=")[2]:
-                raise ValueError(f"--transfer-data {text} given; wanted is RECIPE=DIR, the recipe one of --transfer.")
+                raise ValueError(f"--transfer-data {text} given; expected RECIPE=DIR, the recipe one of --transfer.")
         if self.jobs is not None and self.jobs < 1:
             raise ValueError(f"--jobs {self.jobs} given; it must be at least 1.")
 
     @property
     def folder(self) -> Path:
-        """Where everything is written."""
+        """Folder of the study."""
         return self.output or Path("runs") / f"study-{self.recipe}"
 
 
-FREE = {"output", "jobs", "device"}
-"""Options that may differ when a study goes on."""
+CHANGEABLE_ON_RERUN = {"output", "jobs", "device"}
+"""Options that may differ when a study is continued."""

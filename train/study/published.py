@@ -1,7 +1,7 @@
 """The paper's published numbers, in percent, by recipe and method.
 
-Tables A1 and A2 are of the supplement; errors, localization and detection are of the paper's main part, as its authors
-list them at github.com/clovaai/CutMix-PyTorch.
+Tables A1 and A2 are from the supplement; errors, localization and detection from the main paper, as its authors list
+them at github.com/clovaai/CutMix-PyTorch.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ TOP1_ERROR: dict[str, dict[str, float]] = {
     "imagenet-resnet50": _by_method(23.68, 22.58, 22.93, 21.40),
     "cifar100-pyramidnet200": _by_method(16.45, 15.63, 16.53, 14.47),
 }
+"""Top-1 error by recipe and method."""
 
 TOP1_LOC: dict[str, dict[str, float]] = {
     "cub200-resnet50": _by_method(49.41, 49.3, 52.78, 54.81),
     "imagenet-wsol-resnet50": _by_method(46.3, 45.84, 46.69, 46.25),
 }
+"""Top-1 localization accuracy by recipe and method."""
 
 TRANSFER: dict[str, dict[str, dict[str, float]]] = {
     "voc-ssd300": {"map07": _by_method(76.7, 76.6, 76.8, 77.6)},
@@ -50,7 +52,7 @@ TRANSFER: dict[str, dict[str, dict[str, float]]] = {
         "cider": _by_method(71.2, 72.2, 74.1, 77.6),
     },
 }
-"""By recipe and metric; captioning is Table A1."""
+"""Metrics of transfer by recipe, metric and method; captioning is Table A1."""
 
 OUT_OF_DISTRIBUTION: dict[str, dict[str, tuple[float, float, float]]] = {
     "tinyimagenet-crop": {
@@ -96,7 +98,8 @@ OUT_OF_DISTRIBUTION: dict[str, dict[str, tuple[float, float, float]]] = {
         "cutmix": (100.0, 99.7, 99.0),
     },
 }
-"""Table A2: by set and method TNR at TPR 95 %, AUROC, detection accuracy; of cifar100-pyramidnet200."""
+"""Table A2: TNR at TPR 95 %, AUROC and detection accuracy by set and method."""
 OUT_OF_DISTRIBUTION_RECIPE = "cifar100-pyramidnet200"
+"""Recipe of the classifiers of Table A2."""
 TRANSFER_RECIPE = "imagenet-resnet50"
-"""Of the classifiers that the paper fine-tuned."""
+"""Recipe of the classifiers that the paper fine-tuned."""

@@ -1,4 +1,4 @@
-"""Report: one HTML file that stands alone, and the same numbers as JSON."""
+"""Report of a study: a self-contained HTML file, and the same numbers as JSON."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from typing import Any
 import jinja2
 
 from dali_cutmix.utils import write_atomically
-from train.engine import FREE as MAY_DIFFER
-from train.engine import resolve_device
+from train.engine import CHANGEABLE_ON_RESUME, resolve_device
 from train.recipes import RECIPES
 from train.reporting import curves, learning_curves, machine, versions
 from train.study import published, tables
-from train.study.options import FREE
+from train.study.options import CHANGEABLE_ON_RERUN
 from train.study.plan import Plan
-from train.study.results import Mean, Row, Transferred
+from train.study.results import CurvePoint, Mean, Transferred
 from train.study.step import result
-from train.study.tables import NAMES, Results
+from train.study.tables import NAMES, ResultsByMethod
 from train.study.transfer import EVALUATIONS
 
 
-def write(plan: Plan, results: Results, transferred: Transferred, command: str) -> Path:
-    """Write ``results.json`` and ``report.html`` into the study's folder; the path of the latter.
+def write(plan: Plan, results: ResultsByMethod, transferred: Transferred, command: str) -> Path:
+    """Write ``results.json`` and ``report.html`` into the study's folder; return the path of the latter.
 
     Args:
-        command: that makes the study, for reading.
+        plan: the study's plan.
+        results: results of the evaluations.
+        transferred: results of the fine-tuning.
+        command: the command that makes the study, to be shown.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: the files cannot be written.
     """
     folder = plan.options.folder
     content = as_json(plan, results, transferred, command)
@@ -41,15 +43,15 @@ def write(plan: Plan, results: Results, transferred: Transferred, command: str) 
     return folder / "report.html"
 
 
-def as_json(plan: Plan, results: Results, transferred: Transferred, command: str) -> dict[str, Any]:
-    """All numbers, and what they belong to."""
+def as_json(plan: Plan, results: ResultsByMethod, transferred: Transferred, command: str) -> dict[str, Any]:
+    """The content of ``results.json``: all numbers, and what was measured."""
     missing = [NAMES[method] for method in plan.options.methods if method not in results]
     for recipe in plan.options.transfer:
         methods = dict.fromkeys(one.method for one in (*plan.trainings, *plan.random))
         missing += [f"{recipe} of {NAMES[method]}" for method in methods if method not in transferred.get(recipe, {})]
     return {
         "command": command,
-        "options": {name: str(value) for name, value in vars(plan.options).items() if name not in FREE},
+        "options": {name: str(value) for name, value in vars(plan.options).items() if name not in CHANGEABLE_ON_RERUN},
         "follows_recipe": follows_recipe(plan),
         "left_out": plan.left_out,
         "missing": missing,
@@ -75,22 +77,28 @@ def as_json(plan: Plan, results: Results, transferred: Transferred, command: str
     }
 
 
-MAY_DIFFER_HERE = MAY_DIFFER - {"epochs", "iterations"} | {"mix", "seed", "init", "amp", "channels_last"}
+MAY_DIFFER_FROM_RECIPE = CHANGEABLE_ON_RESUME - {"epochs", "iterations"} | {
+    "mix",
+    "seed",
+    "init",
+    "amp",
+    "channels_last",
+}
 
 
 def follows_recipe(plan: Plan) -> bool:
-    """Whether the trainings are as the recipe says, on data of the user: apart from method, seed, paths, machine."""
+    """Whether the trainings follow the recipe, on the user's data; method, seed, paths and machine may differ."""
     for one in plan.trainings:
         here, there = one.config.to_dict(), RECIPES[plan.options.recipe]().to_dict()
         if one.method in ("mixup", "cutout"):
             there["mix_probability"] = 1.0  # as they were published
-        if any(here[name] != there[name] for name in here if name not in MAY_DIFFER_HERE):
+        if any(here[name] != there[name] for name in here if name not in MAY_DIFFER_FROM_RECIPE):
             return False
     return plan.options.data is not None
 
 
 def rules(plan: Plan, method: str) -> dict[str, str]:
-    """What the evaluators say of their own choices, those of one method."""
+    """The evaluators' descriptions of their rules, from the results of one method."""
     folder = next(one.folder for one in plan.trainings if one.method == method)
     found = {name: json.loads(result(folder, name).read_bytes()) for name in plan.evaluations}
     rules = {
@@ -105,8 +113,8 @@ def rules(plan: Plan, method: str) -> dict[str, str]:
     return rules
 
 
-def as_html(plan: Plan, results: Results, transferred: Transferred, content: dict[str, Any]) -> str:
-    """The page; pictures are inside."""
+def as_html(plan: Plan, results: ResultsByMethod, transferred: Transferred, content: dict[str, Any]) -> str:
+    """The content of ``report.html``, which includes all pictures."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     first = {NAMES[one.method]: one.folder for one in plan.trainings if one.seed == 0}
@@ -142,8 +150,8 @@ def as_html(plan: Plan, results: Results, transferred: Transferred, content: dic
     )
 
 
-def _plain(rows: list[dict[str, Any]]) -> list[Row]:
-    """Rows for drawing: means, and the deviation of ``top1`` as ``std``."""
+def _plain(rows: list[dict[str, Any]]) -> list[CurvePoint]:
+    """Rows for drawing: means, and the standard deviation of ``top1`` as ``std``."""
     return [
         {name: value.mean if isinstance(value, Mean) else value for name, value in row.items()}
         | {"std": row["top1"].std or 0.0}

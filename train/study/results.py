@@ -1,4 +1,4 @@
-"""Results: what the evaluations of a study found, with means and standard deviations over its seeds."""
+"""Results of a study's evaluations, with means and standard deviations over its seeds."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ from train.study.plan import Plan, Training
 from train.study.step import result
 from train.study.transfer import EVALUATIONS
 
-Row = dict[str, float]
+CurvePoint = dict[str, float]
+"""``parameter``, ``top1`` and perhaps more."""
 Transferred = dict[str, dict[str, dict[str, "Mean"]]]
-"""What was fine-tuned: by recipe, method (and ``random``) and metric."""
+"""Results of fine-tuning by recipe, method (or ``random``) and metric."""
 
 
 @dataclass(frozen=True)
 class Mean:
-    """Of one number over the seeds."""
+    """Mean and standard deviation of one number over the seeds.
+
+    Example::
+
+        >>> str(Mean.of([70.0, 72.0]))
+        '71.0 ± 1.4'
+    """
 
     mean: float
     std: float | None
-    """Of the sample (divided by n − 1); None of one value."""
+    """Standard deviation of the sample (divided by n − 1); None for a single value."""
     values: list[float]
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Mean:
-        """Of at least one value."""
+        """Make it from the values, of which there must be at least one."""
         found = list(values)
         return cls(statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else None, found)
 
@@ -40,24 +47,24 @@ class Mean:
 
 @dataclass(frozen=True)
 class MethodResults:
-    """Of one method. Percent everywhere; what was not evaluated is empty."""
+    """Results of one method, in percent; what was not evaluated is empty."""
 
     top1_error: Mean
     curves: dict[str, list[dict[str, Any]]]
-    """Of robustness: by experiment rows of ``parameter``, ``top1`` (a `Mean`), perhaps ``either``."""
+    """Robustness: by experiment, rows of ``parameter``, ``top1`` (a `Mean`) and perhaps ``either``."""
     detection: dict[str, dict[str, Mean]]
-    """Of uncertainty: by set ``tnr95``, ``auroc``, ``accuracy``, ``confidence``."""
+    """Uncertainty: by set, ``tnr95``, ``auroc``, ``accuracy`` and ``confidence``."""
     localization: dict[str, Mean]
-    """``top1_loc``, ``gt_known_loc``, ``max_box_acc``."""
+    """Localization: ``top1_loc``, ``gt_known_loc`` and ``max_box_acc``."""
     training: list[dict[str, Any]]
-    """By epoch: ``parameter``, the epoch; ``top1`` on the validation images (a `Mean`)."""
+    """Learning curve: rows of ``parameter``, the epoch, and ``top1`` on the validation images (a `Mean`)."""
 
 
 def collect(plan: Plan) -> dict[str, MethodResults]:
-    """Read what the evaluations wrote, of the methods of which none is missing.
+    """Read the results of the evaluations, by method; a method with a missing evaluation is left out.
 
     Raises:
-        OSError, ValueError: something is damaged.
+        OSError, ValueError: a file is damaged.
     """
     missing = {
         one.method for one in plan.trainings for name in plan.evaluations if not result(one.folder, name).exists()
@@ -66,10 +73,10 @@ def collect(plan: Plan) -> dict[str, MethodResults]:
 
 
 def collect_transfer(plan: Plan) -> Transferred:
-    """What was fine-tuned, of the recipes and methods of which nothing is missing.
+    """Read the results of fine-tuning; recipes and methods with a missing evaluation are left out.
 
     Raises:
-        OSError, ValueError: something is damaged.
+        OSError, ValueError: a file is damaged.
     """
     found = {recipe: _of_recipe([*plan.trainings, *plan.random], recipe) for recipe in plan.options.transfer}
     return {recipe: by_method for recipe, by_method in found.items() if by_method}
@@ -96,7 +103,7 @@ METRICS = {
     "detection": {"map07": "map07", "mean": "coco_ap"},
     "captioning": {name: name for name in ("bleu1", "bleu2", "bleu3", "bleu4", "meteor", "rouge_l", "cider")},
 }
-"""What is shown of what was fine-tuned: by evaluation the name in its file, and here."""
+"""Metrics of fine-tuning to collect, by evaluation: their names in its file, and their names here."""
 
 
 def _of_method(plan: Plan, method: str) -> MethodResults:
@@ -130,14 +137,14 @@ def _of_method(plan: Plan, method: str) -> MethodResults:
     )
 
 
-def _history(folder: Path) -> list[Row]:
-    """The epochs that were validated. Of the checkpoint: metrics.csv may lack the last one where a run was killed."""
+def _history(folder: Path) -> list[CurvePoint]:
+    """The validated epochs of a run, from its checkpoint: if it was killed, metrics.csv may lack the last one."""
     rows = Checkpoint.load(folder).history
     return [{"parameter": row["epoch"], "top1": row["val_top1"]} for row in rows if "val_top1" in row]
 
 
-def _mean_rows(runs: list[list[Row]]) -> list[dict[str, Any]]:
-    """The same rows of several runs as one: ``parameter`` as it is, the rest as `Mean`."""
+def _mean_rows(runs: list[list[CurvePoint]]) -> list[dict[str, Any]]:
+    """Merge the rows of several runs: ``parameter`` is the same in all, other values become a `Mean`."""
     return [
         {name: value if name == "parameter" else Mean.of(row[name] for row in same) for name, value in same[0].items()}
         for same in zip(*runs, strict=True)

@@ -1,4 +1,4 @@
-"""A step of a study: one command, how it goes on, and where its results are."""
+"""A step of a study: a command, how it is continued, and where its results are."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ class Step:
 
     name: str
     command: list[str]
-    """That does all of it; the report shows it."""
+    """The whole command, which the report shows."""
     log: Path
+    """File for the output of the command."""
     is_done: Callable[[], bool]
     rest: Callable[[], list[str] | None] = lambda: None
-    """The command that does what an earlier start left to do; None where there was none."""
+    """Function that returns the command for what an interrupted start has left to do; None if there was no start."""
 
     def to_start(self) -> list[str]:
-        """The command, as things stand."""
+        """The command to start now."""
         return self.rest() or self.command
 
 
 def train_step(
     name: str, run: Sequence[str], fresh: Sequence[str], folder: Path, machine: Sequence[str], log: Path
 ) -> Step:
-    """A training, which goes on from its last checkpoint.
+    """Make the step of a training, which continues from its last checkpoint if there is one.
 
     Args:
-        run: what the command begins with, up to the module's name.
+        name: name of the step.
+        run: beginning of the command, up to the module's name.
         fresh: options of a new training only.
-        folder: that it writes into.
-        machine: options that a continued one takes, too.
+        folder: the run's folder.
+        machine: options of new and of continued trainings.
+        log: file for the output.
     """
     last = folder / "last.pt"
     resumed = [*run, "train", "--resume", str(folder), *machine]
@@ -50,7 +53,7 @@ def train_step(
 
 
 def is_finished(last: Path) -> bool:
-    """Whether a run has nothing left to do, by its last checkpoint."""
+    """Whether a run is finished, by its last checkpoint."""
     if not last.exists():
         return False
     checkpoint = Checkpoint.load(last)
@@ -58,5 +61,5 @@ def is_finished(last: Path) -> bool:
 
 
 def result(folder: Path, evaluation: str) -> Path:
-    """Where an evaluation of a training writes its numbers."""
+    """The JSON file that an evaluation of a training writes."""
     return folder / f"last.{evaluation}.json"

@@ -1,4 +1,4 @@
-"""Tables of a study: a row for each method, the best value of a column marked, the paper's beside it."""
+"""Tables of a study: a row per method, with the best value of each column marked, and the paper's values."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ TRANSFER = {
     "cider": "CIDEr",
 }
 
-Results = Mapping[str, MethodResults]
+ResultsByMethod = Mapping[str, MethodResults]
+"""Results by the method's name."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number."""
+    """One number of a table."""
 
     value: str
     is_best: bool
+    """Whether it is the best of its column."""
     published: str
-    """Empty where the paper has none."""
+    """The paper's number; empty if there is none."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,16 @@ class Table:
 
     columns: tuple[str, ...]
     rows: dict[str, list[Cell]]
-    """By the method's name."""
+    """Cells by the method's name."""
     has_published: bool
+    """Whether the paper has numbers of these columns."""
     measured_on: str = ""
     """Data and model of the published numbers."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One number of each method, in percent."""
+    """Input of a table's column: one number of each method, in percent."""
 
     name: str
     values: Mapping[str, Mean]
@@ -60,10 +63,11 @@ class Column:
 
 
 def table_of(*columns: Column, recipe: str = "") -> Table:
-    """Columns beside each other; all have the same methods.
+    """Make a table of columns, which all have the same methods.
 
     Args:
-        recipe: that the published numbers belong to.
+        columns: from left to right.
+        recipe: recipe of the published numbers.
     """
     methods = list(columns[0].values)
     cells = [[_cell(column, method) for column in columns] for method in methods]
@@ -82,15 +86,15 @@ def _cell(column: Column, method: str) -> Cell:
     return Cell(str(column.values[method]), means[method] == best, "" if known is None else f"{known:.1f}")
 
 
-def errors(results: Results, recipe: str) -> Table:
-    """Top-1 error on the validation images."""
+def errors(results: ResultsByMethod, recipe: str) -> Table:
+    """The table of top-1 errors on the validation images."""
     values = {method: found.top1_error for method, found in results.items()}
     known = published.TOP1_ERROR.get(recipe, {})
     return table_of(Column("Top-1 error", values, known, lowest_is_best=True), recipe=recipe)
 
 
-def attacks(results: Results) -> Table:
-    """Top-1 accuracy under FGSM, a column for each size of the perturbation."""
+def attacks(results: ResultsByMethod) -> Table:
+    """The table of top-1 accuracies under FGSM, a column per size of the perturbation."""
     sizes = [row["parameter"] for row in next(iter(results.values())).curves["fgsm"]]
     return table_of(
         *(
@@ -100,8 +104,8 @@ def attacks(results: Results) -> Table:
     )
 
 
-def detections(results: Results) -> dict[str, Table]:
-    """Out-of-distribution detection, a table for each set."""
+def detections(results: ResultsByMethod) -> dict[str, Table]:
+    """The tables of out-of-distribution detection, by set."""
     sets = [name for name, found in next(iter(results.values())).detection.items() if "auroc" in found]
 
     def column(name: str, number: int, metric: str, title: str) -> Column:
@@ -118,8 +122,8 @@ def detections(results: Results) -> dict[str, Table]:
     }
 
 
-def localizations(results: Results, recipe: str) -> Table | None:
-    """Localization; None where there was none."""
+def localizations(results: ResultsByMethod, recipe: str) -> Table | None:
+    """The table of localization; None if it was not evaluated."""
     if not all(found.localization for found in results.values()):
         return None
     known = {"top1_loc": published.TOP1_LOC.get(recipe, {})}
@@ -135,7 +139,7 @@ def localizations(results: Results, recipe: str) -> Table | None:
 
 
 def transfers(found: Mapping[str, Mapping[str, Mapping[str, Mean]]]) -> dict[str, Table]:
-    """What was fine-tuned, a table for each recipe, of the metrics that all methods have (METEOR needs Java)."""
+    """The tables of fine-tuning, by recipe, with the metrics that all methods have (METEOR needs Java)."""
     return {
         recipe: table_of(
             *(

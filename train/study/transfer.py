@@ -1,4 +1,4 @@
-"""Transfer: fine-tuning of a study's classifiers, as steps of its plan."""
+"""Transfer: fine-tuning of a study's classifiers to detection and captioning, as steps of its plan."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from train.cli import parse
 from train.config import CaptioningConfig, Config, DetectionConfig
 from train.engine import Ranks
 from train.models import classifiers, resnet
-from train.study.options import Options
+from train.study.options import StudyOptions
 from train.study.step import Step, result, train_step
-from train.tasks import share_of_batch
+from train.tasks import batch_size_per_process
 from train.tasks.captioning import open_captioned
 from train.tasks.detection import open_annotated
 
 RANDOM = "random"
-"""The network that was not trained, beside the methods."""
+"""Name of the untrained network, among the methods."""
 EVALUATIONS = {"voc-ssd300": "detection", "voc-faster-rcnn": "detection", "coco-nic": "captioning"}
-LEARNS_ALL = {"voc-ssd300": [], "voc-faster-rcnn": ["--no-freeze-norm"], "coco-nic": ["--fine-tune"]}
-"""What a random network needs: a batch norm or a ResNet that nothing trained must not stay as it is."""
+"""The evaluator of each recipe."""
+TRAIN_ALL = {"voc-ssd300": [], "voc-faster-rcnn": ["--no-freeze-norm"], "coco-nic": ["--fine-tune"]}
+"""Options of each recipe for a random network, whose batch norm or ResNet must not be frozen."""
 
 
-def check_data(options: Options, config: Config) -> None:
-    """Look at all that the recipes will take: the classifier's network, batches for every process, data.
+def check_data(options: StudyOptions, config: Config) -> None:
+    """Check everything that the recipes need: the classifier's network, batch sizes, data.
 
     Args:
-        config: of a classifier.
+        options: the study's options.
+        config: configuration of a classifier.
 
     Raises:
-        FileNotFoundError, ValueError: it is missing or wrong.
+        FileNotFoundError, ValueError: data are missing or wrong, or options do not fit.
     """
-    share_of_batch(config.batch_size, Ranks(0, options.processes, torch.device("cpu")))
+    batch_size_per_process(config.batch_size, Ranks(0, options.processes, torch.device("cpu")))
     recipes = {recipe: parse(_recipe(options, recipe)) for recipe in options.transfer}
     for recipe, own in recipes.items():
         if own.batch_size % options.processes:
@@ -45,8 +47,8 @@ def check_data(options: Options, config: Config) -> None:
             )
         if not _fits(config.model, own.model):
             raise ValueError(
-                f"--transfer {recipe}: it stands on the network {own.model}, and the classifiers are {config.model}, "
-                f"whose weights do not fit; give --model {own.model} behind --, or another recipe of classifiers. With "
+                f"--transfer {recipe} needs classifiers of the network {own.model}, but they are {config.model}, "
+                f"whose weights do not fit; give --model {own.model} after --, or another recipe of classifiers. With "
                 f"--transfer-data {recipe}=DIR the network is resnet50, without it resnet10."
             )
     for own in recipes.values():
@@ -58,7 +60,7 @@ def check_data(options: Options, config: Config) -> None:
 
 
 def _fits(classifier: str, network: str) -> bool:
-    """Whether a classifier has all tensors of a ResNet but the last layer's, in the same shapes."""
+    """Whether a classifier has all tensors of a ResNet except the last layer's, with the same shapes."""
     with torch.device("meta"):
         theirs, ours = (model.state_dict() for model in (classifiers.build(classifier, 1), resnet(network)))
     body = {name: tensor.shape for name, tensor in ours.items() if not name.startswith("fc.")}
@@ -66,19 +68,22 @@ def _fits(classifier: str, network: str) -> bool:
 
 
 def steps(
-    options: Options, seed: int, folder: Path, backbone: Path | None, run: Sequence[str], jobs: int
+    options: StudyOptions, seed: int, folder: Path, backbone: Path | None, run: Sequence[str], jobs: int
 ) -> list[Step]:
-    """Training and evaluation of every recipe.
+    """Make the steps of fine-tuning: training and evaluation of each recipe.
 
     Args:
-        folder: of the classifier.
-        backbone: its checkpoint; None for a random network.
-        run: what every command begins with.
+        options: the study's options.
+        seed: seed of the trainings.
+        folder: the classifier's folder.
+        backbone: the classifier's checkpoint; None for a random network.
+        run: beginning of every command.
+        jobs: number of trainings at once.
     """
     found = []
     for recipe in options.transfer:
         own, log, name = folder / recipe, folder / "log.txt", EVALUATIONS[recipe]
-        weights = ["--backbone", str(backbone)] if backbone else LEARNS_ALL[recipe]
+        weights = ["--backbone", str(backbone)] if backbone else TRAIN_ALL[recipe]
         fresh = [*_recipe(options, recipe), "--seed", str(seed), *weights]
         cores = str(max(1, len(os.sched_getaffinity(0)) // (jobs * options.processes)))
         machine = ["--device", options.device, "--num-threads", cores]
@@ -88,6 +93,6 @@ def steps(
     return found
 
 
-def _recipe(options: Options, recipe: str) -> list[str]:
+def _recipe(options: StudyOptions, recipe: str) -> list[str]:
     data = dict(text.split("=", 1) for text in options.transfer_data)
     return [recipe, *(["--data", str(Path(data[recipe]).absolute())] if recipe in data else ["--embedded"])]

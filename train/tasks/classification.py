@@ -1,4 +1,4 @@
-"""Classification: batches, loss and metrics of the task."""
+"""Classification: loaders, loss and metrics of the task."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from torch import Tensor, nn
 import dali_cutmix as dc
 from pipelines import cifar, cub, imagenet
 from train.config import Config
-from train.data import Split, open_split
+from train.data import DataSplit, open_split
 from train.engine import Ranks, Row
 from train.models import classifiers
-from train.tasks.initial_weights import RANDOM, take_all_but_last, told
+from train.tasks.initial_weights import RANDOM, load_all_but_last_layer, report_initial_weights
 from train.tasks.loader_arguments import loader_arguments, training_arguments
 
 
 class Classification:
-    """The task of a classifier; see `train.engine.task.Task`.
+    """The task of training a classifier; see `train.engine.Task` for its methods.
 
     Args:
-        folder: of the run, for the list of bad files.
+        config: the run's configuration.
+        ranks: this process among all.
+        folder: the run's folder, for the list of bad files.
 
     Raises:
-        FileNotFoundError, ValueError: the data are missing, or not what they should be.
+        FileNotFoundError, ValueError: the data are missing or wrong.
     """
 
     metrics: tuple[str, ...] = ("val_loss", "val_top1", "val_top5")
@@ -42,18 +44,18 @@ class Classification:
         check_classes(self.classes, self.val_loader.classes, open_split(config.data, "val").name)
 
     def model(self) -> nn.Module:
-        """The classifier, from ``--init`` or at random."""
+        """The classifier, with the weights of ``--init`` or random ones."""
         model = classifiers.build(self._config.model, self.loader.num_classes)
         if self._config.init and not self._config.resume:
-            self.origin = told(take_all_but_last(model, self._config.init), self._ranks)
+            self.origin = report_initial_weights(load_all_but_last_layer(model, self._config.init), self._ranks)
         return model
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """All parameters, or the last layer's apart."""
+        """One group of all parameters, or a second one for the last layer."""
         return parameter_groups(model, self._config.last_layer_lr)
 
     def loss(self, forward: Callable[..., Any], batch: list[Tensor]) -> Tensor:
-        """Cross entropy with the mixed targets."""
+        """Cross entropy between the predictions and the mixed targets."""
         images, *targets = batch
         return loss(self._config, forward(images), targets)
 
@@ -62,20 +64,20 @@ class Classification:
         return evaluate(model, self.val_loader, self._ranks, self._config.amp)
 
     def describe(self, row: Row) -> str:
-        """In one line."""
+        """Loss and top-1 in one line."""
         return f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2f} %"
 
     def headline(self, row: Row) -> str:
-        """Top-1."""
+        """Top-1 accuracy in words."""
         return f"validation top-1 {row['val_top1']:.2f} %"
 
     def check_classes(self, saved: list[str]) -> None:
-        """Names of the class folders."""
+        """Compare with the names of the class folders."""
         check_classes(saved, self.classes, open_split(self._config.data, "train").name)
 
 
 def parameter_groups(model: nn.Module, last_layer_lr: float) -> list[dict[str, Any]]:
-    """For the optimizer: all parameters, or the last layer's apart, with its ``lr_scale``."""
+    """The optimizer's parameter groups: one of all parameters, or a second one with the last layer's ``lr_scale``."""
     if last_layer_lr == 1:
         return [{"params": list(model.parameters()), "lr_scale": 1.0}]
     last = list(classifiers.last_layer(model).parameters())
@@ -84,10 +86,12 @@ def parameter_groups(model: nn.Module, last_layer_lr: float) -> list[dict[str, A
 
 
 def train_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc.Loader:
-    """Mixed training batches of this process.
+    """The loader of this process's mixed training batches.
 
     Args:
-        folder: of the run, for the list of bad files; the current one if not given.
+        config: the run's configuration.
+        ranks: this process among all.
+        folder: the run's folder, for the list of bad files; the working directory if not given.
     """
     arguments = training_arguments(config, ranks, folder or Path())
     arguments |= {"size": config.size, "mix": config.policy(), "targets": config.targets}
@@ -101,11 +105,13 @@ def train_loader(config: Config, ranks: Ranks, folder: Path | None = None) -> dc
             return cifar.train(read, padding=config.padding, **arguments)
 
 
-def val_loader(config: Config, ranks: Ranks, split: Split | None = None) -> dc.Loader:
-    """Images as validation sees them, every one once over all processes.
+def val_loader(config: Config, ranks: Ranks, split: DataSplit | None = None) -> dc.Loader:
+    """The loader of validation batches, in which each image occurs once over all processes.
 
     Args:
-        split: what to read; the run's own validation part if not given.
+        config: the run's configuration.
+        ranks: this process among all.
+        split: the images; the run's own validation split if not given.
     """
     return imagenet.val(
         (split or open_split(config.data, "val")).read,
@@ -117,52 +123,53 @@ def val_loader(config: Config, ranks: Ranks, split: Split | None = None) -> dc.L
 
 
 def check_classes(expected: Sequence[str], found: Sequence[str], where: str) -> None:
-    """Refuse data whose labels mean other classes than a model's outputs.
+    """Refuse data whose labels stand for other classes than the model's outputs.
 
     Args:
-        expected: names of the model's classes, or of the training data's.
+        expected: names of the classes of the model or of the training data.
         found: names of the classes in ``where``.
+        where: name of the data, for the message.
 
     Raises:
-        ValueError: they differ; the message names how.
+        ValueError: they differ; the message says how.
     """
     if len(expected) != len(found):
         raise ValueError(
-            f"{where} has {len(found)} classes, the model {len(expected)}; give the data (or the checkpoint) "
-            "that belongs to it."
+            f"{where} has {len(found)} classes, the model {len(expected)}; give data and a checkpoint that belong "
+            "together."
         )
     for label, (theirs, ours) in enumerate(zip(expected, found, strict=True)):
         if theirs != ours:
             raise ValueError(
-                f"{where}: class {label} is {ours!r}, in the model it is {theirs!r}; its classes must have "
+                f"{where}: class {label} is {ours!r}, but in the model it is {theirs!r}; the classes must have "
                 "the names that the model was trained with."
             )
 
 
 def loss(config: Config, logits: Tensor, targets: list[Tensor]) -> Tensor:
-    """Cross entropy with the mixed targets, dense or as pairs, in float32; a scalar."""
+    """Cross entropy with mixed targets, dense ones or pairs, as a float32 scalar."""
     if config.targets == "dense":
-        (shares,) = targets
-        return dc.soft_cross_entropy(logits.float(), shares, config.label_smoothing)
+        (dense,) = targets
+        return dc.soft_cross_entropy(logits.float(), dense, config.label_smoothing)
     labels, lam = targets
     return dc.pair_cross_entropy(logits.float(), labels, lam, config.label_smoothing)
 
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, loader: dc.Loader, ranks: Ranks, amp: bool = False) -> dict[str, float]:
-    """Loss, top-1 and top-5 over the whole set, the same whatever the number of processes.
+    """Measure loss, top-1 and top-5 over all images; the number of processes does not change the result.
 
-    The loss is computed in float64; sums and counts are added up over batches and processes and divided once:
-    a mean of means would weigh the images of a small last batch more. The host waits for the device once, at
-    the end.
+    The loss is computed in float64. Sums and counts are added up over batches and processes and divided once, since a
+    mean of means would give more weight to the images of a small last batch. The host waits for the device only once,
+    at the end.
 
     Returns:
-        ``val_loss`` (mean cross entropy), ``val_top1`` and ``val_top5`` (percent; of K < 5 classes, top-K).
+        ``val_loss`` (mean cross entropy), ``val_top1`` and ``val_top5`` (percent; top-K for K < 5 classes).
     """
     model.eval()
     sums = torch.zeros(4, dtype=torch.float64, device=ranks.device)  # images, loss, top-1, top-5
     for images, labels in loader:
-        if len(labels) == 0:  # a process whose shard ended before the others'
+        if len(labels) == 0:  # this process's shard has fewer batches than others
             continue
         with torch.autocast(ranks.device.type, torch.bfloat16, enabled=amp):
             logits = model(images)

@@ -1,4 +1,4 @@
-"""Initial weights: what a model takes from another one, and what stays random."""
+"""Initial weights of a model, loaded from a checkpoint or from a file of torchvision."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from train.engine import Checkpoint, Ranks, find
+from train.engine import Checkpoint, Ranks, find_checkpoint
 from train.models import classifiers
 
 RANDOM = "random weights"
+"""The origin of a model's weights if none are loaded."""
 COUNTER = "num_batches_tracked"
+"""Batch norm's counter of batches, which nothing here reads."""
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Which weights a model took from a file; names are those of tensors."""
+class LoadedWeights:
+    """Names of the tensors that a model took from a file, and of those that it did not."""
 
     source: str
     """The file, and which of its weights."""
     taken: tuple[str, ...]
+    """Tensors that were loaded."""
     random: tuple[str, ...]
-    """Of the model, not in the file or not to be taken."""
+    """Tensors of the model that were not loaded."""
     unused: tuple[str, ...]
-    """Of the file, not in the model."""
+    """Tensors of the file that the model does not have."""
 
     def __str__(self) -> str:
         parts = {"taken": self.taken, "random": self.random, "in the file and not used": self.unused}
@@ -35,23 +38,28 @@ class Taken:
         return f"weights of {self.source}: {shown}"
 
 
-def take_weights(
+def load_matching_weights(
     parts: Sequence[nn.Module], path: Path, *, random: Collection[str] = (), complete: bool = False
-) -> Taken:
-    """Load every weight of the same name and shape.
+) -> LoadedWeights:
+    """Load every tensor of a file that has the name and shape of one of the model's.
+
+    Example::
+
+        model = classifiers.build("resnet10", 20)
+        print(load_matching_weights([model], Path("runs/digits"), random={"fc.weight", "fc.bias"}))
 
     Args:
-        parts: of one network, whose tensors have the names that they have in the file.
-        path: a checkpoint or run folder of this trainer, whose averaged weights are taken if it has them, or a file
-            with a state_dict, such as torchvision's.
-        random: names of tensors that stay as they are.
-        complete: refuse a file in which a tensor is missing.
+        parts: modules of one network, whose tensors have the same names as in the file.
+        path: a checkpoint or run folder of this trainer, of which the averaged weights are used if there are any; or a
+            file with a state_dict, such as one of torchvision.
+        random: names of tensors that are not loaded.
+        complete: refuse a file that lacks one of the other tensors.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it holds no weights, or they are another architecture's; tensors are named.
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no weights, or those of another architecture; the message names tensors.
     """
-    path = find(path)
+    path = find_checkpoint(path)
     source, state = _read_weights(path)
     own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
     fitting = {name: tensor for name, tensor in state.items() if name in own and name not in random}
@@ -61,7 +69,7 @@ def take_weights(
                 f"{path}: {name} has the shape {list(tensor.shape)}, in the model {list(own[name].shape)}; give "
                 "weights of the same architecture."
             )
-    # Older files lack the counters of batches, which nothing here reads.
+    # Older files lack batch norm's counters.
     missing = [name for name in own if name not in fitting and not name.endswith(COUNTER)]
     if not fitting or (complete and missing):
         raise ValueError(
@@ -72,46 +80,48 @@ def take_weights(
         for name, tensor in fitting.items():
             own[name].copy_(tensor)
     unused = (name for name in state if name not in fitting and not name.endswith(COUNTER))
-    return Taken(source, tuple(fitting), tuple(missing), tuple(unused))
+    return LoadedWeights(source, tuple(fitting), tuple(missing), tuple(unused))
 
 
-def take_all_but_last(model: nn.Module, path: Path) -> Taken:
-    """A classifier's weights but the last layer's, which stays random (paper, B); errors as in `take_weights`."""
+def load_all_but_last_layer(model: nn.Module, path: Path) -> LoadedWeights:
+    """Load all weights of a classifier except the last layer's, which stays random (paper, B).
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_matching_weights`.
+    """
     last = classifiers.last_layer(model)
     names = (name for name, module in model.named_modules() if module is last)
     random = {f"{name}.{part}" for name in names for part in last.state_dict()}
-    return take_weights([model], path, random=random)
+    return load_matching_weights([model], path, random=random)
 
 
 def _read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """Tensors of a file by name, and where they are from; errors as in `take_weights`."""
+    """A description of the file's weights, and its tensors by name; raises as `load_matching_weights` does."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler stumbles over
-        raise ValueError(f"{path}: no file of weights, or a damaged one ({type(error).__name__}).") from error
+    except Exception as error:  # a damaged file makes torch.load raise exceptions of many types
+        raise ValueError(f"{path}: not a file of weights, or a damaged one ({type(error).__name__}).") from error
     content = content if isinstance(content, dict) else {}
     if "version" in content and "config" in content:
-        checkpoint = Checkpoint.of(content, path)
+        checkpoint = Checkpoint.from_content(content, path)
         weights, state = ("ema", checkpoint.ema) if checkpoint.ema else ("model", checkpoint.model)
         how = ", ".join(str(checkpoint.config[name]) for name in ("model", "mix") if name in checkpoint.config)
         return f"{path} ({how}, {weights})", state
     state = next((content[name] for name in ("state_dict", "model") if name in content), content)
     tensors = {name.removeprefix("module."): t for name, t in state.items() if isinstance(t, Tensor)}
     if not tensors:
-        raise ValueError(
-            f"{path}: it holds no tensors by name; give a checkpoint, or a state_dict saved by torch.save."
-        )
+        raise ValueError(f"{path}: no named tensors in it; give a checkpoint, or a state_dict saved by torch.save.")
     return str(path), tensors
 
 
-def told(taken: Taken, ranks: Ranks) -> str:
-    """Print what was taken, once; and where it is from, for the checkpoint."""
+def report_initial_weights(taken: LoadedWeights, ranks: Ranks) -> str:
+    """Print which weights were loaded, on the first process; return their origin, for the checkpoint."""
     if ranks.is_first:
         print(taken)
     return f"weights of {taken.source}"
 
 
 def _summary(names: Iterable[str]) -> str:
-    """Tensors by the module that they are in."""
+    """Numbers of tensors by the top-level module that they are in."""
     counts = Counter(name.partition(".")[0] for name in names)
     return ", ".join(f"{module} ({count})" for module, count in counts.items()) or "none"

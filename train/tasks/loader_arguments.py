@@ -1,4 +1,4 @@
-"""What the loaders of all tasks are told."""
+"""Arguments that the loaders of all tasks have in common."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from train.engine import Ranks
 
 
 def loader_arguments(config: RunConfig, ranks: Ranks) -> dict[str, Any]:
-    """Of any loader: how many images, where it runs, and how pixels come out."""
+    """Arguments of any loader: batch size, device, shard, and the format of the images."""
     return {
-        "batch_size": share_of_batch(config.batch_size, ranks),
+        "batch_size": batch_size_per_process(config.batch_size, ranks),
         "device": str(ranks.device),
         "shard": ranks.shard,
         "num_threads": config.num_threads,
@@ -23,10 +23,12 @@ def loader_arguments(config: RunConfig, ranks: Ranks) -> dict[str, Any]:
 
 
 def training_arguments(config: RunConfig, ranks: Ranks, folder: Path) -> dict[str, Any]:
-    """Of any loader for training, those of `loader_arguments` among them.
+    """Arguments of any training loader, including those of `loader_arguments`.
 
     Args:
-        folder: of the run, for the list of bad files.
+        config: the run's configuration.
+        ranks: this process among all.
+        folder: the run's folder, for the list of bad files.
     """
     return {
         "seed": config.seed,
@@ -38,16 +40,16 @@ def training_arguments(config: RunConfig, ranks: Ranks, folder: Path) -> dict[st
     }
 
 
-def share_of_batch(batch_size: int, ranks: Ranks) -> int:
-    """This process's part of a global batch.
+def batch_size_per_process(batch_size: int, ranks: Ranks) -> int:
+    """Number of images per batch on each process, from that over all processes.
 
     Raises:
         ValueError: the batch cannot be divided equally.
     """
-    share, rest = divmod(batch_size, ranks.world_size)
+    size, rest = divmod(batch_size, ranks.world_size)
     if rest:
         raise ValueError(
             f"--batch-size {batch_size} is for all processes together and cannot be divided equally among "
             f"{ranks.world_size}; give a multiple of {ranks.world_size}."
         )
-    return share
+    return size

@@ -1,4 +1,4 @@
-"""Which task a configuration is of."""
+"""Tasks by the types of their configurations."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ TASKS: dict[type[RunConfig], Callable[[Any, Ranks, Path], Task]] = {
 
 
 def make_task(config: RunConfig, ranks: Ranks, folder: Path) -> Task:
-    """The task with its loaders; errors as in the tasks' own classes.
+    """Make the task of a configuration, with its loaders.
 
     Args:
-        folder: of the run.
+        config: its type decides the task.
+        ranks: this process among all.
+        folder: the run's folder.
+
+    Raises:
+        FileNotFoundError, ValueError: the data are missing or wrong, see the tasks' classes.
     """
     return TASKS[type(config)](config, ranks, folder)

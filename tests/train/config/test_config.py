@@ -65,7 +65,9 @@ def test_policies_by_name(options, policy):
 
 
 def test_an_unknown_recipe_is_refused():
-    with pytest.raises(ValueError, match="no recipe 'imagenet'; allowed are digits, imagenet-resnet50, imagenet-res"):
+    with pytest.raises(
+        ValueError, match="unknown recipe 'imagenet'; choose one of digits, imagenet-resnet50, imagenet-res"
+    ):
         parse(["imagenet"])
 
 
@@ -85,7 +87,7 @@ def test_an_unknown_recipe_is_refused():
         ({"weight_decay": -0.1}, "--weight-decay -0.1 given; it must be at least 0"),
         ({"seed": -1}, "--seed -1 given; it must be at least 0"),
         ({"ema": 1.0}, "--ema 1 given; it must be at least 0 and below 1"),
-        ({"max_bad": 1.5}, "--max-bad 1.5 given; it must be 0 to 1, a share of the training images"),
+        ({"max_bad": 1.5}, "--max-bad 1.5 given; it must be 0 to 1, a fraction of the training images"),
         ({"last_layer_lr": 0.0}, "--last-layer-lr 0 given; it must be above 0"),
         ({"padding": -1}, "--padding -1 given; it must be at least 0"),
         ({"std": (1.0, 0.0, 1.0)}, "--std 0 given; it must be above 0"),
@@ -94,8 +96,8 @@ def test_an_unknown_recipe_is_refused():
         ({"momentum": -0.1, "nesterov": False}, "--momentum -0.1 given; it must be at least 0 and below 1"),
         ({"momentum": 1.0, "optimizer": "adam"}, "--momentum 1 given; it must be at least 0 and below 1"),
         ({"label_smoothing": 1.0}, "--label-smoothing 1 given; it must be at least 0 and below 1"),
-        ({"val_resize": 40}, "--val-resize 40 is smaller than the crop that validation takes of it, 48"),
-        ({"val_size": 64}, "--val-resize 48 is smaller than the crop that validation takes of it, 64"),
+        ({"val_resize": 40}, "--val-resize 40 is smaller than the validation crop of 48 pixels"),
+        ({"val_size": 64}, "--val-resize 48 is smaller than the validation crop of 64 pixels"),
         ({"warmup_epochs": 30}, "--warmup-epochs 30 is more than --epochs 14"),
     ],
 )
@@ -112,7 +114,7 @@ def test_only_nesterov_needs_momentum(other):
 def test_epochs_beside_iterations_are_refused():
     for arguments in (["voc-ssd300", "--epochs", "3"], ["digits", "--iterations", "7", "--epochs=3"]):
         with pytest.raises(
-            ValueError, match=r"--epochs given, and the run is of --iterations \d+; give another number"
+            ValueError, match=r"--epochs given, but the length of this run is set by --iterations \d+; change --iter"
         ):
             parse(arguments)
     assert parse(["voc-ssd300", "--iterations", "0", "--epochs", "3"]).epochs == 3
@@ -141,7 +143,7 @@ def test_options_of_other_versions():
 
 def test_a_checkpoint_of_an_unknown_recipe_is_refused():
     with pytest.raises(
-        ValueError, match="a checkpoint of the recipe 'puzzle'; known here are digits, imagenet-resnet50"
+        ValueError, match="the checkpoint's recipe 'puzzle' is unknown; this version has digits, imagenet-resnet50"
     ):
         config_of(digits().to_dict() | {"recipe": "puzzle"})
 

@@ -52,7 +52,7 @@ def test_embedded_is_the_recipes_small_version():
 @pytest.mark.parametrize("arguments", [["--embedded"], ["imagenet-resnet50", "--embedded"]])
 def test_embedded_goes_with_recipes_that_have_a_small_version(arguments):
     with pytest.raises(
-        ValueError, match="--embedded given; it goes with a new run of voc-ssd300, voc-faster-rcnn, coco"
+        ValueError, match="--embedded given; it is only for new runs of voc-ssd300, voc-faster-rcnn, coco"
     ):
         parse(arguments)
 
@@ -62,16 +62,20 @@ def test_embedded_goes_with_recipes_that_have_a_small_version(arguments):
     [
         ("voc-ssd300", {"detector": "yolo"}, "--detector 'yolo' given; allowed are ssd and faster-rcnn"),
         ("voc-ssd300", {"size": 0}, "--size 0 given; it must be above 0"),
-        ("voc-ssd300", {"size": 16}, "--size 16 given; it must be at least 17, else the maps are too few for default"),
+        (
+            "voc-ssd300",
+            {"size": 16},
+            "--size 16 given; it must be at least 17; smaller images have too few feature maps",
+        ),
         ("voc-ssd300", {"std": (0, 1, 1)}, "--std 0 given; it must be above 0"),
         ("coco-nic", {"std": (1, 1, -1)}, "--std -1 given; it must be above 0"),
-        ("voc-ssd300", {"compile": True}, "--compile given; it is for classifiers only, so leave it out"),
-        ("coco-nic", {"compile": True}, "--compile given; it is for classifiers only, so leave it out"),
+        ("voc-ssd300", {"compile": True}, "--compile given; only classifiers can be compiled, so leave it out"),
+        ("coco-nic", {"compile": True}, "--compile given; only classifiers can be compiled, so leave it out"),
         ("coco-nic", {"max_length": 0}, "--max-length 0 given; it must be above 0"),
-        ("voc-ssd300", {"flip": 2}, "--flip 2 given; it must be 0 to 1, a chance"),
+        ("voc-ssd300", {"flip": 2}, "--flip 2 given; it must be 0 to 1, a probability"),
         ("voc-faster-rcnn", {"proposals": (0, 3)}, "--proposals 0 given; it must be above 0"),
         ("voc-faster-rcnn", {"regions": 0}, "--regions 0 given; it must be above 0"),
-        ("coco-nic", {"resize": 40}, "--resize 40 is smaller than --size 48; give at least that much"),
+        ("coco-nic", {"resize": 40}, "--resize 40 is smaller than --size 48; make it at least as large"),
         ("coco-nic", {"beam": 0}, "--beam 0 given; it must be above 0"),
         ("coco-nic", {"dropout": 1}, "--dropout 1 given; it must be at least 0 and below 1"),
         ("coco-nic", {"optimizer": "lamb"}, "--optimizer 'lamb' given; allowed are sgd and adam"),

@@ -88,7 +88,7 @@ def test_cub_has_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("path,", "file,", r"boxes.csv: no column path; wanted are path, x1, y1, x2, y2"),
+        ("path,", "file,", r"boxes.csv: no column path; it needs the columns path, x1, y1, x2, y2"),
         (
             "train/bright/0.png,",
             "train/bright/0.png,x",

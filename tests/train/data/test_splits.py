@@ -11,7 +11,7 @@ from tests.helpers.boxed_images import make_boxed, make_cub
 from tests.helpers.cifar_archives import make_data, pack, write_folder
 from tests.helpers.training import ALONE, make_folder, quick
 from train.config.classification import Config
-from train.data.splits import listed, open_evaluated, open_split, reordered
+from train.data.splits import listed, open_evaluation_split, open_split, reordered
 from train.engine.loop import fit
 from train.evaluation import accuracy, robustness, uncertainty
 from train.launch import start
@@ -48,11 +48,11 @@ def seen(split, config):
 
 @pytest.mark.parametrize("wrap", [lambda data: data, lambda data: data / "val"])
 def test_an_evaluator_takes_the_whole_data_set_or_the_folder_of_classes(colours, wrap):
-    assert open_evaluated(wrap(colours), None).name == str(colours / "val")
+    assert open_evaluation_split(wrap(colours), None).name == str(colours / "val")
 
 
 def test_without_data_it_is_what_was_trained_on(colours):
-    assert open_evaluated(None, colours).name == str(colours / "val")
+    assert open_evaluation_split(None, colours).name == str(colours / "val")
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -64,13 +64,13 @@ def test_training_needs_both_parts(tmp_path, split):
 
 def test_cifar_trains_and_is_evaluated_from_its_archive(archive, tmp_path):
     fit(start(small("cifar100-pyramidnet200", archive, tmp_path / "run"), ALONE))
-    results = accuracy.evaluate(accuracy.Options(tmp_path / "run", device="cpu"), ALONE)
+    results = accuracy.evaluate(accuracy.AccuracyOptions(tmp_path / "run", device="cpu"), ALONE)
     assert (results["images"], results["classes"], results["data"]) == (24, 100, f"{archive} (val)")
-    found = robustness.evaluate(robustness.Options(tmp_path / "run", device="cpu", steps=3, lambdas=3), ALONE)
+    found = robustness.evaluate(robustness.RobustnessOptions(tmp_path / "run", device="cpu", steps=3, lambdas=3), ALONE)
     top1 = pytest.approx(results["top1"])
     ends = [found["curves"]["between-mixup"][2], found["curves"]["between-cutmix"][0], found["curves"]["fgsm"][0]]
     assert [row["top1"] for row in ends] == [top1] * 3
-    options = uncertainty.Options(tmp_path / "run", data=archive, noise_images=16, device="cpu")
+    options = uncertainty.UncertaintyOptions(tmp_path / "run", data=archive, noise_images=16, device="cpu")
     sets = uncertainty.evaluate(options, ALONE)[0]["sets"]
     assert [one["images"] for one in sets.values()] == [24, 16, 16]
 
@@ -82,7 +82,7 @@ def test_noise_and_attacks_use_the_datas_own_normalization(archive, tmp_path):
     mean, std = (torch.tensor(levels).view(3, 1, 1) for levels in (config.mean, config.std))
     pixels = images * std + mean
     assert (pixels - pixels.round()).abs().max() < 1e-3
-    experiments = robustness.Experiments(robustness.Options(None), config)
+    experiments = robustness.Experiments(robustness.RobustnessOptions(None), config)
     attacked = experiments.images("fgsm", 255, images, images, torch.ones_like(images)) * std + mean
     torch.testing.assert_close(attacked, torch.full_like(attacked, 255), rtol=0, atol=1e-3)
 
@@ -129,8 +129,8 @@ def test_gray_images_of_other_sizes_and_classes_are_data_like_any_other(tmp_path
     data = make_boxed(tmp_path / "set", train=4, val=4)
     fit(start(quick(data, tmp_path / "run", epochs=1, warmup_epochs=0, batch_size=8), ALONE))
     evaluate = partial(replace, device="cpu")
-    assert accuracy.evaluate(evaluate(accuracy.Options(tmp_path / "run")), ALONE)["images"] == 16
-    found = robustness.evaluate(evaluate(robustness.Options(tmp_path / "run", steps=2, lambdas=2)), ALONE)
+    assert accuracy.evaluate(evaluate(accuracy.AccuracyOptions(tmp_path / "run")), ALONE)["images"] == 16
+    found = robustness.evaluate(evaluate(robustness.RobustnessOptions(tmp_path / "run", steps=2, lambdas=2)), ALONE)
     assert found["images"] == 16
-    given = uncertainty.Options(tmp_path / "run", ood=(f"train={data / 'train'}",), noise_images=8)
+    given = uncertainty.UncertaintyOptions(tmp_path / "run", ood=(f"train={data / 'train'}",), noise_images=8)
     assert uncertainty.evaluate(evaluate(given), ALONE)[0]["sets"]["train"]["images"] == 16

@@ -10,7 +10,7 @@ import torch
 
 from dali_cutmix.utils.atomic_files import write_atomically
 from tests.helpers.training import same
-from train.engine.checkpoint import Checkpoint, find
+from train.engine.checkpoint import Checkpoint, find_checkpoint
 
 CHECKPOINT = Checkpoint(
     config={"model": "resnet10", "milestones": (1.0, 2.5), "data": None},
@@ -39,7 +39,7 @@ def test_loads_in_torch_without_running_code(tmp_path):
 def test_a_run_folder_means_its_last_checkpoint(tmp_path):
     CHECKPOINT.save(tmp_path / "last.pt")
     assert Checkpoint.load(tmp_path).step == 7
-    assert find(tmp_path) == tmp_path / "last.pt"
+    assert find_checkpoint(tmp_path) == tmp_path / "last.pt"
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace", "open"])
@@ -116,7 +116,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, write):
 
 def test_a_newer_version_is_refused(tmp_path):
     torch.save(vars(CHECKPOINT) | {"version": 2}, tmp_path / "x.pt")
-    with pytest.raises(ValueError, match="of version 2, and this trainer reads version 1; use the version"):
+    with pytest.raises(ValueError, match="of version 2, but this trainer reads version 1; use the version"):
         Checkpoint.load(tmp_path / "x.pt")
 
 

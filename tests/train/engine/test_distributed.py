@@ -8,8 +8,8 @@ import torch
 from tests.helpers import tally
 from tests.helpers.training import ALONE, assert_same_result, command, make_folder
 from train.engine.checkpoint import Checkpoint
-from train.engine.distributed import join, resolve_device
-from train.evaluation.accuracy import Options, evaluate
+from train.engine.distributed import join_process_group, resolve_device
+from train.evaluation.accuracy import AccuracyOptions, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_metrics_equal_those_of_one_process(pair, data, tmp_path):
     done = command("train.evaluate", pair, "--data", data, "--output", tmp_path / "two", processes=2)
     assert done.returncode == 0, done.stderr
     together = json.loads((tmp_path / "two.json").read_text())
-    alone = evaluate(Options(pair, data=data), ALONE)
+    alone = evaluate(AccuracyOptions(pair, data=data), ALONE)
     assert alone["images"] == together["images"] == 9
     assert alone["loss"] == pytest.approx(together["loss"], abs=1e-6)
     assert (alone["top1"], alone["top5"]) == (together["top1"], together["top5"])
@@ -87,7 +87,7 @@ def test_stopped_by_a_signal_to_one_of_them_all_save_after_the_same_step(pair, o
 
 
 def test_alone_without_torchrun():
-    with join("cpu") as mine:
+    with join_process_group("cpu") as mine:
         assert mine.shard == (0, 1)
         assert mine.is_first
         assert mine.gather("x") == ["x"]
@@ -123,7 +123,7 @@ def test_devices(monkeypatch, gpus, device, local_rank, world_size, expected):
         (0, "cuda:0", 0, 1, "--device cuda:0 needs GPU 0, but PyTorch sees 0 GPUs; .* for example --device cpu"),
         (1, "cuda:3", 0, 1, "--device cuda:3 needs GPU 3, but PyTorch sees 1 GPU;"),
         (1, "auto", 1, 2, "--device auto needs GPU 1, but PyTorch sees 1 GPU;"),
-        (4, "cuda:1", 0, 2, "--device cuda:1 given to 2 processes; .* give --device cuda"),
+        (4, "cuda:1", 0, 2, "--device cuda:1 given with 2 processes; .* give --device cuda"),
     ],
 )
 def test_devices_that_are_not_there(monkeypatch, gpus, device, local_rank, world_size, message):

@@ -18,7 +18,7 @@ from tests.helpers.training import ALONE, assert_same_result, environment_with, 
 from train.cli import parse
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.engine.metrics_log import Log
+from train.engine.metrics_log import MetricsLog
 from train.launch import start
 
 ERROR = (
@@ -129,7 +129,7 @@ def test_a_folder_that_becomes_unwritable(options, whole, tmp_path):
 def test_events_that_find_no_room(tmp_path, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", lambda _: None)  # TensorBoard's thread tells it too
     before = {thread.name for thread in threading.enumerate()}
-    log = Log(tmp_path, 0, active=True)
+    log = MetricsLog(tmp_path, 0, active=True)
     name = next(tmp_path.glob("events*"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (name.stat().st_size, hard))

@@ -163,13 +163,13 @@ def test_finite_refuses(loss):
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(finished, data):
-    with pytest.raises(ValueError, match=r"--output-dir .* holds a run already; continue it with --resume"):
+    with pytest.raises(ValueError, match=r"--output-dir .* already holds a run; continue it with --resume"):
         start(quick(data, finished.folder), ALONE)
 
 
 def test_data_without_a_split_is_refused(data, tmp_path):
     (tmp_path / "data" / "train").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="it has no folder val; wanted is a folder with train and val"):
+    with pytest.raises(FileNotFoundError, match="it has no folder val; give a folder with train and val"):
         start(quick(tmp_path / "data", tmp_path / "run"), ALONE)
 
 
@@ -180,11 +180,11 @@ def test_splits_with_other_classes_are_refused(data, tmp_path):
     for theirs, ours in (("blue", "blue"), ("green", "grey"), ("red", "red")):
         (mixed / "val" / ours).mkdir(parents=True)
         (mixed / "val" / ours / "0.jpg").write_bytes((data / "val" / theirs / "0.jpg").read_bytes())
-    with pytest.raises(ValueError, match="class 1 is 'grey', in the model it is 'green'"):
+    with pytest.raises(ValueError, match="class 1 is 'grey', but in the model it is 'green'"):
         start(quick(mixed, tmp_path / "run"), ALONE)
     (mixed / "val" / "white").mkdir()
     (mixed / "val" / "white" / "0.jpg").write_bytes((data / "val" / "red" / "0.jpg").read_bytes())
-    with pytest.raises(ValueError, match=r"val has 4 classes, the model 3; give the data \(or the checkpoint\)"):
+    with pytest.raises(ValueError, match=r"val has 4 classes, the model 3; give data and a checkpoint that belong"):
         start(quick(mixed, tmp_path / "run"), ALONE)
     assert not (tmp_path / "run").exists()
 

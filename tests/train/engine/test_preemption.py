@@ -15,7 +15,7 @@ from tests.helpers.training import ALONE, assert_same_result, environment_with, 
 from train import __main__ as training
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.engine.preemption import STATUS, Preemption
+from train.engine.preemption import PREEMPTED_STATUS, Preemption
 from train.engine.schedule import Schedule
 from train.launch import start
 from train.models import classifiers
@@ -121,7 +121,7 @@ def test_the_command_ends_with_143_and_says_how_to_continue(data, tmp_path):
         command.wait_for_checkpoints(1)
         command.process.send_signal(signal.SIGTERM)
         command.process.send_signal(signal.SIGTERM)
-        assert command.finish() == STATUS == 143
+        assert command.finish() == PREEMPTED_STATUS == 143
         last = command.output.read_text().splitlines()[-1]
     step = Checkpoint.load(tmp_path / "run").step
     assert last == f"stopped by SIGTERM after step {step}; continue with: python -m train --resume {tmp_path / 'run'}"
@@ -138,7 +138,7 @@ def test_during_set_up_the_signal_just_ends_the_process(whole):
         ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", f"{script}__main__.main()", "--resume", str(whole)],
         env=environment_with(),
     )
-    assert done.returncode == STATUS
+    assert done.returncode == PREEMPTED_STATUS
     assert {path: path.read_bytes() for path in whole.iterdir()} == before
 
 

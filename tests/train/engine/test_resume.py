@@ -131,12 +131,12 @@ def test_a_run_continued_to_where_it_stands_validates_its_last_epoch(data, whole
 
 def test_an_end_before_where_it_stands_is_refused(data, whole, tmp_path, monkeypatch):
     with pytest.raises(
-        ValueError, match=r"last.pt stands at step 18, and --epochs 2 given, 12 steps in all; give more"
+        ValueError, match=r"last.pt is at step 18, but --epochs 2 ends the run after 12 steps; give more"
     ):
         start(quick(data, whole, ema=0.9, resume=whole, epochs=2), ALONE)
     config = quick(data, tmp_path, iterations=14, checkpoint_every=1)
     train_until(9, config, monkeypatch)
-    message = "stands at step 9 within an epoch, and --iterations 9 given, 9 steps in all; give more"
+    message = "is at step 9 within an epoch, but --iterations 9 ends the run after 9 steps; give more"
     with pytest.raises(ValueError, match=message):
         start(replace(config, iterations=9, resume=tmp_path), ALONE)
 
@@ -188,7 +188,7 @@ def test_other_classes_are_refused(whole, data, tmp_path):
         for ours, theirs in (("blue", "blue"), ("green", "green"), ("white", "red")):
             (tmp_path / split).mkdir(exist_ok=True)
             (tmp_path / split / ours).symlink_to(data / split / theirs)
-    with pytest.raises(ValueError, match="class 2 is 'white', in the model it is 'red'"):
+    with pytest.raises(ValueError, match="class 2 is 'white', but in the model it is 'red'"):
         start(quick(tmp_path, whole, ema=0.9, resume=whole), ALONE)
 
 
@@ -213,7 +213,7 @@ def test_the_command_line_takes_options_from_the_checkpoint(whole):
 
 
 def test_another_recipe_on_the_command_line_is_refused(whole):
-    with pytest.raises(ValueError, match="trained with the recipe 'digits', and 'imagenet-resnet50' was given"):
+    with pytest.raises(ValueError, match="trained with the recipe 'digits', but 'imagenet-resnet50' was given"):
         parse(["imagenet-resnet50", "--resume", str(whole)])
 
 

@@ -43,7 +43,7 @@ def test_cosine_after_warmup_by_hand():
 
 
 def test_the_paper_divides_by_ten_every_75_epochs():
-    schedule = Schedule.of(RECIPES["imagenet-resnet50"](), steps_per_epoch=5004)
+    schedule = Schedule.from_config(RECIPES["imagenet-resnet50"](), steps_per_epoch=5004)
     rates = [schedule(epoch * 5004 - 1) for epoch in (1, 75, 150, 225, 300)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.001, 0.0001])
     assert schedule(75 * 5004) == pytest.approx(0.01)
@@ -51,12 +51,12 @@ def test_the_paper_divides_by_ten_every_75_epochs():
 
 def test_fractions_of_epochs_become_steps():
     config = digits()
-    schedule = Schedule.of(config, steps_per_epoch=7)
+    schedule = Schedule.from_config(config, steps_per_epoch=7)
     assert (schedule.total, schedule.warmup) == (7 * config.epochs, 7 * config.warmup_epochs)
 
 
 def test_a_warmup_longer_than_the_run_is_refused():
     config = replace(digits(), iterations=20, warmup_epochs=3)
-    assert Schedule.of(config, steps_per_epoch=6).warmup == 18
-    with pytest.raises(ValueError, match=r"--warmup-epochs 3 are 21 steps, and the run has 20 \(--iterations\)"):
-        Schedule.of(config, steps_per_epoch=7)
+    assert Schedule.from_config(config, steps_per_epoch=6).warmup == 18
+    with pytest.raises(ValueError, match=r"--warmup-epochs 3 are 21 steps, but the run has 20 \(--iterations\)"):
+        Schedule.from_config(config, steps_per_epoch=7)

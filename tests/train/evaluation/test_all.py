@@ -9,7 +9,7 @@ from tests.helpers.training import ALONE, quick
 from train import evaluate as evaluation
 from train.engine.loop import fit
 from train.evaluation import accuracy
-from train.evaluation.all import All, evaluate_all
+from train.evaluation.all import AllOptions, evaluate_all
 from train.launch import start
 from train.study.step import result
 
@@ -50,7 +50,7 @@ def made(folder):
 
 
 def test_it_makes_all(trained, tmp_path):
-    evaluate_all(All(trained, output=tmp_path / "last", **QUICK), ALONE)
+    evaluate_all(AllOptions(trained, output=tmp_path / "last", **QUICK), ALONE)
     assert made(tmp_path) == {"eval", "robustness", "uncertainty", "localization"}
     assert result(tmp_path, "localization").exists()
 
@@ -62,7 +62,7 @@ def test_without_boxes_or_maps_it_makes_the_others_and_says_so(trained, without_
     ):
         folder = tmp_path / checkpoint.name
         folder.mkdir()
-        evaluate_all(All(checkpoint, data=given, output=folder / "last", **QUICK), ALONE)
+        evaluate_all(AllOptions(checkpoint, data=given, output=folder / "last", **QUICK), ALONE)
         assert made(folder) == {"eval", "robustness", "uncertainty"}
         assert why in capsys.readouterr().out
 
@@ -86,7 +86,7 @@ def call(monkeypatch):
     ("changes", "message"),
     [
         (("--ood", "x=/nowhere"), "/nowhere: no such folder; give a folder with images"),
-        (("--noise-images", "0"), "there is nothing to tell apart"),
+        (("--noise-images", "0"), "give at least one set to compare with"),
         (("--boxes", "gone.csv"), "--boxes gone.csv: no such file or folder"),
         (("--data", "{bare}", "--only", "eval", "localization"), r"val: no boxes.csv in it or beside it; give --boxes"),
     ],
@@ -108,7 +108,7 @@ def test_a_model_without_maps_is_told_before_the_first(call, without_maps):
         (("--sigma", "2"), "--sigma 2 given; it must be above 0 and below 1"),
         (("--thresholds", "0"), "--thresholds 0 given; it must be at least 1"),
         (("--steps", "1"), "--steps 1 given; it must be at least 2"),
-        (("--ood", "lsun"), "--ood lsun given; wanted is NAME=DIR"),
+        (("--ood", "lsun"), "--ood lsun given; expected NAME=DIR"),
     ],
 )
 def test_wrong_options_are_told(call, changes, message, capsys):

@@ -69,12 +69,14 @@ class Deep(Eye):
     "make", [Deep, lambda: classifiers.build("mobilenet_v3_small", 3), lambda: classifiers.build("vgg11", 3)]
 )
 def test_a_model_without_maps_is_refused(make):
-    with pytest.raises(ValueError, match=r"has no class activation maps: its logits are no linear .*resnet50_wsol"):
+    with pytest.raises(ValueError, match=r"has no class activation maps: its logits are not a linear .*resnet50_wsol"):
         ClassMaps(make().eval(), 32, CPU)
 
 
 def test_a_model_without_a_linear_layer_is_refused():
-    with pytest.raises(ValueError, match="SqueezeNet has no linear layer that classifies; choose another model"):
+    with pytest.raises(
+        ValueError, match="SqueezeNet has no linear layer that computes the logits; choose another model"
+    ):
         ClassMaps(classifiers.build("squeezenet1_0", 3).eval(), 64, CPU)
 
 

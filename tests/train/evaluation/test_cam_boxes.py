@@ -9,10 +9,10 @@ from skimage import measure
 
 from train.evaluation.cam_boxes import (
     Located,
-    accuracy,
     box_of_map,
     boxes_over_thresholds,
     largest_box,
+    localization_scores,
     locate,
     overlap,
 )
@@ -105,7 +105,7 @@ def test_accuracies_of_a_hand_computed_set():
         Located(number, predicted, None, iou, np.array(curve))
         for number, (predicted, iou, curve) in enumerate(zip([3, 1, 0, 2], given_ious, over, strict=True))
     ]
-    total, curve = accuracy(found, [3, 1, 1, 0], thresholds)
+    total, curve = localization_scores(found, [3, 1, 1, 0], thresholds)
     assert (total.top1, total.top1_loc, total.gt_known_loc) == (50, 25, 50)
     assert curve.tolist() == [50, 75, 25]
     assert (total.max_box_acc, total.best_threshold) == (75, 0.5)

@@ -12,11 +12,11 @@ from tests.helpers.training import ALONE, command, load_model, make_folder, quic
 from train.engine.checkpoint import Checkpoint
 from train.engine.distributed import Ranks
 from train.engine.loop import fit
-from train.evaluation.accuracy import Options, evaluate, table
+from train.evaluation.accuracy import AccuracyOptions, evaluate, table
 from train.launch import start
 from train.models import classifiers
 from train.tasks import classification
-from train.tasks.loader_arguments import share_of_batch
+from train.tasks.loader_arguments import batch_size_per_process
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_results_equal_those_of_plain_pytorch(trained, data):
     images, labels = zip(*classification.val_loader(quick(data, trained.parent), ALONE), strict=True)
     with torch.no_grad():
         logits, labels = model(torch.cat(images)), torch.cat(labels)
-    results = evaluate(Options(trained, data=data, device="cpu"), ALONE)
+    results = evaluate(AccuracyOptions(trained, data=data, device="cpu"), ALONE)
     assert results["images"] == len(labels) == 21
     assert results["loss"] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-4)
     assert results["top1"] == pytest.approx(100 * (logits.argmax(1) == labels).double().mean().item())
@@ -64,24 +64,24 @@ def test_results_equal_those_of_plain_pytorch(trained, data):
 def test_they_are_the_trainings_own(trained):
     """Without --data it is what the training measured after its last epoch."""
     last = Checkpoint.load(trained).history[-1]
-    results = evaluate(Options(trained, device="cpu"), ALONE)
+    results = evaluate(AccuracyOptions(trained, device="cpu"), ALONE)
     assert (results["loss"], results["top1"]) == (last["val_loss"], last["val_top1"])
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
 def test_the_batch_size_does_not_matter(trained, batch_size):
-    one, other = (evaluate(Options(trained, batch_size=n), ALONE) for n in (8, batch_size))
+    one, other = (evaluate(AccuracyOptions(trained, batch_size=n), ALONE) for n in (8, batch_size))
     assert one["loss"] == pytest.approx(other["loss"], abs=1e-6)
     assert one["top1"] == other["top1"]
 
 
 def test_data_may_be_the_folder_of_classes_itself(trained, data):
-    inner, outer = (evaluate(Options(trained, data=folder), ALONE) for folder in (data / "val", data))
+    inner, outer = (evaluate(AccuracyOptions(trained, data=folder), ALONE) for folder in (data / "val", data))
     assert inner == outer
 
 
 def test_weights_can_be_chosen(trained):
-    ema, model = (evaluate(Options(trained, weights=name), ALONE) for name in ("ema", "model"))
+    ema, model = (evaluate(AccuracyOptions(trained, weights=name), ALONE) for name in ("ema", "model"))
     assert ema["loss"] != model["loss"]
     assert model["weights"] == "model"
 
@@ -105,19 +105,19 @@ def test_other_classes_are_refused(trained, data, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "0.jpg").write_bytes((data / "val" / name / "0.jpg").read_bytes())
     with pytest.raises(ValueError, match=r"has 2 classes, the model 3"):
-        evaluate(Options(trained, data=tmp_path), ALONE)
+        evaluate(AccuracyOptions(trained, data=tmp_path), ALONE)
 
 
 def test_the_table_shows_percentages(trained):
-    lines = table(evaluate(Options(trained), ALONE)).splitlines()
+    lines = table(evaluate(AccuracyOptions(trained), ALONE)).splitlines()
     assert any(line.split() == ["top5", "100.00", "%"] for line in lines)
 
 
 def test_a_share_of_the_batch_must_be_whole():
     pair = Ranks(rank=1, world_size=2, device=torch.device("cpu"))
-    assert share_of_batch(8, pair) == 4
+    assert batch_size_per_process(8, pair) == 4
     with pytest.raises(ValueError, match="--batch-size 7 .* cannot be divided equally among 2; give a multiple of 2"):
-        share_of_batch(7, pair)
+        batch_size_per_process(7, pair)
 
 
 def test_the_command_prints_a_table_and_writes_json(trained, data, tmp_path):

@@ -17,7 +17,7 @@ from tests.helpers.training import ALONE, command, load_model, make_folder, quic
 from train import evaluate as evaluation
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.evaluation.localization import Options, evaluate
+from train.evaluation.localization import LocalizationOptions, evaluate
 from train.launch import start
 
 SMALL = {"batch_size": 8, "epochs": 6, "warmup_epochs": 1, "lr": 0.05, "mix": "none", "ema": 0.0}
@@ -37,7 +37,7 @@ def trained(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(trained, data):
-    return evaluate(Options(trained, data=data, device="cpu", pictures=5), ALONE)
+    return evaluate(LocalizationOptions(trained, data=data, device="cpu", pictures=5), ALONE)
 
 
 def test_results_are_those_of_plain_pytorch(trained, data, found):
@@ -113,7 +113,9 @@ def test_what_is_used_is_said(found):
 
 
 def test_the_threshold_matters(trained, data, found):
-    other = evaluate(Options(trained, data=data, device="cpu", sigma=0.9, connectivity=4, pictures=0), ALONE)
+    other = evaluate(
+        LocalizationOptions(trained, data=data, device="cpu", sigma=0.9, connectivity=4, pictures=0), ALONE
+    )
     assert [row["iou"] for row in other.rows] != [row["iou"] for row in found.rows]
     assert (other.results["max_box_acc"], other.pictures) == (pytest.approx(found.results["max_box_acc"], abs=10), [])
 
@@ -157,7 +159,7 @@ def test_cub_trains_and_is_located_in_its_own_layout(tmp_path):
     config = quick(root, tmp_path / "run", **SMALL | {"epochs": 1, "warmup_epochs": 0})
     config = replace(config, augment="stretch-crop", val_resize=36, last_layer_lr=10.0)
     fit(start(config, ALONE))
-    results = evaluate(Options(tmp_path / "run", device="cpu", pictures=2), ALONE).results
+    results = evaluate(LocalizationOptions(tmp_path / "run", device="cpu", pictures=2), ALONE).results
     assert results["images"] == 9
     assert results["data"] == f"{root} (val)"
 

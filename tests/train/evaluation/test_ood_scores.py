@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 
-from train.evaluation.out_of_distribution import detection
+from train.evaluation.ood_scores import ood_metrics
 
 # Few values, so that there are ties within and between the sets
 scores = arrays(float, st.integers(1, 40), elements=st.integers(0, 12).map(lambda level: level / 12))
@@ -27,7 +27,7 @@ def written_out(inside, outside):
 
 @given(scores, scores)
 def test_they_are_what_the_definitions_say(inside, outside):
-    found = detection(inside, outside)
+    found = ood_metrics(inside, outside)
     tnr95, auroc, accuracy = written_out(inside, outside)
     assert found.auroc == pytest.approx(100 * auroc, abs=1e-9)
     assert found.accuracy == pytest.approx(100 * accuracy, abs=1e-9)
@@ -38,7 +38,7 @@ def test_they_are_what_the_definitions_say(inside, outside):
 def test_auroc_is_scikit_learns(inside, outside):
     labels = np.r_[np.ones(len(inside)), np.zeros(len(outside))]
     expected = roc_auc_score(labels, np.r_[inside, outside])
-    assert detection(inside, outside).auroc == pytest.approx(100 * expected, abs=1e-6)
+    assert ood_metrics(inside, outside).auroc == pytest.approx(100 * expected, abs=1e-6)
 
 
 def test_they_are_pytorch_oods_with_the_sign_turned():
@@ -48,7 +48,7 @@ def test_they_are_pytorch_oods_with_the_sign_turned():
     rng = np.random.default_rng(0)
     for _ in range(5):
         inside, outside = rng.beta(5, 2, 4000), rng.beta(2, 2, 3001)  # 95 % of 4000 is a whole number
-        found = detection(inside, outside)
+        found = ood_metrics(inside, outside)
         for sign, positive, negative in ((-1, outside, inside), (1, inside, outside)):
             theirs = OODMetrics()
             theirs.update(torch.from_numpy(sign * positive), torch.full((len(positive),), -1))
@@ -60,9 +60,9 @@ def test_they_are_pytorch_oods_with_the_sign_turned():
 
 @pytest.mark.parametrize(("inside", "outside"), [([0.9, 0.8, 0.7], [0.1, 0.2])])
 def test_sets_that_are_apart_are_told_apart_and_the_other_way_round_not_at_all(inside, outside):
-    apart = detection(np.array(inside), np.array(outside))
+    apart = ood_metrics(np.array(inside), np.array(outside))
     assert (apart.tnr95, apart.auroc, apart.accuracy) == (100, 100, 100)
-    turned = detection(np.array(outside), np.array(inside))
+    turned = ood_metrics(np.array(outside), np.array(inside))
     assert (turned.tnr95, turned.auroc, turned.accuracy) == (0, 0, 50)
 
 
@@ -76,4 +76,4 @@ def test_sets_that_are_apart_are_told_apart_and_the_other_way_round_not_at_all(i
 )
 def test_what_has_no_metric_is_refused(inside, outside, message):
     with pytest.raises(ValueError, match=message):
-        detection(np.array(inside), np.array(outside))
+        ood_metrics(np.array(inside), np.array(outside))

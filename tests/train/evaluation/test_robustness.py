@@ -14,8 +14,8 @@ from tests.helpers.training import ALONE, command, make_folder, quick
 from train import evaluate as evaluation
 from train.engine.loop import fit
 from train.evaluation import accuracy
-from train.evaluation.accuracy import Options as Plain
-from train.evaluation.robustness import Experiments, Options, evaluate, right
+from train.evaluation.accuracy import AccuracyOptions as Plain
+from train.evaluation.robustness import Experiments, RobustnessOptions, count_correct, evaluate
 from train.launch import start
 from train.recipes import RECIPES, digits
 
@@ -34,7 +34,7 @@ def trained(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(trained, data):
-    return evaluate(Options(trained, data=data, device="cpu", epsilons=(4, 64), steps=5, lambdas=5), ALONE)
+    return evaluate(RobustnessOptions(trained, data=data, device="cpu", epsilons=(4, 64), steps=5, lambdas=5), ALONE)
 
 
 def curve(results, name, of="top1"):
@@ -59,7 +59,7 @@ def test_the_parameters_are_what_was_asked_for(results):
 
 
 def test_the_papers_holes_are_the_defaults():
-    parameters = Experiments(Options(None), RECIPES["imagenet-resnet50"]()).parameters
+    parameters = Experiments(RobustnessOptions(None), RECIPES["imagenet-resnet50"]()).parameters
     assert parameters["occlusion-centre"] == list(range(0, 225, 16))
     assert parameters["fgsm"] == [0, 8]
 
@@ -73,17 +73,17 @@ def test_an_attack_costs_accuracy_and_either_label_is_easier(results):
 @pytest.mark.parametrize(("share", "expected"), [(1.0, 2), (0.6, 2), (0.5, 3), (0.4, 1), (0.0, 1)])
 def test_right_is_the_label_with_the_larger_share(share, expected):
     predicted, own, other = torch.tensor([1, 2, 3, 4]), torch.tensor([1, 2, 0, 0]), torch.tensor([0, 0, 3, 0])
-    assert [count.item() for count in right(predicted, own, other, share)] == [expected, 3]
+    assert [count.item() for count in count_correct(predicted, own, other, share)] == [expected, 3]
 
 
 @pytest.mark.parametrize(("name", "parameter", "share"), [("between-cutmix", 16, 0.75), ("between-mixup", 0.3, 0.3)])
 def test_the_share_is_that_of_the_pixels(name, parameter, share):
-    assert Experiments(Options(None), replace(digits(), size=32)).share(name, parameter) == share
+    assert Experiments(RobustnessOptions(None), replace(digits(), size=32)).label_weight(name, parameter) == share
 
 
 def test_pairs_come_from_the_seed(trained, data):
     def found(seed):
-        options = Options(trained, data=data, device="cpu", steps=3, lambdas=3, seed=seed)
+        options = RobustnessOptions(trained, data=data, device="cpu", steps=3, lambdas=3, seed=seed)
         return evaluate(options, ALONE)["curves"]["between-cutmix"]
 
     assert found(0) == found(0)
@@ -127,7 +127,7 @@ def test_the_command_prints_a_table_and_writes_json_csv_and_a_picture(call, trai
     ("changes", "message"),
     [
         (("--data", "/nowhere"), "/nowhere: no such folder"),
-        (("--data", "{other}"), "class 2 is 'white', in the model it is 'red'"),
+        (("--data", "{other}"), "class 2 is 'white', but in the model it is 'red'"),
     ],
 )
 def test_what_is_refused(call, trained, data, tmp_path, changes, message):
@@ -141,7 +141,7 @@ def test_what_is_refused(call, trained, data, tmp_path, changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (("--epsilons", "0"), "--epsilons (0.0,) given; they are levels above 0, 255 at most"),
+        (("--epsilons", "0"), "--epsilons (0.0,) given; each must be above 0 and at most 255"),
         (("--steps", "1"), "--steps 1 given; it must be at least 2"),
         (("--lambdas", "0"), "--lambdas 0 given; it must be at least 2"),
     ],

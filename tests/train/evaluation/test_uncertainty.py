@@ -17,9 +17,8 @@ from train import evaluate as evaluation
 from train.engine.checkpoint import Checkpoint
 from train.engine.distributed import Ranks
 from train.engine.loop import fit
-from train.evaluation.ood_scores import confidences, noise
-from train.evaluation.out_of_distribution import detection
-from train.evaluation.uncertainty import Options, evaluate, list_sets
+from train.evaluation.ood_scores import confidences, noise, ood_metrics
+from train.evaluation.uncertainty import UncertaintyOptions, evaluate, list_ood_images
 from train.launch import start
 
 
@@ -84,7 +83,7 @@ def test_noise_is_the_same_for_any_batch_size_and_number_of_processes():
 
 
 def options(trained, **changes):
-    return Options(trained, **{"device": "cpu", "noise_images": 40} | changes)
+    return UncertaintyOptions(trained, **{"device": "cpu", "noise_images": 40} | changes)
 
 
 def test_results_are_those_of_plain_pytorch_and_the_metrics(trained, data, other):
@@ -97,7 +96,7 @@ def test_results_are_those_of_plain_pytorch_and_the_metrics(trained, data, other
         expected = model(images).double().softmax(1).amax(1).numpy()
     np.testing.assert_allclose(scores["gaussian"], expected, rtol=1e-4)
     for name in ("other", "uniform", "gaussian"):
-        metrics = detection(scores["in-distribution"], scores[name])
+        metrics = ood_metrics(scores["in-distribution"], scores[name])
         assert results["sets"][name]["auroc"] == metrics.auroc
         assert results["sets"][name]["tnr95"] == metrics.tnr95
         assert results["sets"][name]["accuracy"] == metrics.accuracy
@@ -146,7 +145,7 @@ def test_two_processes_find_what_one_does(trained, data, other, tmp_path):
     [
         (("--ood", "a=/nowhere"), "/nowhere: no such folder; give a folder with images"),
         (("--ood", "a={empty}"), "empty: no image in it"),
-        (("--noise-images", "0"), "there is nothing to tell apart"),
+        (("--noise-images", "0"), "give at least one set to compare with"),
         (("--data", "{other}"), "deep: no image in this class folder|has . classes, the model 3"),
     ],
 )
@@ -160,7 +159,7 @@ def test_what_is_refused(call, trained, data, other, tmp_path, changes, message)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (("--ood", "lsun"), "--ood lsun given; wanted is NAME=DIR"),
+        (("--ood", "lsun"), "--ood lsun given; expected NAME=DIR"),
         (("--ood", "uniform=x"), "another set has the name 'uniform'"),
         (("--ood", "a=x", "a=y"), "another set has the name 'a'"),
         (("--noise-images", "-1"), "--noise-images -1 given; it must be at least 0"),
@@ -176,8 +175,8 @@ def test_wrong_options_are_told(call, changes, message, capsys):
 def test_a_set_smaller_than_the_number_of_processes_is_refused(trained, other):
     many = Ranks(rank=0, world_size=14, device=torch.device("cpu"))
     with pytest.raises(ValueError, match=f"{other}: 13 images for 14 processes; start fewer"):
-        list_sets(options(trained, ood=(f"other={other}",)), many)
-    assert len(list_sets(options(trained, ood=(f"other={other}",)), replace(many, world_size=13))["other"]) == 13
+        list_ood_images(options(trained, ood=(f"other={other}",)), many)
+    assert len(list_ood_images(options(trained, ood=(f"other={other}",)), replace(many, world_size=13))["other"]) == 13
 
 
 def test_another_architecture_or_other_classes_are_refused(call, trained, data, other, tmp_path):
@@ -188,5 +187,5 @@ def test_another_architecture_or_other_classes_are_refused(call, trained, data, 
         call(tmp_path / "x.pt", "--data", data, "--device", "cpu")
     for name in ("blue", "green", "white"):
         save(Image.new("RGB", (40, 40)), tmp_path / "val" / name / "1.png")
-    with pytest.raises(SystemExit, match="class 2 is 'white', in the model it is 'red'"):
+    with pytest.raises(SystemExit, match="class 2 is 'white', but in the model it is 'red'"):
         call(trained, "--data", tmp_path / "val", "--device", "cpu")

@@ -10,10 +10,10 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from train.models import backbones, classifiers
 from train.models.faster_rcnn import build_faster_rcnn
-from train.models.precision import gives_float32
 from train.models.ssd import SsdMaps, build_ssd, prior_boxes
+from train.models.torchvision_detection import return_float32
 from train.tasks.detection.task import backbone_parts
-from train.tasks.initial_weights import take_weights
+from train.tasks.initial_weights import load_matching_weights
 
 BODY = 23_508_032  # of ResNet-50 without its last layer, which has 2,049,000: 25,557,032 in all, as torchvision says
 
@@ -122,7 +122,7 @@ def test_ssds_norm_is_frozen_too(tmp_path):
     model = build_ssd("resnet18", 3, 96, freeze_norm=True)
     assert any(isinstance(module, FrozenBatchNorm2d) for module in model.modules())
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
-    taken = take_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
+    taken = load_matching_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
     assert (taken.random, taken.unused) == ((), ("fc.weight", "fc.bias"))
     assert torch.equal(model.backbone.body["bn1"].running_mean, classifier.bn1.running_mean)
     assert any(isinstance(module, nn.BatchNorm2d) for module in build_ssd("resnet18", 3, 96).modules())
@@ -135,7 +135,7 @@ def test_frozen_norm_learns_nothing_and_keeps_its_names(tmp_path):
     model = build_faster_rcnn("resnet18", 3)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     assert any(isinstance(module, FrozenBatchNorm2d) for module in model.modules())
-    taken = take_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
+    taken = load_matching_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
     assert (taken.random, taken.unused) == ((), ("fc.weight", "fc.bias"))
     with torch.no_grad():
         images = torch.randn(1, 3, 64, 64)
@@ -153,7 +153,7 @@ def test_a_classifiers_weights_fit_ssd(tmp_path, name):
     classifier = classifiers.build(name, 5)
     torch.save(classifier.state_dict(), tmp_path / "x.pth")
     model = build_ssd(name, 3, 96)
-    taken = take_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
+    taken = load_matching_weights(backbone_parts(model), tmp_path / "x.pth", complete=True)
     assert (taken.random, taken.unused) == ((), ("fc.weight", "fc.bias"))
     assert torch.equal(
         model.backbone.body["layer4"].state_dict()[last(classifier)], classifier.layer4.state_dict()[last(classifier)]
@@ -166,17 +166,17 @@ def last(classifier):
 
 @pytest.mark.parametrize("name", ["vgg16_gap", "densenet121", "pyramidnet200"])
 def test_what_is_no_resnet_is_refused(name):
-    with pytest.raises(ValueError, match=f"--model {name} given; a backbone is a ResNet, such as resnet10"):
+    with pytest.raises(ValueError, match=f"--model {name} given; a backbone must be a ResNet, such as resnet10"):
         backbones.resnet(name)
 
 
 def test_weights_of_another_resnet_are_refused(tmp_path):
     torch.save(classifiers.build("resnet18", 5).state_dict(), tmp_path / "x.pth")
     with pytest.raises(ValueError, match=r"x.pth: conv1.weight has the shape \[64, 3, 7, 7\], in the model \[16, 3"):
-        take_weights(backbone_parts(build_ssd("resnet10", 3, 96)), tmp_path / "x.pth", complete=True)
+        load_matching_weights(backbone_parts(build_ssd("resnet10", 3, 96)), tmp_path / "x.pth", complete=True)
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "y.pth")
     with pytest.raises(ValueError, match=r"y.pth: 1 of the model's 120 tensors are in it, bn1.weight, .* are not"):
-        take_weights(backbone_parts(build_ssd("resnet18", 3, 96)), tmp_path / "y.pth", complete=True)
+        load_matching_weights(backbone_parts(build_ssd("resnet18", 3, 96)), tmp_path / "y.pth", complete=True)
 
 
 def scene():
@@ -295,7 +295,7 @@ def test_it_learns_in_bfloat16(name):
 
 def test_only_the_type_of_an_output_changes():
     module = nn.Identity()
-    gives_float32(module)
+    return_float32(module)
     half = torch.ones(2, dtype=torch.bfloat16)
     found = module({"a": [half], "b": (half, half)})
     assert [(name, type(value)) for name, value in found.items()] == [("a", list), ("b", tuple)]

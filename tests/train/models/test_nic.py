@@ -8,7 +8,7 @@ from train.models import classifiers
 from train.models.nic import Nic
 from train.tasks.captioning.beam_search import beam_search
 from train.tasks.captioning.vocabulary import END, START
-from train.tasks.initial_weights import take_weights
+from train.tasks.initial_weights import load_matching_weights
 
 
 def test_parameters_are_those_of_its_parts():
@@ -110,7 +110,7 @@ def test_fine_tuned_it_learns():
 
 def test_a_classifiers_weights_fit(tmp_path):
     torch.save(classifiers.build("resnet18", 9).state_dict(), tmp_path / "x.pth")
-    taken = take_weights([Nic("resnet18", 11, 16).body], tmp_path / "x.pth", complete=True)
+    taken = load_matching_weights([Nic("resnet18", 11, 16).body], tmp_path / "x.pth", complete=True)
     assert (taken.random, taken.unused) == ((), ("fc.weight", "fc.bias"))
 
 

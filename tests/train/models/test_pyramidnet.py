@@ -154,7 +154,7 @@ def test_every_parameter_learns_and_eight_images_are_soon_known_by_heart():
 
 @pytest.mark.parametrize("depth", [2, 10, 201, -7, 11.0, "200"])
 def test_a_depth_that_three_equal_stages_of_bottlenecks_cannot_have_is_refused(depth):
-    with pytest.raises(ValueError, match=rf"depth={depth!r} given; it is 9·n \+ 2 .* such as 164, 200 or 272"):
+    with pytest.raises(ValueError, match=rf"depth={depth!r} given; it must be 9·n \+ 2, .* such as 164, 200 or 272"):
         PyramidNet(depth, 240, 100)
 
 

@@ -8,7 +8,7 @@ from tests.helpers.fine_tuning import make_scenes
 from tests.helpers.studies import TRAININGS
 from train.cli import parse
 from train.study import tables
-from train.study.options import Options
+from train.study.options import StudyOptions
 from train.study.plan import make_plan
 from train.study.results import Mean, collect_transfer
 from train.study.step import result
@@ -20,31 +20,31 @@ def test_without_boxes_there_is_no_localization(data, tmp_path):
     bare.mkdir()
     for name in ("train", "val"):
         (bare / name).symlink_to(data / name)
-    plan = make_plan(Options(data=bare, device="cpu"), TRAININGS)
+    plan = make_plan(StudyOptions(data=bare, device="cpu"), TRAININGS)
     assert plan.evaluations == ("eval", "robustness", "uncertainty")
     assert plan.left_out == {"localization": f"{bare}/val has no boxes"}
-    plan = make_plan(Options(data=data, device="cpu"), [*TRAININGS, "--model", "mobilenet_v3_small"])
+    plan = make_plan(StudyOptions(data=data, device="cpu"), [*TRAININGS, "--model", "mobilenet_v3_small"])
     assert "MobileNetV3 has no class activation maps" in plan.left_out["localization"]
 
 
 def test_each_method_gets_its_own_and_what_stands_behind_the_dashes(data):
-    plan = make_plan(Options(data=data, device="cpu", seeds=1), ["--epochs", "3", "--lr", "0.02"])
+    plan = make_plan(StudyOptions(data=data, device="cpu", seeds=1), ["--epochs", "3", "--lr", "0.02"])
     assert [one.config.mix for one in plan.trainings] == ["none", "mixup", "cutout", "cutmix"]
     assert [one.config.mix_probability for one in plan.trainings] == [0.5, 1, 1, 0.5]
     assert {(one.config.epochs, one.config.lr) for one in plan.trainings} == {(3, 0.02)}
-    plan = make_plan(Options(data=data, device="cpu", seeds=1), ["--mix-probability", "0.25"])
+    plan = make_plan(StudyOptions(data=data, device="cpu", seeds=1), ["--mix-probability", "0.25"])
     assert {one.config.mix_probability for one in plan.trainings} == {0.25}
 
 
 def test_several_processes_are_started_by_torchrun(data):
-    plan = make_plan(Options(data=data, device="cpu", processes=2), TRAININGS)
+    plan = make_plan(StudyOptions(data=data, device="cpu", processes=2), TRAININGS)
     for step in plan.trainings[0].steps:
         assert "torch.distributed.run --standalone --nproc-per-node 2 -m train" in " ".join(step.command)
 
 
 def plan_with_transfer(data, scenes, output):
     given = (f"coco-nic={scenes['coco']}", f"voc-ssd300={scenes['voc']}")
-    options = Options(data=data, methods=("none", "cutmix"), seeds=2, output=output, device="cpu", jobs=1)
+    options = StudyOptions(data=data, methods=("none", "cutmix"), seeds=2, output=output, device="cpu", jobs=1)
     options = replace(options, transfer=("voc-ssd300", "coco-nic"), transfer_data=given)
     return make_plan(options, [*TRAININGS, "--model", "resnet50"])
 
@@ -64,7 +64,7 @@ def test_every_classifier_is_fine_tuned_and_a_random_network_beside_them(data, t
     for one in plan.random:
         assert [step.name for step in one.steps] == names[2:]
         assert "--backbone" not in " ".join(one.steps[0].command)
-    plain = make_plan(Options(data=data, device="cpu", seeds=1, transfer=("voc-faster-rcnn",)), TRAININGS)
+    plain = make_plan(StudyOptions(data=data, device="cpu", seeds=1, transfer=("voc-faster-rcnn",)), TRAININGS)
     assert "train voc-faster-rcnn --embedded" in " ".join(plain.trainings[0].steps[2].command)
 
 
@@ -103,7 +103,7 @@ def test_a_random_network_learns_all_of_itself(data, tmp_path):
     scenes = make_scenes(tmp_path)
     kinds = {"voc-ssd300": "voc", "voc-faster-rcnn": "voc", "coco-nic": "coco"}
     given = tuple(f"{recipe}={scenes[kind]}" for recipe, kind in kinds.items())
-    options = Options(data=data, methods=("none",), seeds=1, output=tmp_path / "study", device="cpu")
+    options = StudyOptions(data=data, methods=("none",), seeds=1, output=tmp_path / "study", device="cpu")
     plan = make_plan(replace(options, transfer=tuple(kinds), transfer_data=given), ["--model", "resnet50"])
 
     def configs(steps):

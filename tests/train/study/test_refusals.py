@@ -10,13 +10,17 @@ from PIL import Image
 
 from tests.helpers.boxed_images import make_boxed
 from tests.helpers.images import save
-from train.study.jobs import only_one
-from train.study.options import Options
-from train.study.plan import make_plan, note_down
+from train.study.jobs import lock_folder
+from train.study.options import StudyOptions
+from train.study.plan import check_or_save_options, make_plan
 
 
 def test_two_at_once_in_one_folder_are_refused(tmp_path):
-    with only_one(tmp_path), pytest.raises(ValueError, match="another study is running there"), only_one(tmp_path, 0.3):
+    with (
+        lock_folder(tmp_path),
+        pytest.raises(ValueError, match="another study is running there"),
+        lock_folder(tmp_path, 0.3),
+    ):
         pass
 
 
@@ -24,8 +28,8 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
     ("changes", "extra", "message"),
     [
         ({"transfer": ("coco-nic", "coco-nic")}, [], "--transfer coco-nic coco-nic given; name each recipe once"),
-        ({"transfer_data": ("coco-nic=x",)}, [], "--transfer-data coco-nic=x given; wanted is RECIPE=DIR, the recipe"),
-        ({"transfer": ("coco-nic",), "transfer_data": ("coco-nic",)}, [], "--transfer-data coco-nic given; wanted"),
+        ({"transfer_data": ("coco-nic=x",)}, [], "--transfer-data coco-nic=x given; expected RECIPE=DIR, the recipe"),
+        ({"transfer": ("coco-nic",), "transfer_data": ("coco-nic",)}, [], "--transfer-data coco-nic given; expected"),
         (
             {"transfer": ("coco-nic",), "transfer_data": ("coco-nic=/nowhere",)},
             ["--model", "resnet50"],
@@ -34,12 +38,12 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
         (
             {"transfer": ("coco-nic",), "transfer_data": ("coco-nic=/nowhere",)},
             [],
-            "--transfer coco-nic: it stands on the network resnet50, and the classifiers are resnet10, whose",
+            "--transfer coco-nic needs classifiers of the network resnet50, but they are resnet10, whose",
         ),
         (
             {"recipe": "imagenet-resnet50", "transfer": ("voc-ssd300",)},
             [],
-            "--transfer voc-ssd300: it stands on the network resnet10, and the classifiers are resnet50, whose",
+            "--transfer voc-ssd300 needs classifiers of the network resnet10, but they are resnet50, whose",
         ),
         ({"processes": 3}, [], "--batch-size 32 is for all processes together and cannot be divided equally among 3"),
         (
@@ -55,23 +59,23 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
         ({"noise_images": 0}, [], "--noise-images 0 given; it must be at least 1"),
         ({"methods": ()}, [], "--methods  given; name each once, of none, mixup, cutout, cutmix"),
         ({"methods": ("none", "none")}, [], "--methods none none given; name each once"),
-        ({"recipe": "puzzle"}, [], "there is no recipe 'puzzle'"),
-        ({"ood": ("lsun",)}, [], "--ood lsun given; wanted is NAME=DIR"),
+        ({"recipe": "puzzle"}, [], "unknown recipe 'puzzle'"),
+        ({"ood": ("lsun",)}, [], "--ood lsun given; expected NAME=DIR"),
         ({"ood": ("lsun=/nowhere",)}, [], "/nowhere: no such folder"),
         ({"boxes": Path("gone.csv")}, [], "--boxes gone.csv: no such file"),
         ({"data": Path("/nowhere")}, [], "--data /nowhere: it has no folder train"),
-        ({}, ["--seed", "3"], "--seed given behind --; the study sets it itself"),
-        ({}, ["--data=x"], "--data given behind --; the study sets it itself"),
+        ({}, ["--seed", "3"], "--seed given after --; the study sets it itself"),
+        ({}, ["--data=x"], "--data given after --; the study sets it itself"),
     ],
 )
 def test_what_is_refused_before_anything_is_trained(data, changes, extra, message):
     with pytest.raises((ValueError, FileNotFoundError), match=re.escape(message)):
-        make_plan(replace(Options(data=data, device="cpu"), **changes), extra)
+        make_plan(replace(StudyOptions(data=data, device="cpu"), **changes), extra)
 
 
 def test_a_wrong_option_of_the_trainings_is_told_as_the_trainer_does(data, capsys):
     with pytest.raises(SystemExit):
-        make_plan(Options(data=data, device="cpu"), ["--lr", "0"])
+        make_plan(StudyOptions(data=data, device="cpu"), ["--lr", "0"])
     assert "--lr 0 given; it must be above 0" in capsys.readouterr().err
 
 
@@ -79,16 +83,16 @@ def test_a_box_outside_of_its_image_is_refused_before_anything_is_trained(tmp_pa
     data = make_boxed(tmp_path / "set", train=2, val=2)
     save(Image.new("L", (20, 20)), data / "val" / "pale" / "1.png")
     with pytest.raises(ValueError, match=r"val/pale/1.png: its box"):
-        make_plan(Options(data=data, device="cpu"), [])
+        make_plan(StudyOptions(data=data, device="cpu"), [])
 
 
 def test_the_same_study_goes_on_whatever_version_or_cache_it_was_noted_with(data, tmp_path, monkeypatch):
-    options = Options(device="cpu", output=tmp_path)
-    note_down(make_plan(options, []))
+    options = StudyOptions(device="cpu", output=tmp_path)
+    check_or_save_options(make_plan(options, []))
     noted = json.loads((tmp_path / "study.json").read_bytes())
     assert noted["--ood"] == "()"  # as it was given, whatever the folder of the embedded scenes is
     del noted["--transfer"], noted["--transfer-data"]
     (tmp_path / "study.json").write_text(json.dumps(noted))
-    note_down(make_plan(options, []))
+    check_or_save_options(make_plan(options, []))
     with pytest.raises(ValueError, match=r"\(--transfer: \(\) there, \('voc-ssd300',\) given\)"):
-        note_down(make_plan(replace(options, transfer=("voc-ssd300",)), []))
+        check_or_save_options(make_plan(replace(options, transfer=("voc-ssd300",)), []))

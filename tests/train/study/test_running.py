@@ -14,8 +14,8 @@ from tests.helpers.boxed_images import make_boxed
 from tests.helpers.studies import TRAININGS
 from tests.helpers.training import environment_with
 from train.study import command, jobs
-from train.study.jobs import only_one
-from train.study.options import Options
+from train.study.jobs import lock_folder
+from train.study.options import StudyOptions
 from train.study.plan import make_plan
 from train.study.step import Step, result
 
@@ -32,7 +32,7 @@ def test_a_training_that_fails_is_named(data, tmp_path):
 
 
 def test_a_started_study_goes_on_from_what_is_there(data, tmp_path):
-    plan = make_plan(Options(data=data, device="cpu", output=tmp_path, methods=("none",), seeds=1), TRAININGS)
+    plan = make_plan(StudyOptions(data=data, device="cpu", output=tmp_path, methods=("none",), seeds=1), TRAININGS)
     train, evaluate = plan.trainings[0].steps
     assert train.to_start() == train.command
     assert evaluate.to_start() == evaluate.command
@@ -74,7 +74,7 @@ time.sleep(60)
                 time.sleep(0.01)
         return original(training, *given)
 
-    with pytest.MonkeyPatch.context() as patch, only_one(tmp_path) as lock:
+    with pytest.MonkeyPatch.context() as patch, lock_folder(tmp_path) as lock:
         patch.setattr(jobs, "_start", start)
         with pytest.raises(FileExistsError):
             jobs.run(SimpleNamespace(trainings=(first, second), random=(), jobs=2), lock)
@@ -102,7 +102,7 @@ from train.study.step import Step
 root = Path({str(tmp_path)!r})
 step = Step("train", [sys.executable, "-c", {training!r}], root / "log.txt", lambda: False)
 one = SimpleNamespace(method="none", seed=0, folder=root, steps=(step,))
-with jobs.only_one(root) as lock:
+with jobs.lock_folder(root) as lock:
     jobs.run(SimpleNamespace(trainings=(one,), random=(), jobs=1), lock)
 """
     process = subprocess.Popen([sys.executable, "-c", study], env=environment_with(), start_new_session=True)

@@ -19,11 +19,11 @@ from tests.helpers.studies import options_of, plan_of
 from tests.helpers.training import ALONE, assert_same_result, environment_with
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.evaluation.all import All, evaluate_all
+from train.evaluation.all import AllOptions, evaluate_all
 from train.launch import start
 from train.study import command, report, tables
-from train.study.options import Options
-from train.study.plan import make_plan, note_down
+from train.study.options import StudyOptions
+from train.study.plan import check_or_save_options, make_plan
 from train.study.results import Mean, collect
 from train.study.step import result
 
@@ -62,7 +62,7 @@ def test_killed_and_started_again_every_training_ends_as_one_that_was_not(whole,
         fit(start(config, ALONE))
         assert_same_result(config.output_dir / "last.pt", training.folder / "last.pt")
     last = tmp_path / "cutmix-1" / "last.pt"
-    options = All(last, device="cpu", steps=3, noise_images=20, ood=(f"lsun-crop={other}",))
+    options = AllOptions(last, device="cpu", steps=3, noise_images=20, ood=(f"lsun-crop={other}",))
     evaluate_all(options, ALONE)
     for evaluation in ("eval", "robustness", "uncertainty", "localization"):
         ours, theirs = (json.loads(result(root / "cutmix-1", evaluation).read_bytes()) for root in (whole, tmp_path))
@@ -163,9 +163,9 @@ def test_a_finished_study_has_nothing_left_to_do(whole, data, other, capsys):
 def test_another_study_in_the_folder_is_refused(whole, data, other, tmp_path):
     given = options_of(data, other, whole)
     given[given.index("--seeds") + 1] = "3"
-    assert re.match(r"error: .* holds a study of other options \(--seeds: 2 there, 3 given\)", command.main(given))
+    assert re.match(r"error: .* holds a study with other options \(--seeds: 2 there, 3 given\)", command.main(given))
     assert "--: --size 32" in command.main([*options_of(data, other, whole)[:-2], "--checkpoint-every", "2"])
-    note_down(make_plan(Options(data=data, device="cpu", output=tmp_path / "new"), []))
+    check_or_save_options(make_plan(StudyOptions(data=data, device="cpu", output=tmp_path / "new"), []))
     assert (tmp_path / "new" / "study.json").exists()
 
 
@@ -197,7 +197,7 @@ def test_what_failed_is_missing_in_the_report_which_is_written_all_the_same(whol
     assert said.startswith("error: not everything could be done.\ncutmix 1, evaluate failed")
     page = Page()
     page.feed((copy / "report.html").read_text())
-    assert "Not all could be done. Missing: CutMix." in page.text
+    assert "The study is incomplete. Missing: CutMix." in page.text
     assert list(json.loads((copy / "results.json").read_bytes())["methods"]) == ["none"]
 
 
@@ -208,7 +208,7 @@ def test_published_numbers_say_of_what_they_are(whole, data):
     assert tables.table_of(tables.Column("x", {"none": Mean.of([1.0])}, {"none": 2.0}), recipe="coco-nic").measured_on
 
     def follows(*extra, **changes):
-        options = replace(Options("cub200-resnet50", data, device="cpu", seeds=1), **changes)
+        options = replace(StudyOptions("cub200-resnet50", data, device="cpu", seeds=1), **changes)
         return report.follows_recipe(make_plan(options, extra))
 
     assert follows()

@@ -9,7 +9,7 @@ from train.engine.loop import fit
 from train.launch import start
 from train.models import classifiers
 from train.tasks.classification import parameter_groups
-from train.tasks.initial_weights import take_all_but_last, take_weights
+from train.tasks.initial_weights import load_all_but_last_layer, load_matching_weights
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def trained(data, tmp_path_factory):
 def test_a_checkpoint_gives_its_averaged_weights_without_the_last_layer(trained):
     model = classifiers.build("resnet10", 7)
     before = model.fc.weight.clone()
-    taken = take_all_but_last(model, trained)
+    taken = load_all_but_last_layer(model, trained)
     saved = torch.load(trained / "last.pt", weights_only=True)["ema"]
     own = model.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in saved.items() if not name.startswith("fc"))
@@ -44,7 +44,7 @@ def test_a_checkpoint_gives_its_averaged_weights_without_the_last_layer(trained)
 def test_the_last_layer_stays_random_for_as_many_classes_too(trained):
     model = classifiers.build("resnet10", 3)
     before = model.fc.weight.clone()
-    take_all_but_last(model, trained / "best.pt")
+    load_all_but_last_layer(model, trained / "best.pt")
     assert torch.equal(model.fc.weight, before)
 
 
@@ -54,7 +54,7 @@ def test_torchvisions_weights_fit_the_papers_resnet(tmp_path, wrap):
     theirs = torchvision_models.resnet50().state_dict()
     torch.save(wrap(theirs), tmp_path / "resnet50.pth")
     model = classifiers.build("resnet50_wsol", 200)
-    taken = take_all_but_last(model, tmp_path / "resnet50.pth")
+    taken = load_all_but_last_layer(model, tmp_path / "resnet50.pth")
     assert torch.equal(model.layer4[0].conv2.weight, theirs["layer4.0.conv2.weight"])
     assert (len(taken.taken), taken.random, taken.unused) == (318, ("fc.weight", "fc.bias"), ("fc.weight", "fc.bias"))
 
@@ -63,7 +63,7 @@ def test_torchvisions_weights_fit_vgg16_gap(tmp_path):
     theirs = torchvision_models.vgg16(num_classes=2).state_dict()
     torch.save(theirs, tmp_path / "vgg16.pth")
     model = classifiers.build("vgg16_gap", 200)
-    taken = take_all_but_last(model, tmp_path / "vgg16.pth")
+    taken = load_all_but_last_layer(model, tmp_path / "vgg16.pth")
     assert torch.equal(model.features[28].weight, theirs["features.28.weight"])
     assert len(taken.taken) == 26
     assert taken.random == ("conv6.weight", "conv6.bias", "fc.weight", "fc.bias")
@@ -75,20 +75,20 @@ def test_counters_of_batches_may_be_missing(trained, tmp_path):
     state = torch.load(trained / "last.pt", weights_only=True)["ema"]
     torch.save({name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}, tmp_path / "x.pth")
     model = classifiers.build("resnet10", 3)
-    taken = take_weights([model], tmp_path / "x.pth", complete=True)
+    taken = load_matching_weights([model], tmp_path / "x.pth", complete=True)
     assert taken.random == ()
     assert torch.equal(model.layer4.conv1.weight, state["layer4.conv1.weight"])
     del state["layer4.conv1.weight"]
     torch.save(state, tmp_path / "x.pth")
     with pytest.raises(ValueError, match=r"73 of the model's 74 tensors are in it, layer4.conv1.weight is not"):
-        take_weights([model], tmp_path / "x.pth", complete=True)
+        load_matching_weights([model], tmp_path / "x.pth", complete=True)
 
 
 def test_a_checkpoint_is_read_once(trained, monkeypatch):
     reads = []
     load = torch.load
     monkeypatch.setattr(torch, "load", lambda *given, **options: reads.append(given) or load(*given, **options))
-    take_all_but_last(classifiers.build("resnet10", 3), trained)
+    load_all_but_last_layer(classifiers.build("resnet10", 3), trained)
     assert len(reads) == 1
 
 
@@ -108,20 +108,20 @@ def save(content):
             r"conv1.weight has the shape \[64, 3, 7, 7\], in the model \[16",
         ),
         (save({"features.0.weight": torch.ones(1)}), r"0 of the model's 74 tensors are in it, conv1.weight, bn1"),
-        (save({"epoch": 3}), "it holds no tensors by name"),
-        (save([torch.ones(1)]), "it holds no tensors by name"),
-        (lambda path: path.write_text("text"), r"no file of weights, or a damaged one"),
+        (save({"epoch": 3}), "no named tensors in it"),
+        (save([torch.ones(1)]), "no named tensors in it"),
+        (lambda path: path.write_text("text"), r"not a file of weights, or a damaged one"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, write, message):
     write(tmp_path / "x.pth")
     with pytest.raises(ValueError, match=f"x.pth: {message}"):
-        take_all_but_last(classifiers.build("resnet10", 3), tmp_path / "x.pth")
+        load_all_but_last_layer(classifiers.build("resnet10", 3), tmp_path / "x.pth")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="gone.pth: no such checkpoint"):
-        take_all_but_last(classifiers.build("resnet10", 3), tmp_path / "gone.pth")
+        load_all_but_last_layer(classifiers.build("resnet10", 3), tmp_path / "gone.pth")
 
 
 def test_a_run_starts_from_them_and_says_so(trained, data, tmp_path, capsys):

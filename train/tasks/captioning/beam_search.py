@@ -1,4 +1,4 @@
-"""Beam search: the likeliest sequence that a model writes token by token (NIC: Vinyals et al., CVPR 2015)."""
+"""Beam search for the likeliest sequence of a model that generates token by token (Vinyals et al., CVPR 2015)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-State = TypeVar("State")
-"""A tensor, or a tuple of those or of such tuples."""
-Step = Callable[[Tensor, State], tuple[Tensor, State]]
+DecoderState = TypeVar("DecoderState")
+"""A tensor, or a nested tuple of tensors."""
+DecoderStep = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
+"""One step of a decoder: last tokens and state in, log-probabilities of the next tokens and new state out."""
 
 
 @torch.inference_mode()
 def beam_search(
-    step: Step[State],
-    state: State,
+    step: DecoderStep[DecoderState],
+    state: DecoderState,
     start: int,
     end: int,
     width: int,
@@ -26,28 +27,38 @@ def beam_search(
 ) -> tuple[Tensor, Tensor]:
     """Find the best sequence for each of B items.
 
-    A beam holds the ``width`` best hypotheses of an item. At each position the unfinished ones grow by every token; a
-    finished one stays as it is and keeps its place as long as it is among the best. What is unfinished at
-    ``max_length`` counts as it is. Equal ones are ranked by their parents, then by their last token's likelihood, then
-    by its number. All items and hypotheses advance in one call of ``step``, until for each item the best hypothesis is
-    finished and no other one can still become better. As wide as there are sequences, the beam finds the best of all.
+    A beam holds the ``width`` best hypotheses of an item. At each position, unfinished hypotheses are extended by every
+    token; finished ones stay in the beam as long as they are among the best. Hypotheses that are unfinished at
+    ``max_length`` count as they are. Ties are resolved by the rank of the parents, then by the likelihood of the last
+    token, then by its number. All items and hypotheses advance in one call of ``step``, until the best hypothesis of
+    each item is finished and no other one can become better. A beam as wide as the number of sequences finds the best
+    of all.
+
+    Example, a model without state whose token 1 is likelier than 0, and 2 ends the sequence::
+
+        >>> log_probs = torch.tensor([0.2, 0.5, 0.3]).log()
+        >>> step = lambda tokens, state: (log_probs.expand(len(tokens), 3), state)
+        >>> tokens, scores = beam_search(step, torch.zeros(1), start=0, end=2, width=2, max_length=3)
+        >>> tokens.tolist(), round(scores.exp().item(), 3)   # 2 at once: 0.3; 1, then 2: only 0.5 · 0.3
+        ([[2, 2, 2]], 0.3)
 
     Args:
-        step: from the last tokens, B·W int64, and the state to the log-probabilities of the next ones, B·W×V and at
-            most 0, and the next state. Rows of an item are next to each other.
-        state: before the first token; each tensor has B rows, a row for each item. ``step`` gets and returns B·W.
-        start: the token before the first one.
-        end: the token that finishes a sequence.
-        width: W, hypotheses for each item.
-        max_length: tokens at most, without ``start``, with ``end``.
-        length_exponent: scores are divided by the number of tokens to this power; 0, as in NIC, prefers short ones.
+        step: function of the last tokens, B·W int64, and the state; it returns the log-probabilities of the next
+            tokens, B·W×V and at most 0, and the next state. The W rows of an item are consecutive.
+        state: state before the first token; each tensor has B rows, one per item. ``step`` gets and returns B·W rows.
+        start: token before the first one.
+        end: token that ends a sequence.
+        width: W, number of hypotheses per item.
+        max_length: maximum number of tokens, with ``end`` but without ``start``.
+        length_exponent: scores are divided by the number of tokens to this power; 0, as in NIC, favours short
+            sequences.
 
     Returns:
-        Tokens, B×``max_length`` int64, without ``start``, filled up with ``end``; scores, B float64, sums of
-        log-probabilities, divided as said; −∞ where no sequence is possible.
+        Tokens, B×``max_length`` int64, without ``start``, padded with ``end``; scores, B float64, the sums of
+        log-probabilities, divided as described, or −∞ if no sequence is possible.
 
     Raises:
-        ValueError: a number is out of range, tensors of the state do not fit, or ``step`` returns no log-probabilities.
+        ValueError: a number is out of range, the state's tensors do not fit, or ``step`` returns invalid values.
     """
     for name, value in {"width": width, "max_length": max_length}.items():
         if value < 1:
@@ -59,7 +70,7 @@ def beam_search(
     first_row = width * torch.arange(items, device=device)[:, None]
     tokens = torch.full((items, width), start, device=device)
     sequences = torch.full((items, width, max_length), end, device=device)
-    # All hypotheses are the same at first: one of them counts
+    # All hypotheses are equal at first, so only one of them counts
     scores = torch.full((items, width), -torch.inf, dtype=torch.float64, device=device)
     scores[:, 0] = 0
     finished = torch.zeros((items, width), dtype=torch.bool, device=device)
@@ -68,13 +79,13 @@ def beam_search(
         log_probs, state = step(tokens.flatten(), state)
         if log_probs.ndim != 2 or len(log_probs) != items * width:
             raise ValueError(
-                f"step returned log-probabilities of shape {tuple(log_probs.shape)}; wanted is ({items * width}, V)."
+                f"step returned log-probabilities of shape {tuple(log_probs.shape)}; expected ({items * width}, V)."
             )
         size = log_probs.shape[1]
         if not 0 <= end < size:
             raise ValueError(f"end {end} given; the step has tokens 0 to {size - 1}.")
         likeliest, following = _likeliest(log_probs, min(width, size))
-        # items × width × choices; a finished one has itself for its only choice
+        # items × width × choices; a finished hypothesis has only one choice, to stay as it is
         grown = scores[..., None] + likeliest.double().view(items, width, -1)
         grown.masked_fill_(finished[..., None], -torch.inf)
         grown[..., 0] = torch.where(finished, scores, grown[..., 0])
@@ -90,15 +101,16 @@ def beam_search(
         sequences = sequences.gather(1, parents[..., None].expand_as(sequences))
         sequences[..., position] = tokens
         state = _each(state, partial(torch.index_select, dim=0, index=(first_row + parents).flatten()))
-        # An unfinished one becomes no better than if all that follows were certain
+        # Upper bound of an unfinished hypothesis: the score that it would have if all further tokens were certain
         limit = torch.where(finished, -torch.inf, scores / max_length**length_exponent).amax(dim=1)
         reached = torch.where(finished, scores / divisors, -torch.inf).amax(dim=1)
         done = ((reached > limit) | limit.isneginf()).all()
-        # Rounding in log_softmax may leave a little above 0; NaN is not below, and counts as the likeliest
+        # log_softmax may round to slightly above 0; topk ranks NaN first, and NaN fails the comparison
         valid, stop = torch.stack([(likeliest <= 1e-3).all(), done]).tolist()
         if not valid:
             raise ValueError(
-                f"step returned at position {position + 1} what are no log-probabilities, at most 0; use log_softmax."
+                f"step returned invalid log-probabilities at position {position + 1}; they must be at most 0: use "
+                "log_softmax."
             )
         if stop:
             break
@@ -106,7 +118,7 @@ def beam_search(
 
 
 def _likeliest(log_probs: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The largest values of each row, and where; of equal ones the first, which ``topk`` alone does not promise."""
+    """The largest values of each row and their columns; of equal values the first, which ``topk`` does not ensure."""
     values, places = log_probs.topk(count, dim=1)
     smallest, size = values[:, -1:], log_probs.shape[1]
     numbers = torch.arange(size, dtype=torch.int32, device=log_probs.device)
@@ -123,7 +135,7 @@ def _each(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def _rows(state: Any) -> tuple[int, torch.device]:
-    """Rows that all tensors have, and their device."""
+    """The number of rows, which all tensors share, and their device."""
     tensors: list[Tensor] = []
     parts = [state]
     while parts:
@@ -133,10 +145,10 @@ def _rows(state: Any) -> tuple[int, torch.device]:
             case tuple() as more:
                 parts.extend(reversed(more))
             case other:
-                raise ValueError(f"state has a {type(other).__name__}; wanted are tensors, in tuples or alone.")
+                raise ValueError(f"state has a {type(other).__name__}; expected tensors, alone or in tuples.")
     if not tensors:
         raise ValueError("state has no tensor; give at least one, with a row for each item.")
     rows = [len(tensor) for tensor in tensors]
     if len(set(rows)) > 1:
-        raise ValueError(f"state has tensors of {rows} rows; wanted is one for each item.")
+        raise ValueError(f"state has tensors of {rows} rows; expected one row for each item.")
     return rows[0], tensors[0].device

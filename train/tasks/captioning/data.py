@@ -1,4 +1,4 @@
-"""Which images with captions a captioner is trained on and judged by."""
+"""Training and validation data of a captioner: images with captions, and their loaders."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from train.tasks.loader_arguments import loader_arguments, training_arguments
 
 
 def open_captioned(data: Path | None, split: Literal["train", "val"]) -> Captioned:
-    """Images and captions of ``--data``; of the embedded scenes where none is given.
+    """Read the images and captions of ``--data``, or of the embedded scenes if it is not given.
 
     Raises:
-        FileNotFoundError: it, or a part, is missing.
-        ValueError: an entry is wrong; it is named.
+        FileNotFoundError: the folder or a part of it is missing.
+        ValueError: an entry is invalid; the message names it.
     """
     return coco.read_captions(scenes_coco() if data is None else data, split)
 
@@ -28,10 +28,14 @@ def open_captioned(data: Path | None, split: Literal["train", "val"]) -> Caption
 def train_loader(
     config: CaptioningConfig, captioned: Captioned, words: Vocabulary, ranks: Ranks, folder: Path
 ) -> dc.Loader:
-    """Training batches of this process: images, tokens N×L with start, end and padding.
+    """The loader of this process's training batches: images, and tokens N×L with start, end and padding.
 
     Args:
-        folder: of the run, for the list of bad files.
+        config: the run's configuration.
+        captioned: the training data.
+        words: the vocabulary that encodes captions.
+        ranks: this process among all.
+        folder: the run's folder, for the list of bad files.
     """
 
     def encode(sentence: str) -> list[int]:
@@ -42,5 +46,5 @@ def train_loader(
 
 
 def val_loader(config: CaptioningConfig, captioned: Captioned, ranks: Ranks) -> dc.Loader:
-    """Every image once over all processes, with its number."""
+    """The loader of validation batches: each image once over all processes, with its number."""
     return captions.val(captioned, size=config.size, resize=config.resize, **loader_arguments(config, ranks))

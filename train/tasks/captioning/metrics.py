@@ -16,41 +16,48 @@ ORDERS = (1, 2, 3, 4)
 """Lengths of n-grams, in words."""
 
 Caption = list[str]
-"""Words."""
+"""The words of a caption."""
 Grams = Counter[tuple[str, ...]]
-"""How often each n-gram of any of ``ORDERS`` is in a caption."""
+"""How often each n-gram of any of ``ORDERS`` occurs in a caption."""
 
 
 @dataclass(frozen=True)
 class CaptionScores:
-    """Of all captions; percent, so that CIDEr-D may be over 100."""
+    """Scores of all captions together, in percent, so that CIDEr-D may exceed 100."""
 
     bleu1: float
     bleu2: float
     bleu3: float
     bleu4: float
     meteor: float | None
-    """None without Java; ``meteor_note`` says why."""
+    """None if it cannot be computed, for example without Java."""
     rouge_l: float
     cider: float
     meteor_note: str = ""
+    """The reason why ``meteor`` is None."""
 
 
 def caption_scores(
     candidates: Mapping[int, str], references: Mapping[int, Sequence[str]], with_meteor: bool = True
 ) -> CaptionScores:
-    """Compare one caption of each image with those that people wrote.
+    """Compare a generated caption of each image with captions written by people.
 
-    Captions are split into words as the COCO evaluation does; one without words scores 0.
+    Captions are split into words as by the COCO evaluation; a caption without words scores 0.
+
+    Example::
+
+        >>> scores = caption_scores({7: "a red bus"}, {7: ["a red bus", "the bus"]}, with_meteor=False)
+        >>> round(scores.bleu1), round(scores.rouge_l)
+        (100, 100)
 
     Args:
-        candidates: by image.
-        references: of the same images, one or more each. CIDEr-D weighs words by how few images have them, and is 0
-            where there is only one image.
+        candidates: generated captions by image.
+        references: one or more captions of each of these images. CIDEr-D gives more weight to words that few images
+            have, and is 0 for a single image.
         with_meteor: start Java for METEOR, which takes seconds to minutes.
 
     Raises:
-        ValueError: there is no caption, or an image has a candidate and no reference, or none and references.
+        ValueError: there are no captions, or an image has a candidate but no reference, or references but no candidate.
     """
     if not candidates:
         raise ValueError("there is no caption to score; give one candidate for each image.")
@@ -73,24 +80,24 @@ def caption_scores(
 
 
 def bleu(candidates: Sequence[Caption], references: Sequence[Sequence[Caption]]) -> list[float]:
-    """BLEU-1 to BLEU-4 of all captions together (Papineni et al., 2002), 0 … 1; of references, the closest length."""
+    """BLEU-1 to BLEU-4 of all captions together (Papineni et al., 2002), 0 … 1, by the references' closest length."""
     right, all_grams = dict.fromkeys(ORDERS, 0), dict.fromkeys(ORDERS, 0)
-    length = wanted = 0
+    length = closest = 0
     for caption, refs in zip(candidates, references, strict=True):
         for gram, count in (_grams(caption) & reduce(or_, map(_grams, refs))).items():
             right[len(gram)] += count
         for n in ORDERS:
             all_grams[n] += max(0, len(caption) - n + 1)
         length += len(caption)
-        wanted += min((abs(len(ref) - len(caption)), len(ref)) for ref in refs)[1]
-    # COCO's constants against division by zero; they show where no n-gram is right
+        closest += min((abs(len(ref) - len(caption)), len(ref)) for ref in refs)[1]
+    # COCO's constants against division by zero; they matter only if no n-gram is right
     precisions = [(right[n] + 1e-15) / (all_grams[n] + 1e-9) for n in ORDERS]
-    brevity = math.exp(min(0, 1 - (wanted + 1e-9) / (length + 1e-15)))
+    brevity = math.exp(min(0, 1 - (closest + 1e-9) / (length + 1e-15)))
     return [brevity * math.prod(precisions[:n]) ** (1 / n) for n in ORDERS]
 
 
 def rouge_l(candidates: Sequence[Caption], references: Sequence[Sequence[Caption]], beta: float = 1.2) -> float:
-    """Mean of ROUGE-L (Lin, 2004), 0 … 1: of all references the largest precision, and the largest recall."""
+    """Mean ROUGE-L (Lin, 2004), 0 … 1, by the largest precision and the largest recall over all references."""
     total = 0.0
     for caption, refs in zip(candidates, references, strict=True):
         common = [_longest_common(caption, ref) for ref in refs]
@@ -102,7 +109,7 @@ def rouge_l(candidates: Sequence[Caption], references: Sequence[Sequence[Caption
 
 
 def cider_d(candidates: Sequence[Caption], references: Sequence[Sequence[Caption]], sigma: float = 6) -> float:
-    """Mean of CIDEr-D (Vedantam et al., CVPR 2015), 0 … 10; documents are the images' references."""
+    """Mean CIDEr-D (Vedantam et al., CVPR 2015), 0 … 10; each image's references are one document."""
     reference_grams = [[_grams(ref) for ref in refs] for refs in references]
     images = Counter(gram for refs in reference_grams for gram in reduce(or_, refs))
     known = {gram: math.log(len(references) / count) for gram, count in images.items()}

@@ -1,9 +1,9 @@
-"""Words of a caption, as the COCO caption evaluation counts them (Chen et al., arXiv:1504.00325, 2015).
+"""Tokenizer that splits captions into words like the COCO caption evaluation (Chen et al., arXiv:1504.00325, 2015).
 
-There, Stanford's PTBTokenizer 3.4.1 (Java) splits captions as the Penn Treebank does, in lower case, and punctuation is
-left out. This does the same to captions as people write them, without Java. What it does not know: mail addresses and
-names with rare marks, smileys, HTML but <plain> tags, currencies but the dollar, and single letters that end a sentence
-before another.
+COCO uses Stanford's PTBTokenizer 3.4.1 (Java), which splits as in the Penn Treebank, lower-cases the words, and removes
+punctuation. This module does the same, without Java, for ordinary captions. Not supported: mail addresses, names with
+rare characters, smileys, HTML other than <plain> tags, currencies other than the dollar, and single letters that end a
+sentence before another one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 
 _PUNCTUATION = frozenset(["'", "''", "`", "``", ".", "?", "!", ",", ":", "-", "--", "...", ";", '"'])
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
-"""Brackets are words in the COCO evaluation, which looks for them in capitals only when it leaves out punctuation."""
+"""Brackets count as words in the COCO evaluation, since it removes only their upper-case forms as punctuation."""
 _PLAIN = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "–": "--", "—": "--", "…": "..."})
 
 _ABBREVIATIONS = (
@@ -22,10 +22,10 @@ _ABBREVIATIONS = (
     "natl|neb|nev|nov|oct|okla|penn|pfc|ph|plc|pres|profs?|pte|pty|pvt|rd|reps?|rev|rt|sens?|sept?|seq|sfc|sgt|spc|sq|sr|ste?|"
     "supt|sys|tel|tenn|thu|thurs|tues?|univ|va|vs|vt|wed|wisc?|wm|wyo"
 )
-"""What keeps its full stop, as PTBTokenizer knows it."""
+"""Abbreviations that keep their full stop, from PTBTokenizer."""
 
 _WORD = r"(?: (?!n't(?!\w)) [^\W_] )+"
-"""Letters and digits, but for the end of don't."""
+"""Letters and digits, without the end of words like don't."""
 _TOKEN = re.compile(
     rf"""
       https?://\S*[^\s.,]
@@ -51,6 +51,12 @@ _TOKEN = re.compile(
 
 
 def tokenize(sentence: str) -> list[str]:
-    """The words of a caption, lower-case, without punctuation."""
+    """Split a caption into lower-case words without punctuation.
+
+    Example::
+
+        >>> tokenize("A dog doesn't run, it flies!")
+        ['a', 'dog', 'does', "n't", 'run', 'it', 'flies']
+    """
     found = (token.lower() for token in _TOKEN.findall(sentence.translate(_PLAIN)))
     return [_BRACKETS.get(token, token) for token in found if token not in _PUNCTUATION]

@@ -1,4 +1,4 @@
-"""Words of captions as numbers: for a model that writes captions (paper, D; NIC: Vinyals et al., CVPR 2015)."""
+"""Vocabulary of a captioner: the words of captions as numbers (paper, D; NIC: Vinyals et al., CVPR 2015)."""
 
 from __future__ import annotations
 
@@ -9,40 +9,54 @@ from train.tasks.captioning.tokenizer import tokenize
 
 PAD, START, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
-"""Tokens of the first numbers; no caption has such a word."""
+"""Tokens of the first four numbers; no word of a caption is equal to one of them."""
 
 
 class Vocabulary:
     """Tokens and their numbers.
 
+    Example::
+
+        >>> words = Vocabulary.from_captions(["a red bus", "a dog"], min_count=1)
+        >>> words.encode("a blue bus", max_length=10)   # <start> a <unk> bus <end>
+        [1, 4, 3, 5, 2]
+        >>> words.decode([1, 4, 3, 5, 2])
+        'a <unk> bus'
+
     Args:
-        tokens: ``SPECIAL``, then words; what ``state`` gave.
+        tokens: ``SPECIAL``, then the words, as `state` returns them.
 
     Raises:
-        ValueError: they are not like that, or a token comes twice.
+        ValueError: they do not begin with ``SPECIAL``, or a token occurs twice.
     """
 
     def __init__(self, tokens: Sequence[str]) -> None:
         if tuple(tokens[: len(SPECIAL)]) != SPECIAL:
-            raise ValueError(f"a vocabulary begins with {', '.join(SPECIAL)}; this one with {list(tokens[:4])}.")
+            raise ValueError(
+                f"a vocabulary must begin with {', '.join(SPECIAL)}, but this one begins with {list(tokens[:4])}."
+            )
         self._tokens = list(tokens)
         self._numbers = {token: number for number, token in enumerate(tokens)}
         if len(self._numbers) < len(tokens):
             twice = next(token for number, token in enumerate(tokens) if self._numbers[token] != number)
-            raise ValueError(f"the vocabulary has {twice!r} twice; each token must be there once.")
+            raise ValueError(f"the vocabulary has {twice!r} twice; each token must occur once.")
 
     @classmethod
-    def of(cls, captions: Iterable[str], min_count: int = 5) -> Vocabulary:
-        """The words that captions for training have at least so many times, frequent ones first, then by alphabet.
+    def from_captions(cls, captions: Iterable[str], min_count: int = 5) -> Vocabulary:
+        """Make a vocabulary of the words that occur often enough, by falling frequency, then alphabetically.
+
+        Args:
+            captions: the training captions.
+            min_count: minimum number of occurrences of a word.
 
         Raises:
-            ValueError: there is no caption or none without words, or no word occurs so often.
+            ValueError: there are no captions, one of them has no words, or no word occurs often enough.
         """
         counts: Counter[str] = Counter()
         for number, caption in enumerate(captions):
             counts.update(_words(caption, f"caption {number}"))
         if not counts:
-            raise ValueError("there is no caption; give those for training.")
+            raise ValueError("no captions given; give those for training.")
         kept = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
         if not kept:
             raise ValueError(
@@ -59,10 +73,10 @@ class Vocabulary:
         return list(self._tokens)
 
     def encode(self, caption: str, max_length: int) -> list[int]:
-        """Numbers of ``<start>``, the words and ``<end>``: at most ``max_length``, by leaving out the last words.
+        """Numbers of ``<start>``, the words and ``<end>``; words beyond ``max_length`` numbers in all are cut off.
 
         Raises:
-            ValueError: the caption has no words, or ``max_length`` leaves room for none.
+            ValueError: the caption has no words, or ``max_length`` leaves no room for a word.
         """
         if max_length < 3:
             raise ValueError(f"max_length {max_length} given; <start>, a word and <end> need 3.")
@@ -70,15 +84,15 @@ class Vocabulary:
         return [START, *(self._numbers.get(word, UNKNOWN) for word in words), END]
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The words up to the first ``<end>``, with a space between; ``<start>`` and ``<pad>`` are left out.
+        """The words before the first ``<end>``, separated by spaces, without ``<start>`` and ``<pad>``.
 
         Raises:
-            ValueError: a number is of no token.
+            ValueError: a number is not that of a token.
         """
         words = []
         for number in numbers:
             if not 0 <= number < len(self):
-                raise ValueError(f"{number} is no token; the vocabulary has 0 to {len(self) - 1}.")
+                raise ValueError(f"invalid token {number}; the vocabulary has 0 to {len(self) - 1}.")
             if number == END:
                 break
             if number not in (PAD, START):

@@ -6,43 +6,47 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 
-from train.tasks.detection.detections import Detections, Objects, together
+from train.tasks.detection.detections import Detections, Objects, concatenate
 
 
 @dataclass(frozen=True)
 class CocoAp:
-    """Average precision over IoU 0.5, 0.55, … 0.95 and recall 0, 0.01, … 1; percent, NaN where there is no object."""
+    """Average precision over IoU 0.5, 0.55, … 0.95 and recall 0, 0.01, … 1, in percent; NaN without objects."""
 
     mean: float
-    """Of the classes that have an object."""
+    """Mean over the classes that have an object."""
     ap50: float
-    """At IoU 0.5 alone."""
+    """The same at IoU 0.5 only."""
     ap75: float
+    """The same at IoU 0.75 only."""
     small: float
-    """Of boxes up to 32² pixels."""
+    """The same for boxes of up to 32² pixels."""
     medium: float
+    """The same for boxes between 32² and 96² pixels."""
     large: float
-    """Of boxes from 96² pixels."""
+    """The same for boxes of 96² pixels and more."""
     of_class: dict[str, float]
+    """Average precision of each class."""
 
 
 def coco_ap(found: Sequence[Detections], true: Sequence[Objects], classes: Sequence[str]) -> CocoAp:
-    """Judge detections in all images, at most the 100 surest ones of a class in each.
+    """Evaluate the detections of all images, at most the 100 with the highest scores per image and class.
 
-    Boxes are x2 − x1 wide, without the pixel that VOC's metric adds. Difficult objects are COCO's crowds: not counted,
-    and what lies in one with half of its own area (or 0.55, …) is left out.
+    A box is x2 − x1 pixels wide, without the pixel that VOC's metric adds. Difficult objects are treated as COCO's
+    crowds: they are not counted, and a detection of which half of the area (or 0.55, …) lies in one is ignored.
 
     Args:
-        found: by image.
-        true: of the same images.
-        classes: names; labels are their numbers.
+        found: detections of each image.
+        true: objects of each image.
+        classes: names of the classes; labels are their indices.
 
     Raises:
-        ValueError: arrays are not as ``Detections`` and ``Objects`` say, or there is nothing to find.
+        ValueError: arrays are not as `Detections` and `Objects` require, or no image has an object to find.
     """
-    table = together(found, true, classes)
+    from faster_coco_eval import COCO, COCOeval_faster  # imports OpenCV; only this function needs it
+
+    table = concatenate(found, true, classes)
     images = {"images": [{"id": image} for image in range(len(true))]}
     categories = {"categories": [{"id": number, "name": name} for number, name in enumerate(classes)]}
     objects = _rows(table.true, table.true_images, iscrowd=table.true.difficult.astype(int))
@@ -50,11 +54,11 @@ def coco_ap(found: Sequence[Detections], true: Sequence[Objects], classes: Seque
     detections = _rows(table.found, table.found_images, iscrowd=no_crowd, score=table.found.scores)
     truth = COCO({**images, **categories, "annotations": objects})
     result = COCO({**images, **categories, "annotations": detections})
-    judge = COCOeval_faster(truth, result, "bbox", print_function=lambda *_: None)
-    judge.evaluate()
-    judge.accumulate()
-    # IoU × recall × class × size × detections in an image: 1, 10, 100; −1 where there is no object
-    precision = judge.eval["precision"][..., -1]
+    evaluation = COCOeval_faster(truth, result, "bbox", print_function=lambda *_: None)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    # IoU × recall × class × size × detections per image (1, 10, 100); −1 without objects
+    precision = evaluation.eval["precision"][..., -1]
     every = precision[..., 0]
     return CocoAp(
         mean=_mean(every),
@@ -68,7 +72,7 @@ def coco_ap(found: Sequence[Detections], true: Sequence[Objects], classes: Seque
 
 
 def _rows(boxes: Detections | Objects, images: np.ndarray, **more: np.ndarray) -> list[dict[str, object]]:
-    """As COCO's files have them, numbered from 1."""
+    """Boxes as rows of a COCO file, numbered from 1."""
     sizes = boxes.boxes[:, 2:] - boxes.boxes[:, :2]
     columns = {
         "id": np.arange(1, len(images) + 1),

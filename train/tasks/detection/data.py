@@ -1,4 +1,4 @@
-"""Which images with boxes a detector is trained on and judged by."""
+"""Training and validation data of a detector: images with boxes, and their loaders."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from train.tasks.loader_arguments import loader_arguments, training_arguments
 
 
 def open_annotated(data: Path | None, split: Literal["train", "val"]) -> Annotated:
-    """Images and boxes of ``--data``; of the embedded scenes where none is given.
+    """Read the images and boxes of ``--data``, or of the embedded scenes if it is not given.
 
     Raises:
-        FileNotFoundError: it, or a part, is missing.
-        ValueError: it has none of the known layouts, or an entry is wrong; it is named.
+        FileNotFoundError: the folder or a part of it is missing, or it has none of the known layouts.
+        ValueError: an entry is invalid; the message names it.
     """
     folder = scenes_voc() if data is None else data
     for is_own, read in ((voc.is_voc, voc.read), (coco.is_coco, coco.read)):
@@ -31,10 +31,13 @@ def open_annotated(data: Path | None, split: Literal["train", "val"]) -> Annotat
 
 
 def train_loader(config: DetectionConfig, annotated: Annotated, ranks: Ranks, folder: Path) -> dc.Loader:
-    """Training batches of this process: images, boxes, labels, and of Faster R-CNN sizes.
+    """The loader of this process's training batches: images, boxes, labels and, for Faster R-CNN, sizes.
 
     Args:
-        folder: of the run, for the list of bad files.
+        config: the run's configuration.
+        annotated: the training data.
+        ranks: this process among all.
+        folder: the run's folder, for the list of bad files.
     """
     arguments = training_arguments(config, ranks, folder) | _sides(config)
     if config.detector == "ssd":
@@ -43,7 +46,7 @@ def train_loader(config: DetectionConfig, annotated: Annotated, ranks: Ranks, fo
 
 
 def val_loader(config: DetectionConfig, annotated: Annotated, ranks: Ranks) -> dc.Loader:
-    """Every image once over all processes: images, their numbers, and sizes N×2 (height, width) within the padding."""
+    """The loader of validation batches, each image once over all processes: images, numbers, sizes without padding."""
     val = (ssd if config.detector == "ssd" else faster_rcnn).val
     return val(annotated, **loader_arguments(config, ranks), **_sides(config))
 

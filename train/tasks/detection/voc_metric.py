@@ -7,42 +7,52 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.tasks.detection.detections import Detections, Objects, together
+from train.tasks.detection.detections import Detections, Objects, concatenate
 
 RECALLS = np.arange(11) / 10
-"""Of the 11 points. Not ``np.arange(0, 1.1, 0.1)``, whose fourth number is over 3/10 by rounding."""
+"""Recalls of the 11 points. Not ``np.arange(0, 1.1, 0.1)``, whose fourth number is rounded to above 3/10."""
 
 
 @dataclass(frozen=True)
 class VocAp:
-    """Average precision by the definition of VOC 2007; percent."""
+    """Average precision as VOC 2007 defines it, in percent."""
 
     mean: float
-    """Of the classes that have an object that is not difficult."""
+    """Mean over the classes that have an object that is not difficult."""
     of_class: dict[str, float]
-    """NaN for a class without such an object."""
+    """Average precision of each class; NaN for a class without such an object."""
 
 
 def voc2007_ap(
     found: Sequence[Detections], true: Sequence[Objects], classes: Sequence[str], min_iou: float = 0.5
 ) -> VocAp:
-    """Judge detections in all images by the 11-point metric.
+    """Evaluate the detections of all images by the 11-point metric.
 
-    By class, detections are taken by falling score, equal ones in the order of images and in an image as given. One
-    belongs to the object of its image and class with which it overlaps most, of equal ones the first, if their IoU is
-    at least ``min_iou``. It is right if it is the first one there, and left out if the object is difficult; all others
-    are wrong. Average precision is the mean, over recall 0, 0.1, … 1, of the largest precision at that recall or a
-    higher one. Boxes include their last pixels: they are x2 − x1 + 1 wide.
+    The detections of a class are ranked by falling score, those of equal scores in the given order. A detection is
+    assigned to the object of its image and class with the largest IoU, of equal ones the first, if the IoU is at least
+    ``min_iou``. It is right if no detection of a higher rank was assigned to the object, ignored if the object is
+    difficult, and wrong otherwise. Average precision is the mean, over the recalls 0, 0.1, … 1, of the largest
+    precision at that recall or a higher one. x2 and y2 are the last pixels of a box, which is x2 − x1 + 1 wide.
+
+    Example::
+
+        >>> from train.tasks.detection.detections import Detections, Objects
+        >>> box = np.array([[10.0, 20.0, 49.0, 59.0]])
+        >>> found = [Detections(box, labels=np.array([0]), scores=np.array([0.9]))]
+        >>> true = [Objects(box, labels=np.array([0]), difficult=np.array([False]))]
+        >>> voc2007_ap(found, true, classes=["dog"]).mean
+        100.0
 
     Args:
-        found: by image.
-        true: of the same images.
-        classes: names; labels are their numbers.
+        found: detections of each image.
+        true: objects of each image.
+        classes: names of the classes; labels are their indices.
+        min_iou: minimum IoU of a detection and its object.
 
     Raises:
-        ValueError: arrays are not as ``Detections`` and ``Objects`` say, or there is nothing to find.
+        ValueError: arrays are not as `Detections` and `Objects` require, or no image has an object to find.
     """
-    table = together(found, true, classes)
+    table = concatenate(found, true, classes)
     of_class = {}
     for number, name in enumerate(classes):
         mine, objects = table.found.labels == number, table.true.labels == number
@@ -60,7 +70,12 @@ def voc2007_ap(
 
 
 def average_precision(right: np.ndarray, wrong: np.ndarray, objects: int) -> float:
-    """The 11-point mean of detections by falling score, N bool each, 0 … 1; NaN without objects."""
+    """Average precision by 11 points, 0 … 1, or NaN without objects.
+
+    Args:
+        right, wrong: N bool each, of detections by falling score; those that are neither are ignored.
+        objects: number of objects to find.
+    """
     if not objects:
         return float("nan")
     hits = np.cumsum(right)
@@ -70,7 +85,7 @@ def average_precision(right: np.ndarray, wrong: np.ndarray, objects: int) -> flo
 
 
 def _judge(taken: np.ndarray, overlaps: np.ndarray, difficult: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which detections, by falling score, are right, and which are wrong."""
+    """Decide which detections, ranked by falling score, are right, and which are wrong."""
     ignored = overlaps.copy()
     ignored[overlaps] = difficult[taken[overlaps]]
     claims = np.flatnonzero(overlaps & ~ignored)
@@ -83,10 +98,13 @@ def _judge(taken: np.ndarray, overlaps: np.ndarray, difficult: np.ndarray) -> tu
 def _largest_overlaps(
     boxes: np.ndarray, images: np.ndarray, others: np.ndarray, other_images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each box the one of others, sorted by image, in the same image with the largest IoU, and that; or 0 and 0."""
+    """The index of the other box in the same image with the largest IoU, and that IoU, for each box; 0 and 0 if none.
+
+    ``others`` are sorted by image.
+    """
     first = np.searchsorted(other_images, images)
     count = np.searchsorted(other_images, images, side="right") - first
-    # Every box with every other of its image, one after the other
+    # All pairs of a box and another one of the same image, consecutively
     begin = np.cumsum(count) - count
     row = np.repeat(np.arange(len(boxes)), count)
     column = np.arange(count.sum()) + (first - begin)[row]
@@ -100,7 +118,7 @@ def _largest_overlaps(
 
 
 def _iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Of pairs, N×4 each, borders included."""
+    """Intersection over union of N pairs of boxes, N×4 each, last pixels included."""
     size = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2]) + 1
     shared = np.maximum(size, 0).prod(axis=1)
     areas = [(b[:, 2:] - b[:, :2] + 1).prod(axis=1) for b in (boxes, others)]

@@ -214,20 +214,20 @@ def fitting(tokens, state):
         (fitting, {"end": 3}, "end 3 given; the step has tokens 0 to 2"),
         (fitting, {"end": -1}, "end -1 given; the step has tokens 0 to 2"),
         (fitting, {"state": ()}, "state has no tensor; give at least one, with a row for each item"),
-        (fitting, {"state": [torch.zeros(2, 1)]}, "state has a list; wanted are tensors, in tuples or alone"),
+        (fitting, {"state": [torch.zeros(2, 1)]}, "state has a list; expected tensors, alone or in tuples"),
         (
             fitting,
             {"state": (torch.zeros(2, 1), torch.zeros(3))},
-            r"state has tensors of \[2, 3\] rows; wanted is one for",
+            r"state has tensors of \[2, 3\] rows; expected one row for",
         ),
-        (ones, {}, "step returned at position 1 what are no log-probabilities, at most 0; use log_softmax"),
-        (nothing, {}, "step returned at position 1 what are no log-probabilities, at most 0; use log_softmax"),
+        (ones, {}, "step returned invalid log-probabilities at position 1; they must be at most 0: use log_softmax"),
+        (nothing, {}, "step returned invalid log-probabilities at position 1; they must be at most 0: use log_softmax"),
         (
             lambda t, s: (torch.zeros(2, 3), s),
             {},
-            r"step returned log-probabilities of shape \(2, 3\); wanted is \(4, V\)",
+            r"step returned log-probabilities of shape \(2, 3\); expected \(4, V\)",
         ),
-        (lambda t, s: (torch.zeros(4), s), {}, r"step returned log-probabilities of shape \(4,\); wanted is \(4, V\)"),
+        (lambda t, s: (torch.zeros(4), s), {}, r"step returned log-probabilities of shape \(4,\); expected \(4, V\)"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(step, options, message):

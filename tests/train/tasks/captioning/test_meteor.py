@@ -73,7 +73,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch, folders):
 
     monkeypatch.setattr(module, "find_spec", lambda name: None if folders is None else Spec)
     with pytest.raises(
-        NoMeteorError, match="METEOR's program is in the package pycocoevalcap; install that: pip install"
+        NoMeteorError, match="METEOR's program is part of the package pycocoevalcap; install it: pip install"
     ):
         meteor(CANDIDATES, REFERENCES)
 

@@ -97,5 +97,5 @@ def test_nothing_is_printed_and_what_was_given_stays_as_it_is(capsys):
 
 
 def test_what_cannot_be_judged_is_refused():
-    with pytest.raises(ValueError, match="there is no object that is not difficult"):
+    with pytest.raises(ValueError, match="no object to find: there are none, or all are difficult"):
         judge([], [[0, 0, 1, 1]], np.array([True]))

@@ -196,5 +196,5 @@ def test_the_order_of_scores_is_all_that_counts():
 
 
 def test_what_cannot_be_judged_is_refused():
-    with pytest.raises(ValueError, match="there is no object that is not difficult"):
+    with pytest.raises(ValueError, match="no object to find: there are none, or all are difficult"):
         ap(one_image([A], [0.5], [A], [True]))
