@@ -94,7 +94,7 @@ def test_what_is_allowed_passes(call):
     check(*arguments)
 
 
-@pytest.mark.parametrize(("check", "arguments", "message"), REFUSED, ids=str)
+@pytest.mark.parametrize(("check", "arguments", "message"), REFUSED, ids=lambda part: getattr(part, "__name__", str(part)))
 def test_what_is_refused_is_named_with_what_is_allowed(check, arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         check(*arguments)
