@@ -27,8 +27,7 @@ the pipeline that it returns. The examples in the docstrings assume
     from nvidia.dali import pipeline_def
     import dali_cutmix as dc
 
-and a folder ``photos`` with eight JPEGs in two classes, ``cat/0.jpg`` to ``cat/3.jpg`` and ``dog/4.jpg`` to
-``dog/7.jpg``.
+and a folder ``photos`` with two classes, ``cat`` and ``dog``, of eight JPEGs each.
 """
 
 from dali_cutmix._dali import pipeline_options  # first: a missing DALI is reported before anything else

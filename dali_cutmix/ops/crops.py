@@ -43,13 +43,13 @@ def random_crop(
         ValueError: an invalid argument.
 
     Example:
-        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        >>> @pipeline_def(batch_size=8, num_threads=1, device_id=None)
         ... def graph():
         ...     jpegs, labels = dc.read_folder("photos")
         ...     return dc.random_crop(jpegs, scale=(0.25, 1.0))
         >>> (crops,) = graph().run()
         >>> len(crops), crops[0].shape()[2]
-        (4, 3)
+        (8, 3)
     """
     return _random_region(notes(), jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels)
 
@@ -110,13 +110,13 @@ def random_resized_crop(
         ValueError: an invalid argument.
 
     Example:
-        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        >>> @pipeline_def(batch_size=8, num_threads=1, device_id=None)
         ... def graph():
         ...     jpegs, labels = dc.read_folder("photos")
         ...     return dc.random_resized_crop(jpegs, size=96)
         >>> (images,) = graph().run()
         >>> images.as_tensor().shape()
-        [4, 96, 96, 3]
+        [8, 96, 96, 3]
     """
     check_size("size", size)
     bound: Any = {"size": size, "antialias": antialias}
@@ -157,13 +157,13 @@ def resize_center_crop(
         ValueError: an invalid argument, or ``resize`` is less than ``size``.
 
     Example:
-        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        >>> @pipeline_def(batch_size=8, num_threads=1, device_id=None)
         ... def graph():
         ...     jpegs, labels = dc.read_folder("photos", shuffle=False)
         ...     return dc.resize_center_crop(jpegs, size=56, resize=64)
         >>> (images,) = graph().run()
         >>> images.as_tensor().shape()
-        [4, 56, 56, 3]
+        [8, 56, 56, 3]
     """
     check_resize(resize, size, "stretched" if stretch else "shorter")
     graph = notes()

@@ -38,13 +38,13 @@ def stretch_random_crop(
         ValueError: an invalid argument, or ``resize`` is less than ``size``.
 
     Example:
-        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        >>> @pipeline_def(batch_size=8, num_threads=1, device_id=None)
         ... def graph():
         ...     jpegs, labels = dc.read_folder("photos")
         ...     return dc.stretch_random_crop(jpegs, size=56, resize=64)
         >>> (images,) = graph().run()
         >>> images.as_tensor().shape()
-        [4, 56, 56, 3]
+        [8, 56, 56, 3]
     """
     check_resize(resize, size, "stretched")
     graph = notes()
@@ -84,13 +84,13 @@ def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int
         ValueError: an invalid argument.
 
     Example:
-        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        >>> @pipeline_def(batch_size=8, num_threads=1, device_id=None)
         ... def graph():
         ...     jpegs, labels = dc.read_folder("photos")
         ...     return dc.padded_crop(jpegs, size=32, padding=4)
         >>> (images,) = graph().run()
         >>> images.as_tensor().shape()
-        [4, 32, 32, 3]
+        [8, 32, 32, 3]
     """
     check_size("size", size)
     check_padding(padding, size)

@@ -48,7 +48,7 @@ def read_folder(
             completely.
 
     Example:
-        >>> @pipeline_def(batch_size=2, num_threads=1, device_id=None)
+        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
         ... def graph():
         ...     jpegs, labels = dc.read_folder("photos", shard=(0, 2), seed=1)
         ...     return dc.random_resized_crop(jpegs, 64), labels
@@ -56,7 +56,7 @@ def read_folder(
         >>> loader.classes
         ('cat', 'dog')
         >>> [images.shape for images, labels in loader]
-        [torch.Size([2, 3, 64, 64]), torch.Size([2, 3, 64, 64])]
+        [torch.Size([4, 3, 64, 64]), torch.Size([4, 3, 64, 64])]
     """
     graph = notes()
     check_shard(shard)
@@ -99,7 +99,7 @@ def read_files(
         ValueError: no samples, an invalid argument, path or label, or local paths and S3 mixed.
 
     Example:
-        >>> samples = [("photos/cat/0.jpg", 0), ("photos/dog/4.jpg", 1)]
+        >>> samples = [("photos/cat/0.jpg", 0), ("photos/dog/0.jpg", 1)]
         >>> @pipeline_def(batch_size=2, num_threads=1, device_id=None)
         ... def graph():
         ...     jpegs, labels = dc.read_files(samples, shuffle=False, classes=["cat", "dog"])

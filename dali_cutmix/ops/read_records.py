@@ -50,7 +50,7 @@ def read_webdataset(
         ...     return dc.random_resized_crop(jpegs, 64), labels
         >>> loader = dc.Loader(graph())
         >>> len(loader)
-        2
+        4
     """
     graph = notes()
     check_shard(shard)
@@ -95,7 +95,7 @@ def read_tfrecord(
         ...     return dc.random_resized_crop(jpegs, 64), labels
         >>> loader = dc.Loader(graph())
         >>> len(loader)
-        2
+        4
     """
     graph = notes()
     check_shard(shard)
@@ -134,7 +134,7 @@ def read_recordio(
         ...     return dc.random_resized_crop(jpegs, 64), labels
         >>> loader = dc.Loader(graph())
         >>> len(loader)
-        2
+        4
     """
     graph = notes()
     check_shard(shard)

@@ -18,16 +18,17 @@ WITH_EXAMPLE = [name for name, value in PUBLIC.items() if inspect.isfunction(val
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, photos):
-    """The files of the examples: photos/cat and photos/dog, four JPEGs each, and the same as record files."""
+    """The files of the examples: photos/cat and photos/dog, eight JPEGs each, and the same as record files."""
     root = tmp_path_factory.mktemp("examples")
     samples = []
-    for i in range(8):
-        path = root / "photos" / ("cat", "dog")[i // 4] / f"{i}.jpg"
-        save(photos[i % 2][30 * i : 30 * i + 90, 40 * i : 40 * i + 120], path)
-        samples.append((path.read_bytes(), i // 4))
-    for number, tar in enumerate(write_webdataset(root / "records", samples, 4, index=False)):
+    for label, name in enumerate(("cat", "dog")):
+        for i in range(8):
+            path = root / "photos" / name / f"{i}.jpg"
+            save(photos[label][30 * i : 30 * i + 90, 40 * i : 40 * i + 120], path)
+            samples.append((path.read_bytes(), label))
+    for number, tar in enumerate(write_webdataset(root / "records", samples, 8, index=False)):
         tar.rename(root / f"photos-{number}.tar")
-    write_tfrecord(root / "records", samples, 8, index=False)[0].rename(root / "photos.tfrecord")
+    write_tfrecord(root / "records", samples, 16, index=False)[0].rename(root / "photos.tfrecord")
     write_recordio(root / "records", samples, index=False).rename(root / "photos.rec")
     pack(write_folder(root, "cifar-10-batches-py", make_data("cifar-10-batches-py")))
     (root / "not_an_image.jpg").write_text("hello")

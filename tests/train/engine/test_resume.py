@@ -228,7 +228,7 @@ def test_a_run_with_a_bad_file_ends_with_its_path_or_goes_on_without_it_and_resu
     spoiled = Path(shutil.copytree(data, tmp_path / "data"))
     bad = spoiled / "train" / "green" / "3.jpg"
     bad.write_text("this is no picture")
-    with pytest.raises(dc.DecodeError, match=r"green/3\.jpg \(no image"):
+    with pytest.raises(dc.DecodeError, match=r"green/3\.jpg \(not an image"):
         fit(start(quick(spoiled, tmp_path / "raises", epochs=2), ALONE))
     replacing = {"on_error": "replace", "max_bad": 0.1, "schedule": "step", "milestones": (1, 2)}
     fit(start(quick(spoiled, tmp_path / "whole", epochs=2, **replacing), ALONE))
