@@ -20,8 +20,14 @@ def _kernel(threads: int) -> Any:
     """The kernel, compiled for blocks of so many threads: it then takes no more shared memory than they need."""
     import cupy
 
-    source = files("dali_cutmix.fused").joinpath("resample.cu").read_text()
-    return cupy.RawKernel(f"#define COLUMNS {threads}\n{source}", "resample_and_mix")
+    return cupy.RawKernel(f"#define COLUMNS {threads}\n{kernel_source()}", "resample_and_mix")
+
+
+def kernel_source() -> str:
+    """Join the two halves of the kernel, as NVRTC compiles them; it looks for no files."""
+    return "".join(
+        files("dali_cutmix.fused").joinpath(name).read_text() for name in ("resample_taps.cuh", "resample.cu")
+    )
 
 
 def _empty(size: int, gpu: int) -> Tensor:

@@ -22,13 +22,16 @@ from cupy.cuda import compiler
 
 compiler._get_arch_for_options_for_nvrtc = lambda arch: (f"-arch=compute_{arch}", "ptx")
 folder = pathlib.Path(importlib.util.find_spec("dali_cutmix").submodule_search_locations[0])
+source = "".join((folder / name).read_text() for name in sys.argv[1:])
 options = core.assemble_cupy_compiler_options(())
 print(options[-1])
-ptx, _ = compiler.compile_using_nvrtc((folder / sys.argv[1]).read_text(), options, arch="90")
+ptx, _ = compiler.compile_using_nvrtc(source, options, arch="90")
 print(ptx.decode())
 with open("/proc/self/maps") as maps:
     print(*{line.split()[-1] for line in maps if "/libnvrtc.so" in line})
 """
+
+RESAMPLE = ["fused/resample_taps.cuh", "fused/resample.cu"]
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +68,8 @@ def test_the_kernels_compile_with_what_an_extra_brings(wheel, extra):
         python = Path(folder, "bin", "python")
         run(python, "-m", "pip", "install", "--quiet", "--no-deps", wheel)
         run(python, "-m", "pip", "install", "--quiet", *extra_of(wheel, extra))
-        for source, entry in [("resample.cu", "resample_and_mix"), ("paste.cu", "paste")]:
-            said = run(python, "-c", COMPILE, source)
+        for source, entry in [(RESAMPLE, "resample_and_mix"), (["mixing/paste.cu"], "paste")]:
+            said = run(python, "-c", COMPILE, *source)
             assert f".visible .entry {entry}(" in said
             headers, nvrtc = said.splitlines()[0].removeprefix("-I"), said.splitlines()[-1]
             assert Path(headers).is_relative_to(folder), "the CUDA headers of the machine, not of the extra"

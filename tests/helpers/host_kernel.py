@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dali_cutmix.fused.cuda import kernel_source
+
 SHIM = Path(__file__).with_name("cuda_shim.h")
 
 PASTE = """
@@ -56,9 +58,8 @@ def _build(folder, name, launch):
 
 
 def source(name):
-    """The kernel's source."""
-    package = {"paste": "dali_cutmix.mixing", "resample": "dali_cutmix.fused"}[name]
-    return files(package).joinpath(f"{name}.cu").read_text()
+    """The kernel's source, ``paste`` or ``resample``."""
+    return kernel_source() if name == "resample" else files("dali_cutmix.mixing").joinpath("paste.cu").read_text()
 
 
 @cache
