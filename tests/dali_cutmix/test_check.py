@@ -140,7 +140,7 @@ def test_several_folders(folder, photo_folder, capfd):
     ("arguments", "message"),
     [
         (["/nowhere"], "error: /nowhere: no such file or folder"),
-        (["{empty}"], "it is empty; wanted is a folder with one subfolder for each class"),
+        (["{empty}"], "it is empty; expected a folder with one subfolder for each class"),
         (["{good}", "--workers=0"], "error: --workers 0 given; allowed is a whole number of at least 1"),
         (["{good}", "--max-pixels=-1"], "error: --max-pixels -1 given; allowed is a whole number of at least 1"),
         (["{good}", "--json={good}"], "could not be saved (Is a directory)"),
