@@ -56,6 +56,8 @@ def open_source(paths: list[Path], kind: str | None) -> Source:
     if kind == "folder":
         return Source(PackedFolder(paths[0]))
     files = [file.absolute() for path in paths for file in (sorted(path.glob("*.tar")) if path.is_dir() else [path])]
+    if not files:
+        raise ValueError(f"{paths[0]}: no .tar file in this folder; give a folder with some, or another --kind.")
     match kind:
         case "webdataset":
             return Source(WebDataset(files, ["jpg", "jpeg", "png", "webp"], "cls", "error"))

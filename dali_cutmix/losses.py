@@ -27,7 +27,7 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float =
     """
     if logits.shape != targets.shape:
         raise ValueError(
-            f"soft_cross_entropy: logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}; needed is "
+            f"soft_cross_entropy: logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}; expected "
             "N×K for both. For targets='pairs' use pair_cross_entropy."
         )
     return F.cross_entropy(logits, targets.to(logits.dtype), label_smoothing=label_smoothing)
@@ -59,7 +59,7 @@ def pair_cross_entropy(logits: Tensor, labels: Tensor, lam: Tensor, label_smooth
     if labels.shape != (*logits.shape[:1], 2) or lam.shape != logits.shape[:1]:
         raise ValueError(
             f"pair_cross_entropy: logits are {tuple(logits.shape)}, labels {tuple(labels.shape)} and lam "
-            f"{tuple(lam.shape)}; needed are N×K, N×2 and N. For dense targets use soft_cross_entropy."
+            f"{tuple(lam.shape)}; expected N×K, N×2 and N. For dense targets use soft_cross_entropy."
         )
     log_probabilities = F.log_softmax(logits, dim=1)
     own, partner = log_probabilities.gather(1, labels).unbind(1)

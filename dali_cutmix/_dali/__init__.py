@@ -7,7 +7,7 @@
 - ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
 """
 
-from dali_cutmix._dali import requirement  # first: a missing DALI is reported before anything else needs it
+from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI is reported before all else)
 
 # isort: split
 from dali_cutmix._dali import pipeline_template
@@ -24,5 +24,4 @@ __all__ = [
     "pipeline_options",
     "pipeline_template",
     "portable",
-    "requirement",
 ]

@@ -73,8 +73,8 @@ def sample_table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None
     plan = np.asarray(plan)
     if plan.shape != (n, len(COLUMNS)) or (n and plan[:, PARTNER].max() >= n):
         raise ValueError(
-            f"Resample: {n} crops and a plan of shape {plan.shape} given; needed is one row of {len(COLUMNS)} for each "
-            "crop, with partners from this batch (plan.make_plan makes them)."
+            f"Resample: {n} crops and a plan of shape {plan.shape} given; expected one row of {len(COLUMNS)} for each "
+            "crop, with partners from this batch (dali_cutmix.mixing.make_plan makes them)."
         )
     samples = np.empty(n, SAMPLE)
     # Sample by sample, but with the cheapest call for each: this is the host's part of the fused pass.
@@ -86,7 +86,7 @@ def sample_table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None
         shapes = [crop.shape if crop.dtype == np.uint8 and crop.flags.c_contiguous else () for crop in crops]
     if not n or any(len(shape) != 3 or shape[2] != 3 for shape in shapes):
         raise ValueError(
-            f"Resample: {n} crops given; needed is at least one, and every one height×width×3, uint8 and contiguous: "
+            f"Resample: {n} crops given; expected at least one, each height×width×3, uint8 and contiguous: "
             "decode to RGB."
         )
     sides = np.array(shapes).reshape(n, 3)
@@ -101,7 +101,7 @@ def sample_table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None
 def _check_windows(windows: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Corners and sides of windows, checked to lie within their images."""
     if windows.shape != (len(sides), 4):
-        raise ValueError(f"Resample: windows of shape {windows.shape} given; needed is one row of 4 for each crop.")
+        raise ValueError(f"Resample: windows of shape {windows.shape} given; expected one row of 4 for each crop.")
     corners, extents = windows[:, :2], windows[:, 2:]
     beyond = ((corners < 0) | (extents < 1) | (corners + extents > sides[:, :2])).any(1)
     if beyond.any():

@@ -18,7 +18,7 @@ Batch = tuple[Tensor, ...]
 
 
 class Position(NamedTuple):
-    """After ``batch`` batches of ``epoch``, and the pipeline's checkpoint there."""
+    """A place between two batches: after ``batch`` batches of ``epoch``, and the pipeline's checkpoint there."""
 
     epoch: int
     batch: int

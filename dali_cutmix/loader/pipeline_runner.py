@@ -75,7 +75,7 @@ class PipelineRunner:
                 self._replace_or_raise(source, replacement, reasons, error)
 
     def _handle(self, error: RuntimeError) -> None:
-        """After a batch failed, let it be tried again without its bad samples, or raise an error that names them."""
+        """Prepare another try of a failed batch, without its bad samples, or raise an error that names them."""
         source, replacement = self._notes.source, self._replacement
         if replacement is None or source is None or not is_about_samples(error, source):
             raise error

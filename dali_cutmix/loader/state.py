@@ -45,7 +45,7 @@ def make_binding(graph: Notes, epoch: Epoch, seed: int, fused: bool) -> dict[str
 
 
 def describe_decoder(graph: Notes, device: int | None) -> dict[str, Any]:
-    """What decodes: pixels may depend on it, by a level or two."""
+    """Describe the decoder, on which pixels may depend by a level or two."""
     if device is None:
         return {"gpu": None, "nvjpeg": None, **graph.decoder}
     library = nvjpeg_limits.library()

@@ -29,7 +29,7 @@ def _check(shapes: Sequence[tuple[int, ...]], fill: Fill) -> tuple[int, int, int
         )
     if len(shape) != 3 or shape[2] > len(fill):
         raise ValueError(
-            f"mix: images of shape {shape} given; needed is height×width×channels, up to {len(fill)} channels."
+            f"mix: images of shape {shape} given; expected height×width×channels, up to {len(fill)} channels."
         )
     return shape
 

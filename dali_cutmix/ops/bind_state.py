@@ -38,7 +38,9 @@ def bind_state(**values: Any) -> None:
                 f"bind_state: {name}={value!r} given; allowed are numbers, strings, None, and tuples of these."
             )
         if name in bound and repr(bound[name]) != repr(value):
-            raise ValueError(f"bind_state: {name}={value!r} given, but it is bound to {bound[name]!r} already.")
+            raise ValueError(
+                f"bind_state: {name}={value!r} given, but it is bound to {bound[name]!r} already; use another name."
+            )
         bound[name] = value
 
 

@@ -30,7 +30,7 @@ def limit_pixels(jpegs: Any, max_pixels: int) -> tuple[Any, Any]:
 
 
 def prepare_decoding(graph: Notes, jpegs: Any, max_pixels: int, **crop: Any) -> tuple[Any, Any]:
-    """Note down how a graph crops, and limit the size of its images.
+    """Write into a graph's notes how it crops, and limit the size of its images.
 
     Args:
         graph: its notes.
@@ -49,7 +49,7 @@ def prepare_decoding(graph: Notes, jpegs: Any, max_pixels: int, **crop: Any) -> 
 def decoder_options(
     graph: Notes, hw_decoder_load: float = 0.65, preallocate: tuple[int, int] = (0, 0)
 ) -> dict[str, Any]:
-    """Arguments for DALI's decoders, noted down in ``graph``; those for nvJPEG only where it decodes.
+    """Make the arguments for DALI's decoders; those for nvJPEG only if it decodes. ``graph`` keeps them for the state.
 
     Raises:
         ValueError: ``hw_decoder_load`` is not a fraction, or ``preallocate`` not a size.

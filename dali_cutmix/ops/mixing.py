@@ -77,7 +77,7 @@ class Mixing:
 def checked_mixing(
     graph: Notes, policy: Policy | None, num_classes: int | None, targets: Targets, flip: float
 ) -> Mixing:
-    """Check the arguments of :func:`mix` against each other and the graph's source, and note them down."""
+    """Check the arguments of :func:`mix` against each other and the graph's source, and keep them in its notes."""
     check_policy(policy)
     check_choice("targets", targets, get_args(Targets), {"dense": "(N×K)", "pairs": "(labels N×2, λ N)"})
     flip = check_chance("flip", flip)

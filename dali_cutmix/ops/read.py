@@ -125,7 +125,7 @@ def read_files(
 
 
 def source_nodes(graph: Notes, source: Source, num_classes: int | None = None) -> tuple[Any, Any]:
-    """Make the nodes that read a source, and note it down in ``graph``.
+    """Make the nodes that read a source, and keep it in the graph's notes.
 
     Args:
         graph: the notes.

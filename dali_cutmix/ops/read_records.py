@@ -150,7 +150,5 @@ def _record_nodes(
     num_classes: int | None,
     classes: tuple[str, ...] = (),
 ) -> tuple[Any, Any]:
-    if not len(records):
-        raise ValueError(f"{records.paths[0]}: no samples in {len(records.paths)} files; give files that have some.")
     source = Source(records, shard=shard, seed=seed, classes=classes, num_classes=len(classes))
     return source_nodes(graph, source, num_classes)

@@ -81,18 +81,18 @@ def _names_and_labels(
 def class_folders(root: str | os.PathLike[str]) -> list[str]:
     """Names of the class folders, sorted."""
     folder = Path(root)
-    wanted = "wanted is a folder with one subfolder for each class, each holding that class's images"
+    expected = "expected a folder with one subfolder for each class, each holding that class's images"
     if not folder.exists():
-        raise FileNotFoundError(f"{folder}: no such folder; {wanted}.")
+        raise FileNotFoundError(f"{folder}: no such folder; {expected}.")
     if not folder.is_dir():
-        raise ValueError(f"{folder}: not a folder; {wanted}.")
+        raise ValueError(f"{folder}: not a folder; {expected}.")
     if is_packed(folder):
-        raise ValueError(f"{folder}: packed by dali_cutmix.pack; wanted is the folder that was packed.")
+        raise ValueError(f"{folder}: packed by dali_cutmix.pack; give the folder that was packed.")
     with os.scandir(folder) as entries:
         classes = sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
     if not classes:
         found = "it holds files but no subfolders" if any(folder.iterdir()) else "it is empty"
-        raise ValueError(f"{folder}: {found}; {wanted}.")
+        raise ValueError(f"{folder}: {found}; {expected}.")
     return classes
 
 

@@ -19,7 +19,7 @@ FIX = (
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a packed folder holds.
+    """The contents of a packed folder.
 
     Args:
         short_side: side that larger images were reduced to, in pixels.
@@ -128,6 +128,6 @@ def finished_manifest(folder: Path) -> Manifest:
     done = sum((folder / name).is_file() for name in started.shards)
     raise ValueError(
         f"{folder}: not packed completely, {done} of {len(started.shards)} shards are there. Run the same command "
-        f"again, it goes on where it stopped: python -m dali_cutmix.pack SRC {folder} --short-side "
+        f"again, it continues where it stopped: python -m dali_cutmix.pack SRC {folder} --short-side "
         f"{started.short_side} --quality {started.quality} --samples-per-shard {started.samples_per_shard}"
     )

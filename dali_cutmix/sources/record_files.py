@@ -23,7 +23,7 @@ class RecordFiles:
         places: for each file, 2×n int64: offsets and sizes of its samples, in bytes.
 
     Raises:
-        ValueError: a file is shorter than its samples need.
+        ValueError: a file is shorter than its samples need, or no file has a sample.
     """
 
     fix = "Write its file again without it, or with a good one"
@@ -36,6 +36,8 @@ class RecordFiles:
         self._file = np.repeat(np.arange(len(self.paths)), [len(place[0]) for place in places])
         self._first = np.cumsum([0, *(len(place[0]) for place in places)])
         self._offsets, self._sizes = np.concatenate(places, axis=1)
+        if not len(self):
+            raise ValueError(f"{self.paths[0]}: no samples in {len(self.paths)} files; give files that have some.")
         self._open = lru_cache(_OPEN_FILES)(_File)
 
     def __len__(self) -> int:

@@ -119,7 +119,7 @@ def list_samples(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, SampleLi
     pairs = list(samples)
     if not pairs:
         raise ValueError("read_files: no samples given; give at least one (path, label).")
-    wrong = "read_files: {} given; wanted is (path, label) with a label of 0 or more."
+    wrong = "read_files: {} given; expected (path, label) with a label of 0 or more."
     try:
         paths, given = [os.fspath(path) for path, _ in pairs], [label for _, label in pairs]
         if "" in paths:
@@ -136,7 +136,7 @@ def list_samples(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, SampleLi
     if root in ("", "s3://"):
         remote = sum(path.startswith("s3://") for path in paths)
         raise ValueError(
-            f"read_files: {remote} of {len(paths)} paths begin with s3://, below {root!r}; wanted are local paths, or "
+            f"read_files: {remote} of {len(paths)} paths begin with s3://, below {root!r}; give local paths, or "
             "paths that are all in one bucket."
         )
     return root, SampleList.of([path[len(root) :] for path in paths], labels.tolist()), int(labels.max())

@@ -154,7 +154,7 @@ class Source:
             ValueError: the order is not a permutation.
         """
         if sorted(order) != list(range(len(self))):
-            raise ValueError(f"an order of {len(order)} numbers given; wanted is a permutation of {len(self)} samples.")
+            raise ValueError(f"an order of {len(order)} numbers given; expected a permutation of {len(self)} samples.")
         self._list = self._list.replaced(dict(enumerate(order)))
         self._file.write(self._list)
         self.digest = hashlib.sha256(f"{self.digest} {list(order)}".encode()).hexdigest()

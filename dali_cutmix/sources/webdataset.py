@@ -75,7 +75,7 @@ def _complete(path: Path, images: Sequence[str], label: str, missing: str) -> np
     if lacking and missing == "error":
         found = Counter(extension for parts in samples for extension in parts)
         raise ValueError(
-            f"{path}: {len(lacking)} of {len(samples)} samples lack image or label ({lacking[0]}; wanted is "
+            f"{path}: {len(lacking)} of {len(samples)} samples lack image or label ({lacking[0]}; expected "
             f"one of {', '.join(images)}, and {label}; the tar has {dict(found)}). Name the extensions that are there, "
             "or give missing='skip' to leave these samples out."
         )

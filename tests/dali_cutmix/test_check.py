@@ -140,17 +140,21 @@ def test_several_folders(folder, photo_folder, capfd):
     ("arguments", "message"),
     [
         (["/nowhere"], "error: /nowhere: no such file or folder"),
-        (["{empty}"], "it is empty; wanted is a folder with one subfolder for each class"),
+        (["{empty}"], "it is empty; expected a folder with one subfolder for each class"),
         (["{good}", "--workers=0"], "error: --workers 0 given; allowed is a whole number of at least 1"),
         (["{good}", "--max-pixels=-1"], "error: --max-pixels -1 given; allowed is a whole number of at least 1"),
         (["{good}", "--json={good}"], "could not be saved (Is a directory)"),
         (["{file}", "--kind=recordio"], "not a RecordIO file, or damaged"),
+        (["{records}"], "records.rec: no samples in 1 files; give files that have some"),
+        (["{empty}", "--kind=webdataset"], "empty: no .tar file in this folder; give a folder with some"),
     ],
 )
 def test_nothing_to_check(tmp_path, photo_folder, capfd, arguments, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_bytes(b"something else " * 9)
+    (tmp_path / "records.rec").touch()
     places = {"empty": tmp_path / "empty", "good": photo_folder, "file": tmp_path / "file"}
+    places["records"] = tmp_path / "records.rec"
     assert main([argument.format(**places) for argument in arguments]) == 2
     assert message in capfd.readouterr().err
 

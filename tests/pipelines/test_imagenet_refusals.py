@@ -80,12 +80,12 @@ def test_cuda_without_a_gpu_is_refused(colour_folder, kind):
 
 @pytest.mark.parametrize("kind", ["train", "val"])
 def test_folders_that_are_none_are_refused(tmp_path, kind):
-    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder; wanted is a folder with one subfolder"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder; expected a folder with one subfolder"):
         build(kind, tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r": it is empty; wanted is"):
+    with pytest.raises(ValueError, match=r": it is empty; expected"):
         build(kind, tmp_path)
     (tmp_path / "1.jpg").write_bytes(b"")
-    with pytest.raises(ValueError, match=r": it holds files but no subfolders; wanted is"):
+    with pytest.raises(ValueError, match=r": it holds files but no subfolders; expected"):
         build(kind, tmp_path)
     (tmp_path / "cat").mkdir()
     with pytest.raises(ValueError, match=r"cat: no image in this class folder"):

@@ -64,7 +64,7 @@ def test_a_batch_that_is_held_is_never_written_again_and_a_dropped_one_is_reused
     ],
 )
 def test_what_is_no_crop_is_refused(crop):
-    with pytest.raises(ValueError, match="at least one, and every one height×width×3, uint8 and contiguous"):
+    with pytest.raises(ValueError, match="at least one, each height×width×3, uint8 and contiguous"):
         dc.Resample(8)([crop], np.zeros((1, 7), np.int32))
 
 
@@ -75,7 +75,7 @@ def test_a_plan_for_another_batch_is_refused(plan):
 
 
 def test_an_empty_batch_is_refused():
-    with pytest.raises(ValueError, match="0 crops given; needed is at least one"):
+    with pytest.raises(ValueError, match="0 crops given; expected at least one"):
         dc.Resample(8)([], np.zeros((0, 7), np.int32))
 
 
@@ -120,5 +120,5 @@ def test_a_window_that_is_not_within_its_crop_is_refused(window):
 
 def test_windows_for_another_batch_are_refused():
     crops, plan = [np.zeros((4, 5, 3), np.uint8)], np.zeros((1, 7), np.int32)
-    with pytest.raises(ValueError, match=r"windows of shape \(2, 4\) given; needed is one row of 4 for each crop"):
+    with pytest.raises(ValueError, match=r"windows of shape \(2, 4\) given; expected one row of 4 for each crop"):
         dc.Resample(8)(crops, plan, np.ones((2, 4), int))

@@ -117,7 +117,7 @@ def test_different_shapes_in_one_batch_are_refused_with_both_named(function, fak
 @pytest.mark.parametrize("function", [paste_numpy, paste_cupy])
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 4), (1, 4, 5, 3)])
 def test_what_is_no_image_is_refused(function, shape, fake_cupy):
-    with pytest.raises(ValueError, match=r"shape \(.*\) given; needed is height×width×channels, up to 3") as caught:
+    with pytest.raises(ValueError, match=r"shape \(.*\) given; expected height×width×channels, up to 3") as caught:
         function([fake_cupy.of(np.zeros(shape, np.uint8))], [fake_cupy.of(np.zeros(7, np.int32))], FILL)
     assert str(shape) in str(caught.value)
 

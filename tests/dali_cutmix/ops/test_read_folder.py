@@ -100,24 +100,24 @@ def test_labels_belong_to_their_files_when_shuffled(colour_folder):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder; wanted is a folder with one subfolder"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder; expected a folder with one subfolder"):
         labels_and_paths(tmp_path / "nowhere")
 
 
 def test_a_file_is_no_folder(tmp_path):
     touch(tmp_path / "archive.tar")
-    with pytest.raises(ValueError, match=r"archive\.tar: not a folder; wanted is a folder with one subfolder"):
+    with pytest.raises(ValueError, match=r"archive\.tar: not a folder; expected a folder with one subfolder"):
         labels_and_paths(tmp_path / "archive.tar")
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r": it is empty; wanted is a folder with one subfolder"):
+    with pytest.raises(ValueError, match=r": it is empty; expected a folder with one subfolder"):
         labels_and_paths(tmp_path)
 
 
 def test_a_folder_of_images_without_classes_is_refused(tmp_path):
     touch(tmp_path / "1.jpg")
-    with pytest.raises(ValueError, match=r": it holds files but no subfolders; wanted is a folder with one subfolder"):
+    with pytest.raises(ValueError, match=r": it holds files but no subfolders; expected a folder with one subfolder"):
         labels_and_paths(tmp_path)
 
 

@@ -83,8 +83,8 @@ def refused(source, out, capsys):
 def test_folders_that_cannot_be_packed_are_refused(photo_folder, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     out = tmp_path / "out"
-    assert "nowhere: no such folder; wanted is a folder with one" in refused(tmp_path / "nowhere", out, capsys)
-    assert "empty: it is empty; wanted is a folder with one subfolder" in refused(tmp_path / "empty", out, capsys)
+    assert "nowhere: no such folder; expected a folder with one" in refused(tmp_path / "nowhere", out, capsys)
+    assert "empty: it is empty; expected a folder with one subfolder" in refused(tmp_path / "empty", out, capsys)
     assert not out.exists()
 
 

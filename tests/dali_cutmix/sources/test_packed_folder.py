@@ -153,7 +153,7 @@ def test_a_state_of_other_settings_is_refused(photo_folder, packed, tmp_path):
 
 
 def test_what_is_packed_is_no_folder_to_pack_or_to_measure(copy):
-    with pytest.raises(ValueError, match="packed by dali_cutmix.pack; wanted is the folder that was packed"):
+    with pytest.raises(ValueError, match="packed by dali_cutmix.pack; give the folder that was packed"):
         scan_folder(copy)
 
 

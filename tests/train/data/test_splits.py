@@ -111,7 +111,7 @@ def test_an_order_is_kept_by_files_and_by_records(colours, archive):
 
 @pytest.mark.parametrize("order", [[0, 1], [0] * 15, list(range(1, 16))])
 def test_an_order_that_is_none_is_refused(colours, order):
-    with pytest.raises(ValueError, match=r"an order of \d+ numbers given; wanted is a permutation of 15 samples"):
+    with pytest.raises(ValueError, match=r"an order of \d+ numbers given; expected a permutation of 15 samples"):
         seen(reordered(open_split(colours, "val"), order), quick(colours, colours))
 
 
