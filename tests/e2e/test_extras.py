@@ -65,7 +65,7 @@ def test_the_kernels_compile_with_what_an_extra_brings(wheel, extra):
         python = Path(folder, "bin", "python")
         run(python, "-m", "pip", "install", "--quiet", "--no-deps", wheel)
         run(python, "-m", "pip", "install", "--quiet", *extra_of(wheel, extra))
-        for source, entry in [("resample.cu", "resample_and_mix"), ("paste.cu", "paste")]:
+        for source, entry in [("fused/resample.cu", "resample_and_mix"), ("mixing/paste.cu", "paste")]:
             said = run(python, "-c", COMPILE, source)
             assert f".visible .entry {entry}(" in said
             headers, nvrtc = said.splitlines()[0].removeprefix("-I"), said.splitlines()[-1]
