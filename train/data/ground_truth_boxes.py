@@ -73,7 +73,10 @@ def read_boxed(data: Path, boxes: Path | None) -> Boxed:
     elif source.is_file():
         of_image = _csv(source, data)
     else:
-        raise FileNotFoundError(f"--boxes {source}: no such file or folder.")
+        raise FileNotFoundError(
+            f"--boxes {source}: no such file or folder; give a CSV file with {', '.join(COLUMNS)}, or a folder "
+            "of XML files."
+        )
     found = []
     for path, label in zip(paths, labels, strict=True):
         mine = of_image(path, classes[label])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from dali_cutmix.utils import write_atomically
 from train.reporting import to_csv
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 Row = dict[str, float]
 """An epoch's row of metrics.csv: values by the names of `columns`."""
@@ -44,7 +47,11 @@ class MetricsLog:
     def __init__(self, folder: Path, step: int, active: bool, metrics: tuple[str, ...] = ()) -> None:
         self._path = folder / "metrics.csv"
         self._columns = columns(metrics)
-        self._events = SummaryWriter(str(folder), purge_step=step + 1) if active else None
+        self._events: SummaryWriter | None = None
+        if active:
+            from torch.utils.tensorboard import SummaryWriter  # slow to import; evaluations and GPU tests do without it
+
+            self._events = SummaryWriter(str(folder), purge_step=step + 1)
 
     def step(self, step: int, values: Row) -> None:
         """Log values by name, after ``step`` steps.

@@ -115,7 +115,10 @@ def ood_metrics(inside: np.ndarray, outside: np.ndarray) -> OodMetrics:
         if not len(scores):
             raise ValueError(f"the {name} set is empty; give one with images.")
         if not np.isfinite(scores).all():
-            raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores of the {name} set are not numbers.")
+            raise ValueError(
+                f"{int((~np.isfinite(scores)).sum())} scores of the {name} set are not numbers; give a model whose "
+                "outputs are finite."
+            )
     positive = np.r_[np.ones(len(inside)), np.zeros(len(outside))]
     false, true, _ = roc_curve(positive, np.r_[inside, outside], drop_intermediate=False)
     return OodMetrics(

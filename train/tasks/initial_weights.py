@@ -100,7 +100,10 @@ def _read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch.load raise exceptions of many types
-        raise ValueError(f"{path}: not a file of weights, or a damaged one ({type(error).__name__}).") from error
+        raise ValueError(
+            f"{path}: not a file of weights, or a damaged one ({type(error).__name__}); give a checkpoint, or a "
+            "state_dict saved by torch.save."
+        ) from error
     content = content if isinstance(content, dict) else {}
     if "version" in content and "config" in content:
         checkpoint = Checkpoint.from_content(content, path)

@@ -62,9 +62,15 @@ def caption_scores(
     if not candidates:
         raise ValueError("there is no caption to score; give one candidate for each image.")
     if alone := sorted(set(candidates) - {image for image, given in references.items() if given}):
-        raise ValueError(f"image {alone[0]} has a candidate but no reference; {len(alone)} such images in all.")
+        raise ValueError(
+            f"image {alone[0]} has a candidate but no reference; {len(alone)} such images in all. "
+            "Give each a reference."
+        )
     if missing := sorted(set(references) - set(candidates)):
-        raise ValueError(f"image {missing[0]} has references but no candidate; {len(missing)} such images in all.")
+        raise ValueError(
+            f"image {missing[0]} has references but no candidate; {len(missing)} such images in all. "
+            "Give each a candidate."
+        )
     found = [tokenize(caption) for caption in candidates.values()]
     truth = [[tokenize(caption) for caption in references[image]] for image in candidates]
     total, note = None, "left out"

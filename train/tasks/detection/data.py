@@ -26,7 +26,8 @@ def open_annotated(data: Path | None, split: Literal["train", "val"]) -> Annotat
         if is_own(folder):
             return read(folder, split)
     raise FileNotFoundError(
-        f"--data {folder}: neither VOC's layout (VOC2007/ImageSets/Main, …) nor COCO's (annotations/instances_*.json)."
+        f"--data {folder}: neither VOC's layout (VOC2007/ImageSets/Main, …) nor COCO's (annotations/instances_*.json); "
+        "give a folder in one of these layouts."
     )
 
 
