@@ -8,8 +8,7 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
-from tests.helpers.cifar_archives import make_data, pack, write_folder
-from tests.helpers.images import save
+from tests.helpers.example_data import write_example_data
 from tests.helpers.records import write_recordio, write_tfrecord, write_webdataset
 
 PUBLIC = {name: getattr(dc, name) for name in dc.__all__}
@@ -17,20 +16,15 @@ WITH_EXAMPLE = [name for name, value in PUBLIC.items() if inspect.isfunction(val
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, photos):
+def folder(tmp_path_factory):
     """The files of the examples: photos/cat and photos/dog, eight JPEGs each, and the same as record files."""
-    root = tmp_path_factory.mktemp("examples")
-    samples = []
-    for label, name in enumerate(("cat", "dog")):
-        for i in range(8):
-            path = root / "photos" / name / f"{i}.jpg"
-            save(photos[label][30 * i : 30 * i + 90, 40 * i : 40 * i + 120], path)
-            samples.append((path.read_bytes(), label))
+    root = write_example_data(tmp_path_factory.mktemp("examples"))
+    photos = sorted((root / "photos").glob("*/*.jpg"))
+    samples = [(path.read_bytes(), ("cat", "dog").index(path.parent.name)) for path in photos]
     for number, tar in enumerate(write_webdataset(root / "records", samples, 8, index=False)):
         tar.rename(root / f"photos-{number}.tar")
     write_tfrecord(root / "records", samples, 16, index=False)[0].rename(root / "photos.tfrecord")
     write_recordio(root / "records", samples, index=False).rename(root / "photos.rec")
-    pack(write_folder(root, "cifar-10-batches-py", make_data("cifar-10-batches-py")))
     (root / "not_an_image.jpg").write_text("hello")
     return root
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.helpers import ROOT
+from tests.helpers.loaders import endless
 from tests.helpers.saved_loaders import BATCHES, loaders
 from tests.helpers.training import ALONE, make_folder, quick
 from train.engine import Checkpoint, fit
@@ -29,8 +30,7 @@ def made(tmp_path_factory):
 
 
 def take(loader, count):
-    endless = itertools.chain.from_iterable(itertools.repeat(loader))
-    return [[tensor.clone() for tensor in batch] for batch in itertools.islice(endless, count)]
+    return [[tensor.clone() for tensor in batch] for batch in itertools.islice(endless(loader), count)]
 
 
 @pytest.mark.parametrize("name", STATES)

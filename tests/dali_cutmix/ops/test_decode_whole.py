@@ -15,6 +15,7 @@ from dali_cutmix.fused.cpu import is_compiled
 from pipelines import imagenet
 from tests.helpers import ROOT
 from tests.helpers.images import save
+from tests.helpers.loaders import endless
 
 POLICIES = {
     "cutmix": dc.CutMix(),
@@ -49,11 +50,6 @@ def kinds_folder(tmp_path_factory, photos):
     save(photo.resize((2, 700)), root / "d" / "high.jpg")
     save(photo.resize((17, 15)), root / "d" / "small.jpg")
     return root
-
-
-def endless(loader):
-    while True:
-        yield from loader
 
 
 def make(root, decode="auto", **options):
