@@ -10,6 +10,7 @@ import torch
 from dali_cutmix._dali import localized, portable
 from dali_cutmix.gpu import nvjpeg_limits
 from dali_cutmix.loader.epoch import Epoch
+from dali_cutmix.loader.position import Pass, Position
 from dali_cutmix.ops import Notes
 
 VERSION = 2
@@ -76,6 +77,13 @@ def unpack_checkpoint(state: State, own: bytes) -> bytes:
             "load_state_dict: the state is damaged (its pipeline's checkpoint cannot be read) and cannot be continued "
             "exactly; load another one."
         ) from error
+
+
+def position(state: State, checkpoint: bytes, epoch: Epoch) -> Position:
+    """The position in a state; its own fields for the pass are missing if an earlier version saved it."""
+    state = {"pass_number": state["epoch"], "pass_step": state["batch"]} | state
+    first = epoch.number(state["epoch"], state["batch"]) - state["pass_step"]
+    return Position(state["epoch"], state["batch"], checkpoint, Pass(state["pass_number"], first))
 
 
 def warn_of_another_decoder(state: State, decoder: dict[str, Any]) -> None:
