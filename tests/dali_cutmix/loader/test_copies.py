@@ -8,8 +8,7 @@ import pytest
 import torch
 
 import dali_cutmix as dc
-from tests.helpers.loaders import epoch_of, flat, label_loader, loader_of
-from tests.helpers.records import write_tar
+from tests.helpers.loaders import epoch_of, flat, label_loader
 
 HINT = "holds operating-system resources and cannot be copied or pickled; keep the loader out of what is copied"
 
