@@ -46,6 +46,10 @@ class CommonOptions(TypedDict, total=False):
     """Fraction of all samples that may be replaced, by default 0.01."""
     bad_log: str | os.PathLike[str]
     """File to which replaced samples are appended, by default ``"bad_files.jsonl"``."""
+    after_break: Literal["continue", "restart"] | None
+    """What follows a pass that was left early, see ``dc.Loader``."""
+    steps_per_epoch: int | None
+    """Batches in a pass, see ``dc.Loader``; by default those of an epoch. For ``train`` only."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ _GROUPS = {
     "pipeline": ("batch_size", "device", "num_threads", "prefetch", "shard"),
     "crop": ("max_pixels",),
     "normalize": ("mean", "std", "dtype", "channels_last"),
-    "loader": ("on_error", "max_bad", "bad_log"),
+    "loader": ("on_error", "max_bad", "bad_log", "after_break", "steps_per_epoch"),
 }
 
 
@@ -87,7 +91,8 @@ def split_options(given: CommonOptions, *, seed: int = 0, **defaults: Unpack[Com
         shard                                                  ──▶ dc.read_…(shard=groups.shard, seed=seed)
         max_pixels                                             ──▶ dc.…_crop(jpegs, **groups.crop)
         mean, std, dtype, channels_last                        ──▶ dc.normalize(images, **groups.normalize)
-        on_error, max_bad, bad_log                             ──▶ dc.Loader(graph, **groups.loader)
+        on_error, max_bad, bad_log,
+        after_break, steps_per_epoch                           ──▶ dc.Loader(graph, **groups.loader)
 
     Args:
         given: what the caller gave.

@@ -148,6 +148,8 @@ def val(
     on_error: Literal["raise", "replace"] = "raise",
     max_bad: float = 0.01,
     bad_log: Path = "bad_files.jsonl",
+    after_break: Literal["continue", "restart"] | None = None,
+    steps_per_epoch: int | None = None,
 ) -> dc.Loader:
     """Each image exactly once, in sorted order: shorter side resized to ``resize``, centre crop, normalized.
 
@@ -173,4 +175,5 @@ def val(
         return dc.normalize(images, mean=mean, std=std, dtype=dtype, channels_last=channels_last), labels
 
     options = dc.pipeline_options(batch_size, device=device, num_threads=num_threads, prefetch=prefetch, shard=shard)
-    return dc.Loader(graph(**options), on_error=on_error, max_bad=max_bad, bad_log=bad_log)
+    passes: Any = {"after_break": after_break, "steps_per_epoch": steps_per_epoch}
+    return dc.Loader(graph(**options), on_error=on_error, max_bad=max_bad, bad_log=bad_log, **passes)

@@ -24,9 +24,11 @@ class Loader(Uncopyable):
                      ├── load_state_dict ─┴─ state_dict: the consumer's position, not that of the prefetch
                      └── a bad file: replaced, and on from before its batch
 
-    With shuffled samples (training) the incomplete last batch is dropped, and an early ``break`` leaves the rest of
-    the epoch to the next ``for``. Without shuffling (evaluation) each sample comes exactly once over all shards, the
-    last batch is smaller (on some ranks empty, so that ``len`` is the same for all), and each ``for`` starts anew.
+    Each pass delivers ``len(loader)`` batches. With shuffled samples (training) the incomplete last batch of an epoch is
+    dropped, and the pass after an early ``break`` goes on with the batch that comes next. Without shuffling (evaluation)
+    each sample comes exactly once over all shards, the last batch is smaller (on some ranks empty, so that ``len`` is
+    the same for all), and each pass starts anew. A loader has one position: a pass raises a RuntimeError once a newer
+    one has begun. After ``load_state_dict`` the first pass delivers the rest of the one that was saved.
 
     Ten samples on three ranks, ``batch_size=2``:
 
@@ -46,6 +48,9 @@ class Loader(Uncopyable):
             next good one in the shard's list and continue; no other sample is lost.
         max_bad: largest fraction of all samples that may be replaced; with more, the loader gives up.
         bad_log: file to which paths and reasons of replaced samples are appended, one JSON object a line.
+        after_break: what follows a pass that was left early: ``"continue"`` with the next batch (the default with
+            shuffled samples), or ``"restart"`` with a new epoch.
+        steps_per_epoch: batches in a pass, if not those of an epoch: passes then run on across epochs.
 
     Yields:
         A tuple of tensors, one for each output of the graph, on its device; on a CPU without a copy. An output in

@@ -14,14 +14,13 @@ from dali_cutmix.sources import READER, Source
 class Passes:
     """The passes over one loader; only the newest delivers batches.
 
-    Batches come from one endless sequence, epoch after epoch. A pass takes the next ``length`` of them. With 4 batches
-    in an epoch, and a pass that is left after 2:
+    Batches come from one endless sequence, epoch after epoch; a pass takes the next ``length`` of them. Five in an epoch,
+    the first pass left after two:
 
-        batches       0 1 2 3 | 4 5 6 7 | 8 9 …      | ends an epoch
-        "continue"    ─┬─ ───┬───
-                       1st   2nd: 2 3 4 5             all batches come, in their order
-        "restart"     ─┬─        ───┬───
-                       1st          2nd: 4 5 6 7      the rest of the epoch is left out
+                      ├── epoch 0 ──┤├── epoch 1 ──┤├── epoch 2 ──┤
+                       0  1  2  3  4  5  6  7  8  9 10 11 12 13 14
+        "continue"    └─ 1 ┘└──── 2 ─────┘└──── 3 ─────┘
+        "restart"     └─ 1 ┘         └──── 2 ─────┘└──── 3 ─────┘
 
     Args:
         producer: of the batches.

@@ -85,6 +85,8 @@ def test_every_common_option_reaches_its_place(data, name):
         "max_pixels": (0, "max_pixels=0 given"),
         "on_error": ("ignore", "on_error='ignore' given"),
         "max_bad": (2, "max_bad=2 given"),
+        "after_break": ("stop", "after_break='stop' given"),
+        "steps_per_epoch": (0, "steps_per_epoch=0 given"),
     }
     for option, (value, told) in wrong.items():
         with pytest.raises(ValueError, match=told):
