@@ -24,11 +24,11 @@ class Loader(Uncopyable):
                      ├── load_state_dict ─┴─ state_dict: the consumer's position, not that of the prefetch
                      └── a bad file: replaced, and on from before its batch
 
-    Each pass delivers ``len(loader)`` batches. With shuffled samples (training) the incomplete last batch of an epoch is
-    dropped, and the pass after an early ``break`` goes on with the batch that comes next. Without shuffling (evaluation)
-    each sample comes exactly once over all shards, the last batch is smaller (on some ranks empty, so that ``len`` is
-    the same for all), and each pass starts anew. A loader has one position: a pass raises a RuntimeError once a newer
-    one has begun. After ``load_state_dict`` the first pass delivers the rest of the one that was saved.
+    Each pass delivers ``len(loader)`` batches. With shuffled samples (training) the incomplete last batch of an epoch
+    is dropped, and the pass after an early ``break`` continues with the batch that comes next. Without shuffling
+    (evaluation) each sample comes exactly once over all shards, the last batch is smaller (on some ranks empty, so that
+    ``len`` is the same for all), and each pass starts anew. A loader has one position: a pass raises a RuntimeError
+    once a newer one has begun. After ``load_state_dict`` the first pass delivers the rest of the one that was saved.
 
     Ten samples on three ranks, ``batch_size=2``:
 

@@ -14,8 +14,8 @@ from dali_cutmix.sources import READER, Source
 class Passes:
     """The passes over one loader; only the newest delivers batches.
 
-    Batches come from one endless sequence, epoch after epoch; a pass takes the next ``length`` of them. Five in an epoch,
-    the first pass left after two:
+    Batches come from one endless sequence, epoch after epoch; a pass takes the next ``length`` of them. With five in an
+    epoch, and the first pass left after two:
 
                       ├── epoch 0 ──┤├── epoch 1 ──┤├── epoch 2 ──┤
                        0  1  2  3  4  5  6  7  8  9 10 11 12 13 14

@@ -176,7 +176,7 @@ def test_a_reader_of_ones_own_starts_anew(numbered_folder):
     assert loader.epoch == 3
     list(islice(loader, 1))
     loader.set_epoch(0)
-    with pytest.raises(ValueError, match=r"set_epoch\(0\) given, but the graph has a reader of its own, whose order can"):
+    with pytest.raises(ValueError, match=r"set_epoch\(0\) given, but the graph has a reader of its own, whose"):
         next(iter(loader))
 
 
