@@ -9,7 +9,7 @@ from torch import Tensor
 from dali_cutmix.fused.cpu import is_compiled
 from dali_cutmix.fused.resample import Resample
 from dali_cutmix.gpu import gpu_of, upload
-from dali_cutmix.mixing import Policy, Targets, check_label_node, draw, stack_labels
+from dali_cutmix.mixing import Policy, Targets, draw, stack_labels
 from dali_cutmix.ops import Mixing, checked_mixing, notes
 
 
@@ -81,8 +81,7 @@ class FusedMix:
             ValueError: see :func:`~dali_cutmix.mix`.
         """
         graph = notes()
-        check_label_node(labels)
-        self._mixing = checked_mixing(graph, *self._arguments)
+        self._mixing = checked_mixing(graph, labels, *self._arguments)
         graph.crop |= {"size": self._resample.size, "antialias": True}
         window = graph.windows.get(crops.name)
         self._has_windows = window is not None

@@ -9,7 +9,7 @@
 - ``paste_operator``: flips and pastes images by a plan, on CPU or GPU (``paste.cu``)
 """
 
-from dali_cutmix.mixing.labels import check_label_node, stack_labels
+from dali_cutmix.mixing.labels import check_dense_form, check_label_node, stack_labels
 from dali_cutmix.mixing.paste_operator import not_an_image, paste, paste_numpy
 from dali_cutmix.mixing.plan import BOX, COLUMNS, HOLE, ONE, PARTNER, WEIGHT, Plan, alternatives, draw, make_plan
 from dali_cutmix.mixing.policies import CutMix, Cutout, Mixup, OneOf, Policy, check_policy
@@ -30,6 +30,7 @@ __all__ = [
     "Policy",
     "Targets",
     "alternatives",
+    "check_dense_form",
     "check_label_node",
     "check_policy",
     "dense_targets",

@@ -33,6 +33,29 @@ def check_label_node(labels: Any) -> None:
         )
 
 
+def check_dense_form(length: int, num_classes: int, is_pairs: bool) -> None:
+    """Refuse dense labels of another length than K, and pairs of dense labels.
+
+    Args:
+        length: of the labels of a sample.
+        num_classes: K.
+        is_pairs: whether the targets are pairs.
+
+    Raises:
+        ValueError: either of the two.
+    """
+    if is_pairs:
+        raise ValueError(
+            f"mix: targets='pairs' given with dense labels of shape [{length}]; pairs are of one class label for each "
+            "sample: use targets='dense'."
+        )
+    if length != num_classes:
+        raise ValueError(
+            f"mix: dense labels of shape [{length}] given with num_classes={num_classes}; expected the same number: "
+            f"give num_classes={num_classes} to the verb that reads (dc.read_files), too."
+        )
+
+
 def stack_labels(labels: Sequence[np.ndarray], num_classes: int) -> np.ndarray:
     """Stack the labels of a batch.
 
@@ -103,7 +126,5 @@ def _unknown(labels: np.ndarray, num_classes: int) -> ValueError:
     elif shape in ((), (1,)):
         fix = "fn.cast(labels, dtype=types.INT64) makes class labels of whole numbers"
     else:
-        fix = (
-            f"if these are dense labels, give num_classes={shape[0]}, to dc.read_files too; if not, one label a sample"
-        )
+        fix = f"dense labels of this shape need num_classes={shape[0]} (which dc.read_files takes, too)"
     return ValueError(f"mix: {labels.dtype} {what} given; {_allowed(num_classes)}: {fix}.")

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from dali_cutmix.mixing.labels import check_labels
+from dali_cutmix.mixing.labels import check_dense_form, check_labels
 from dali_cutmix.mixing.plan import Plan
 
 Targets = Literal["dense", "pairs"]
@@ -45,11 +45,8 @@ def make_targets(labels: np.ndarray, plan: Plan, targets: Targets, num_classes: 
     """
     labels = check_labels(labels, num_classes)
     is_dense = labels.ndim == 2
-    if is_dense and targets == "pairs":
-        raise ValueError(
-            f"mix: targets='pairs' given with dense labels of shape [{num_classes}]; pairs are of class labels, one "
-            "for each sample: use targets='dense'."
-        )
+    if is_dense:
+        check_dense_form(num_classes, num_classes, targets == "pairs")
     if targets == "pairs":
         return pair_targets(labels, plan)
     return blended_targets(labels, plan) if is_dense else dense_targets(labels, plan, num_classes)

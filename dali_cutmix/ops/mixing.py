@@ -21,6 +21,7 @@ from dali_cutmix.mixing import (
     Policy,
     Targets,
     alternatives,
+    check_dense_form,
     check_label_node,
     check_policy,
     draw,
@@ -32,6 +33,7 @@ from dali_cutmix.mixing import (
 )
 from dali_cutmix.ops.graph_notes import Notes, notes
 from dali_cutmix.ops.normalization import IMAGENET_MEAN
+from dali_cutmix.sources import MULTI_LABELS
 from dali_cutmix.utils import check_chance, check_choice, check_classes
 
 FILL = tuple(int(value + 0.5) for value in IMAGENET_MEAN)
@@ -81,9 +83,10 @@ class Mixing:
 
 
 def checked_mixing(
-    graph: Notes, policy: Policy | None, num_classes: int | None, targets: Targets, flip: float
+    graph: Notes, labels: Any, policy: Policy | None, num_classes: int | None, targets: Targets, flip: float
 ) -> Mixing:
     """Check the arguments of :func:`mix` against each other and the graph's source, and keep them in its notes."""
+    check_label_node(labels)
     check_policy(policy)
     check_choice("targets", targets, get_args(Targets), {"dense": "(N×K)", "pairs": "(labels N×2, λ N)"})
     flip = check_chance("flip", flip)
@@ -92,6 +95,8 @@ def checked_mixing(
     if num_classes is None:
         raise ValueError("num_classes=None given, and the data does not say it; give the number of classes, K.")
     check_classes(num_classes, found)
+    if getattr(labels, "name", None) == MULTI_LABELS:
+        check_dense_form(found, num_classes, targets == "pairs")
     graph.mixing = Mixing(policy, num_classes, targets, flip)
     return graph.mixing
 
@@ -146,8 +151,7 @@ def mix(
         (torch.Size([4, 2]), [1.0, 1.0, 1.0, 1.0])
     """
     graph = notes()
-    check_label_node(labels)
-    mixing = checked_mixing(graph, policy, num_classes, targets, flip)
+    mixing = checked_mixing(graph, labels, policy, num_classes, targets, flip)
     outputs: Any = fn.python_function(
         images.shape(dtype=types.INT32),
         labels,
