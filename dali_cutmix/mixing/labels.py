@@ -122,7 +122,8 @@ def _unknown(labels: np.ndarray, num_classes: int) -> ValueError:
     if len(shape) == 3:
         fix = "images come first, dc.mix(images, labels)"
     elif int(np.prod(shape)) in (1, num_classes) and len(shape) > 1:
-        fix = "fn.reshape(labels, shape=[-1]) drops the axes of size 1"
+        axes = [axis for axis, side in enumerate(shape) if side == 1][: len(shape) - 1]
+        fix = f"fn.squeeze(labels, axes={axes}) drops what is too much"
     elif shape in ((), (1,)):
         fix = "fn.cast(labels, dtype=types.INT64) makes class labels of whole numbers"
     else:

@@ -95,7 +95,7 @@ def checked_mixing(
     if num_classes is None:
         raise ValueError("num_classes=None given, and the data does not say it; give the number of classes, K.")
     check_classes(num_classes, found)
-    if getattr(labels, "name", None) == MULTI_LABELS:
+    if graph.source and getattr(labels, "name", None) == MULTI_LABELS:
         check_dense_form(found, num_classes, targets == "pairs")
     graph.mixing = Mixing(policy, num_classes, targets, flip)
     return graph.mixing

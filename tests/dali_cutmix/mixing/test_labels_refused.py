@@ -24,8 +24,9 @@ def soft(*values):
         (np.zeros((2, 1), np.float32), rf"float32 labels of shape \[1\] given; {ALLOWED}.*fn\.cast"),
         (np.zeros((2, 2), np.int64), rf"int64 labels of shape \[2\] given; {ALLOWED}.*num_classes=2"),
         (np.zeros((2, 2), np.float32), rf"float32 labels of shape \[2\] given; {ALLOWED}.*num_classes=2"),
-        (np.zeros((2, 1, 5), np.float32), rf"float32 labels of shape \[1, 5\] given; {ALLOWED}.*fn\.reshape"),
-        (np.zeros((2, 1, 1), np.int32), rf"int32 labels of shape \[1, 1\] given; {ALLOWED}.*fn\.reshape"),
+        (np.zeros((2, 1, 5), np.float32), rf"float32 labels of shape \[1, 5\] given; {ALLOWED}.*axes=\[0\]"),
+        (np.zeros((2, 5, 1), np.int32), rf"int32 labels of shape \[5, 1\] given; {ALLOWED}.*fn\.squeeze.*axes=\[1\]"),
+        (np.zeros((2, 1, 1), np.int32), rf"int32 labels of shape \[1, 1\] given; {ALLOWED}.*fn\.squeeze.*axes=\[0\]"),
         (np.zeros((2, 0), np.int64), rf"int64 labels of shape \[0\] given; {ALLOWED}"),
         (noise_images(2), rf"uint8 labels of shape \[6, 6, 3\] given; {ALLOWED}.*dc\.mix\(images, labels\)"),
         ([np.zeros(2, np.int64), np.zeros(3, np.int64)], rf"labels of shapes \[2\] and \[3\] in one batch; {ALLOWED}"),
@@ -44,6 +45,24 @@ def soft(*values):
 def test_labels_that_mean_no_target_are_refused(fused, labels, message):
     with pytest.raises(ValueError if fused else RuntimeError, match=rf"mix: {message}"):
         mix_labels(labels, dc.CutMix(), 5, fused=fused)
+
+
+def test_a_loader_says_it_and_takes_no_file_for_bad(photo_folder, fused):
+    """With a reader of the library, whose files could be replaced."""
+    finish = dc.FusedMix(dc.CutMix(), resample=dc.Resample(24))
+
+    @pipeline_def(**dc.pipeline_options(batch_size=4, device="cpu"))
+    def graph():
+        jpegs, labels = dc.read_folder(photo_folder)
+        labels = fn.stack(labels, labels)
+        if fused:
+            return finish.inputs(dc.random_crop(jpegs), labels)
+        return dc.mix(dc.random_resized_crop(jpegs, 24), labels)
+
+    loader = dc.Loader(graph(), finish=finish if fused else None)
+    with pytest.raises((ValueError, RuntimeError), match=r"mix: int64 labels of shape \[2\] given; allowed") as caught:
+        next(iter(loader))
+    assert not isinstance(caught.value, dc.DecodeError)
 
 
 @pytest.mark.parametrize("labels", [np.eye(3, dtype=np.int64), np.eye(3, dtype=np.float32)], ids=["int", "float"])

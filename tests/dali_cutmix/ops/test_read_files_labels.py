@@ -154,18 +154,6 @@ def test_class_labels_that_a_graph_makes_of_several_may_have_pairs(samples):
     assert next(iter(dc.Loader(graph())))[1].shape == (3, 2)
 
 
-def test_memory_of_labels_is_that_of_their_numbers():
-    """A million samples with two of 80 classes each: 2 bytes for the classes, 8 for their place."""
-    from dali_cutmix.sources import MultiLabels
-
-    classes = np.random.default_rng(0).integers(0, 79, 10**6)
-    labels = MultiLabels.of([(n, 79) for n in classes.tolist()])
-    assert labels.nbytes <= 10 * (10**6 + 1)
-    found = np.array(labels.dense(80, [np.array([5]), np.array([999_999])]))
-    assert found.sum() == 4
-    assert found[[0, 1], classes[[5, 999_999]]].tolist() == [1, 1]
-
-
 def test_files_without_labels_give_images_and_none(samples, tmp_path, monkeypatch):
     paths = [path for path, _ in samples]
     found = []
