@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -163,7 +163,7 @@ def _split(items: list[Any]) -> tuple[list[Any], list[Any] | None]:
     try:
         return [path for path, _ in items], [label for _, label in items]
     except (TypeError, ValueError):
-        raise _refusal(items, lambda item: hasattr(item, "__len__") and len(item) == 2) from None
+        raise _refusal(items, (hasattr(item, "__len__") and len(item) == 2 for item in items)) from None
 
 
 def _absolute(items: list[Any], paths: list[Any]) -> list[str]:
@@ -173,8 +173,7 @@ def _absolute(items: list[Any], paths: list[Any]) -> list[str]:
     except TypeError:
         found = [""]
     if "" in found or not all(issubclass(kind, str) for kind in set(map(type, found))):
-        are_good = iter([isinstance(path, (str, os.PathLike)) and path not in ("", b"") for path in paths])
-        raise _refusal(items, lambda _: next(are_good))
+        raise _refusal(items, (isinstance(path, (str, os.PathLike)) and path != "" for path in paths))
     return [path if path[0] == "/" or path.startswith("s3://") else os.path.abspath(path) for path in found]
 
 
@@ -208,9 +207,12 @@ def _class_labels(items: list[Any], labels: list[Any]) -> np.ndarray:
     except (TypeError, ValueError):
         found = np.array(None)
     is_whole = found.ndim == 1 and found.dtype.kind in "iu" and not {bool, np.bool_} & set(map(type, labels))
-    if not is_whole or found.min() < 0 or found.max() > LARGEST:
-        raise _refusal(items, lambda item: _is_class_label(item[1]))
-    return found
+    if is_whole and found.min() >= 0 and found.max() <= LARGEST:
+        return found
+    are_good = list(map(_is_class_label, labels))
+    if not all(are_good):
+        raise _refusal(items, are_good)
+    return np.array(list(map(int, labels)))  # of types that NumPy has no common one for
 
 
 def _is_class_label(label: Any) -> bool:
@@ -218,9 +220,9 @@ def _is_class_label(label: Any) -> bool:
     return array.ndim == 0 and array.dtype.kind in "iu" and 0 <= array.item() <= LARGEST
 
 
-def _refusal(items: list[Any], is_good: Callable[[Any], bool]) -> ValueError:
+def _refusal(items: list[Any], are_good: Iterable[bool]) -> ValueError:
     """The error for the first sample that is not good."""
-    number = next((number for number, item in enumerate(items) if not is_good(item)), 0)
+    number = next((number for number, is_good in enumerate(are_good) if not is_good), 0)
     return ValueError(
         f"read_files: sample {number}: {items[number]!r} given; expected (path, label) with a label of 0 or more, "
         "(path, [label, …]) for several, or a path alone."

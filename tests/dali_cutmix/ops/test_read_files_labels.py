@@ -52,6 +52,12 @@ def test_k_is_that_of_the_names_or_num_classes_or_the_largest_label(samples, giv
     assert loader.classes == tuple(given.get("classes", ()))
 
 
+def test_class_labels_may_be_whole_numbers_of_any_type(samples):
+    kinds = [int, np.int8, np.uint64, np.int64, np.array, torch.tensor, np.uint8, np.int32]
+    given = ([path, kind(number)] for number, ((path, _), kind) in enumerate(zip(samples, kinds, strict=True)))
+    assert rows(loader_of(dc.read_files, given, shuffle=False)) == list(range(8))
+
+
 def test_lists_are_shuffled_and_cut_into_shards_as_class_labels_are(samples):
     numbers = [(path, number) for number, (path, _) in enumerate(samples)]
     for rank in range(3):
@@ -219,6 +225,8 @@ ONE_FORM = r"expected one form for all samples: \(path, label\), \(path, \[label
         ([("/a", None)], r"sample 0: \('/a', None\) given; expected \(path, label\)"),
         ([("/a", {0, 1})], r"sample 0: \('/a', \{0, 1\}\) given; expected \(path, label\)"),
         ([("/a", 0), ("/b", 0, 1)], r"sample 1: \('/b', 0, 1\) given; expected \(path, label\)"),
+        ([("/a", 0), (b"/b", 0)], r"sample 1: \(b'/b', 0\) given; expected \(path, label\)"),
+        ([("/a", 0), (7, 0)], r"sample 1: \(7, 0\) given; expected \(path, label\)"),
         (["/a", ""], r"sample 1: '' given; expected"),
         ([b"/a"], r"sample 0: b'/a' given; expected"),
         ("/data/train", r"samples='/data/train' given; .*list.*dc\.read_folder"),
