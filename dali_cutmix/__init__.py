@@ -14,7 +14,7 @@ The way of the data, and the folder of each stage:
     what a GPU needs beside DALI                              gpu/
     DALI's internals, options of a pipeline                   _dali/
     options that all graphs of pipelines/ take                options.py
-    cross entropy with mixed targets                          losses.py
+    losses for mixed targets                                  losses.py
     tools without images: checks, files, cache                utils/
 
     python -m dali_cutmix.check                               check.py   find all bad files of a data set
@@ -38,7 +38,12 @@ from dali_cutmix._version import __version__
 from dali_cutmix.bad_samples import DecodeError
 from dali_cutmix.fused import FusedMix, Resample, can_fuse
 from dali_cutmix.loader import AllRanks, Loader
-from dali_cutmix.losses import pair_cross_entropy, soft_cross_entropy
+from dali_cutmix.losses import (
+    pair_binary_cross_entropy,
+    pair_cross_entropy,
+    soft_binary_cross_entropy,
+    soft_cross_entropy,
+)
 from dali_cutmix.mixing import CutMix, Cutout, Mixup, OneOf, Policy, Targets
 from dali_cutmix.ops import (
     IMAGENET_MEAN,
@@ -87,6 +92,7 @@ __all__ = [
     "mix",
     "normalize",
     "padded_crop",
+    "pair_binary_cross_entropy",
     "pair_cross_entropy",
     "pipeline_options",
     "random_crop",
@@ -98,6 +104,7 @@ __all__ = [
     "read_tfrecord",
     "read_webdataset",
     "resize_center_crop",
+    "soft_binary_cross_entropy",
     "soft_cross_entropy",
     "split_options",
     "stretch_random_crop",

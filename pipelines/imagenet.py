@@ -157,7 +157,8 @@ def val(
     With ``stretch`` both sides become ``resize`` (paper, B). Other arguments and errors are those of :func:`train`.
 
     Returns:
-        A loader of N×3×``size``×``size`` images and N int64 labels; the last batch is smaller.
+        A loader of N×3×``size``×``size`` images and N int64 labels; the last batch is smaller. Files without labels
+        (``partial(dc.read_files, [path, …])``) give batches of images alone.
 
     Example:
         >>> from pipelines import imagenet
@@ -172,7 +173,8 @@ def val(
     def graph() -> Any:
         jpegs, labels = read(shard=shard, shuffle=False, num_classes=num_classes)
         images = dc.resize_center_crop(jpegs, size, resize=resize, stretch=stretch, max_pixels=max_pixels)
-        return dc.normalize(images, mean=mean, std=std, dtype=dtype, channels_last=channels_last), labels
+        images = dc.normalize(images, mean=mean, std=std, dtype=dtype, channels_last=channels_last)
+        return images if labels is None else (images, labels)
 
     options = dc.pipeline_options(batch_size, device=device, num_threads=num_threads, prefetch=prefetch, shard=shard)
     passes: Any = {"after_break": after_break, "steps_per_epoch": steps_per_epoch}

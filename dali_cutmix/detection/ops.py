@@ -58,15 +58,15 @@ def read_images(
     """
     graph = notes()
     check_shard(shard)
-    root, samples, _ = list_samples((path, number) for number, path in enumerate(paths))
+    listed = list_samples((path, number) for number, path in enumerate(paths))
     source = Source(
-        samples,
-        root=root,
+        listed.names,
+        root=listed.root,
         shard=shard,
         seed=seed if shuffle else None,
         classes=classes,
         num_classes=len(classes),
-        digest=digest_of(samples.digest, ()),  # without the classes: the digest of the annotations has them
+        digest=digest_of(listed.names.digest, ()),  # without the classes: the digest of the annotations has them
     )
     return source_nodes(graph, source)
 

@@ -86,8 +86,8 @@ def sample_table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None
         shapes = [crop.shape if crop.dtype == np.uint8 and crop.flags.c_contiguous else () for crop in crops]
     if not n or any(len(shape) != 3 or shape[2] != 3 for shape in shapes):
         raise ValueError(
-            f"Resample: {n} crops given; expected at least one, each height×width×3, uint8 and contiguous: "
-            "decode to RGB."
+            f"Resample: {_described(crops)} given; expected at least one, each height×width×3, uint8 and contiguous: "
+            "decode to RGB, and leave out dc.normalize: Resample normalizes."
         )
     sides = np.array(shapes).reshape(n, 3)
     samples["pitch"], samples["plan"] = 3 * sides[:, 1], plan
@@ -96,6 +96,17 @@ def sample_table(crops: Any, plan: np.ndarray, windows: np.ndarray | None = None
         samples["pixels"] += (corners[:, 0] * samples["pitch"] + 3 * corners[:, 1]).astype(np.uint64)
     samples["height"], samples["width"] = sides[:, 0], sides[:, 1]
     return samples
+
+
+def _described(crops: Any) -> str:
+    if not len(crops):
+        return "0 crops"
+    crop = crops[0]
+    if isinstance(crops, (TensorListCPU, TensorListGPU)):
+        dtype, shape = np.dtype(types.to_numpy_type(crop.dtype)), crop.shape()
+    else:
+        dtype, shape = crop.dtype, crop.shape
+    return f"{len(crops)} crops of {dtype} and shape {tuple(shape)}"
 
 
 def _check_windows(windows: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from dali_cutmix.fused.cpu import is_compiled
 from dali_cutmix.fused.resample import Resample
 from dali_cutmix.gpu import gpu_of, upload
-from dali_cutmix.mixing import Policy, Targets, draw
+from dali_cutmix.mixing import Policy, Targets, draw, stack_labels
 from dali_cutmix.ops import Mixing, checked_mixing, notes
 
 
@@ -75,13 +75,13 @@ class FusedMix:
 
         Args:
             crops: from :func:`~dali_cutmix.random_crop`.
-            labels: int64 scalars on the CPU.
+            labels: on the CPU, class labels or dense ones, see :func:`~dali_cutmix.mix`.
 
         Raises:
             ValueError: see :func:`~dali_cutmix.mix`.
         """
         graph = notes()
-        self._mixing = checked_mixing(graph, *self._arguments)
+        self._mixing = checked_mixing(graph, labels, *self._arguments)
         graph.crop |= {"size": self._resample.size, "antialias": True}
         window = graph.windows.get(crops.name)
         self._has_windows = window is not None
@@ -92,6 +92,9 @@ class FusedMix:
         """Images and targets of one batch, from the outputs of the graph."""
         assert self._mixing is not None  # the graph was made by inputs()
         size = self._resample.size
+        labels = batch[2 if self._has_windows else 0]
+        if not labels.is_dense_tensor():
+            stack_labels([np.asarray(label) for label in labels], self._mixing.num_classes)  # refuses unequal shapes
         arrays = [np.asarray(output.as_tensor()) for output in batch]
         windows = np.concatenate([arrays.pop(0), arrays.pop(0)], 1) if self._has_windows else None
         plan, targets = self._mixing(size, size, *arrays)

@@ -18,8 +18,14 @@ Fill = tuple[int, ...]
 THREADS = 256
 
 
-def _check(shapes: Sequence[tuple[int, ...]], fill: Fill) -> tuple[int, int, int]:
-    """Shape of every image of the batch, checked."""
+def _check(images: Sequence[Any], fill: Fill) -> tuple[int, int, int]:
+    """Shape of every image of the batch, checked, as is their type."""
+    if images[0].dtype != np.uint8:
+        raise ValueError(
+            f"mix: images of {images[0].dtype} given; expected uint8, levels 0 to 255: mix before dc.normalize and "
+            "other operators that make floating point of them."
+        )
+    shapes = [image.shape for image in images]
     shape = shapes[0]
     if any(other != shape for other in shapes):
         sizes = sorted(set(shapes))[:3]
@@ -28,10 +34,16 @@ def _check(shapes: Sequence[tuple[int, ...]], fill: Fill) -> tuple[int, int, int
             "the same height, width and channels: resize or crop before dc.mix."
         )
     if len(shape) != 3 or shape[2] > len(fill):
-        raise ValueError(
-            f"mix: images of shape {shape} given; expected height×width×channels, up to {len(fill)} channels."
-        )
+        raise not_an_image(shape, len(fill))
     return shape
+
+
+def not_an_image(shape: tuple[int, ...], channels: int) -> ValueError:
+    """The error for images of another shape than height×width×channels."""
+    return ValueError(
+        f"mix: images of shape {shape} given; expected height×width×channels, up to {channels} channels: decode to "
+        "RGB, and mix before dc.normalize."
+    )
 
 
 def paste_numpy(images: Sequence[np.ndarray], plan: Sequence[np.ndarray], fill: Fill) -> list[np.ndarray]:
@@ -45,7 +57,7 @@ def paste_numpy(images: Sequence[np.ndarray], plan: Sequence[np.ndarray], fill: 
     Returns:
         N arrays H×W×C, uint8, in new memory.
     """
-    height, width, channels = _check([image.shape for image in images], fill)
+    height, width, channels = _check(images, fill)
     out = np.empty((len(images), height, width, channels), np.uint8)
     rows = np.stack(plan)
     flipped = [image[:, ::-1] if row[5] else image for image, row in zip(images, rows, strict=True)]
@@ -80,7 +92,7 @@ def paste_cupy(images: Sequence[Any], plan: Sequence[Any], fill: Fill) -> list[A
     import cupy
 
     n = len(images)
-    height, width, channels = _check([image.shape for image in images], fill)
+    height, width, channels = _check(images, fill)
     out = cupy.empty((n, height, width, channels), cupy.uint8)
     pointers = cupy.asarray(np.array([array.data.ptr for array in (*images, *plan)], np.uint64))
     grid = (-(-height * width // THREADS), n)

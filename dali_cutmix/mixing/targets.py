@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from dali_cutmix.mixing.labels import check_dense_form, check_labels
 from dali_cutmix.mixing.plan import Plan
 
 Targets = Literal["dense", "pairs"]
@@ -11,12 +12,18 @@ Targets = Literal["dense", "pairs"]
 
 
 def dense_targets(labels: np.ndarray, plan: Plan, num_classes: int) -> tuple[np.ndarray]:
-    """One row for each sample, N×K float32; rows sum to 1, also where both labels are the same."""
+    """Targets of class labels, N×K float32; rows sum to 1, also where both labels are the same."""
     rows = np.arange(len(labels))
     targets = np.zeros((len(labels), num_classes), np.float32)
     targets[rows, labels] = plan.lam
     targets[rows, labels[plan.partner]] += 1 - plan.lam
     return (targets,)
+
+
+def blended_targets(labels: np.ndarray, plan: Plan) -> tuple[np.ndarray]:
+    """Targets of dense labels, N×K float32: of one-hot labels the same, to the bit, as of the class labels."""
+    lam = plan.lam[:, None]
+    return (lam * labels + (1 - lam) * labels[plan.partner],)
 
 
 def pair_targets(labels: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
@@ -27,10 +34,19 @@ def pair_targets(labels: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray
 def make_targets(labels: np.ndarray, plan: Plan, targets: Targets, num_classes: int) -> tuple[np.ndarray, ...]:
     """Make the targets of a batch in the given form.
 
+    Args:
+        labels: class labels, N or N×1, or dense labels, N×K; see :mod:`dali_cutmix.mixing.labels`.
+        plan: of the batch.
+        targets: their form.
+        num_classes: K.
+
     Raises:
-        ValueError: a label is not among the classes.
+        ValueError: labels of another form, a label that is not among the classes, or pairs of dense labels.
     """
-    if labels.min() < 0 or labels.max() >= num_classes:
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise ValueError(f"label {wrong} read with num_classes={num_classes}; labels are 0 to {num_classes - 1}.")
-    return dense_targets(labels, plan, num_classes) if targets == "dense" else pair_targets(labels, plan)
+    labels = check_labels(labels, num_classes)
+    is_dense = labels.ndim == 2
+    if is_dense:
+        check_dense_form(num_classes, num_classes, targets == "pairs")
+    if targets == "pairs":
+        return pair_targets(labels, plan)
+    return blended_targets(labels, plan) if is_dense else dense_targets(labels, plan, num_classes)

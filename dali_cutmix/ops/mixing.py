@@ -21,14 +21,19 @@ from dali_cutmix.mixing import (
     Policy,
     Targets,
     alternatives,
+    check_dense_form,
+    check_label_node,
     check_policy,
     draw,
     make_plan,
     make_targets,
+    not_an_image,
     paste,
+    stack_labels,
 )
 from dali_cutmix.ops.graph_notes import Notes, notes
 from dali_cutmix.ops.normalization import IMAGENET_MEAN
+from dali_cutmix.sources import MULTI_LABELS
 from dali_cutmix.utils import check_chance, check_choice, check_classes
 
 FILL = tuple(int(value + 0.5) for value in IMAGENET_MEAN)
@@ -61,23 +66,27 @@ class Mixing:
 
         Args:
             width, height: of the images, in pixels.
-            labels: N int64.
+            labels: class labels, N or N×1, or dense labels, N×K.
             draws: random numbers from :func:`dali_cutmix.mixing.draw`.
         """
         plan = make_plan(self.policy if self.enabled else None, self.flip, width, height, *draws)
         return plan, make_targets(labels, plan, self.targets, self.num_classes)
 
-    def as_operator(self, shapes: list, *inputs: list) -> tuple[list[np.ndarray], ...]:
+    def as_operator(self, shapes: list, labels: list, *draws: list) -> tuple[list[np.ndarray], ...]:
         """Make plan rows and targets, as a function for DALI: lists with one array for each sample."""
-        height, width = (int(side) for side in shapes[0][:2])
-        plan, targets = self(width, height, *map(np.stack, inputs))
+        shape = tuple(shapes[0].tolist())
+        if len(shape) != 3:
+            raise not_an_image(shape, len(FILL))
+        height, width, _ = shape
+        plan, targets = self(width, height, stack_labels(labels, self.num_classes), *map(np.stack, draws))
         return tuple([np.asarray(sample) for sample in array] for array in (plan.rows, *targets))
 
 
 def checked_mixing(
-    graph: Notes, policy: Policy | None, num_classes: int | None, targets: Targets, flip: float
+    graph: Notes, labels: Any, policy: Policy | None, num_classes: int | None, targets: Targets, flip: float
 ) -> Mixing:
     """Check the arguments of :func:`mix` against each other and the graph's source, and keep them in its notes."""
+    check_label_node(labels)
     check_policy(policy)
     check_choice("targets", targets, get_args(Targets), {"dense": "(N×K)", "pairs": "(labels N×2, λ N)"})
     flip = check_chance("flip", flip)
@@ -86,6 +95,8 @@ def checked_mixing(
     if num_classes is None:
         raise ValueError("num_classes=None given, and the data does not say it; give the number of classes, K.")
     check_classes(num_classes, found)
+    if graph.source and getattr(labels, "name", None) == MULTI_LABELS:
+        check_dense_form(found, num_classes, targets == "pairs")
     graph.mixing = Mixing(policy, num_classes, targets, flip)
     return graph.mixing
 
@@ -105,24 +116,29 @@ def mix(
 
     Args:
         images: H×W×C uint8, the same shape for all samples, on CPU or GPU.
-        labels: int64 scalars on the CPU, 0 to ``num_classes`` − 1.
+        labels: on the CPU, class labels or dense ones. Class labels are whole numbers of any type, scalars or of shape
+            [1], 0 to ``num_classes`` − 1. Dense labels have shape [K]: one-hot or multi-label, of 0 and 1 (any whole
+            numbers, bool), or soft (floating point, 0 to 1; rows need not sum to 1). They are mixed as they are.
         policy: how to mix; None flips only.
         num_classes: K, the width of dense targets; by default the number of classes of the data.
         targets: ``"dense"`` or ``"pairs"``.
         flip: chance of a horizontal flip for each sample; 0 if mirroring changes the meaning (digits, text).
 
     Returns:
-        With ``targets="dense"`` ``(images, targets)``: K float32 that sum to 1, λ·y + (1−λ)·y_partner.
-        With ``targets="pairs"`` ``(images, labels, lam)``: 2 int64, the sample's own label and its partner's, and λ, a
-        float32 scalar, the exact weight of the own label. All on the device of ``images``.
+        With ``targets="dense"`` ``(images, targets)``: K float32, λ·y + (1−λ)·y_partner; of class labels they sum to 1.
+        With ``targets="pairs"``, for class labels only, ``(images, labels, lam)``: 2 int64, the sample's own label and
+        its partner's, and λ, a float32 scalar, the exact weight of the own label. All on the device of ``images``.
 
         A sample of class 1 whose partner has class 3 and covers a quarter of the image, with K = 4:
 
             dense   0.00 0.75 0.00 0.25
             pairs   labels 1 3, λ 0.75
 
+        A multi-label sample 0 1 1 0 whose partner 0 1 0 1 covers a quarter: 0.00 1.00 0.75 0.25.
+
     Raises:
-        ValueError: an invalid argument, or fewer classes than the data has.
+        ValueError: an invalid argument, no labels or labels on the GPU, or fewer classes than the data has. While a
+            batch is mixed: labels of another form or out of range, images that are not uint8 or of different shapes.
 
     Example:
         >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
@@ -135,7 +151,7 @@ def mix(
         (torch.Size([4, 2]), [1.0, 1.0, 1.0, 1.0])
     """
     graph = notes()
-    mixing = checked_mixing(graph, policy, num_classes, targets, flip)
+    mixing = checked_mixing(graph, labels, policy, num_classes, targets, flip)
     outputs: Any = fn.python_function(
         images.shape(dtype=types.INT32),
         labels,

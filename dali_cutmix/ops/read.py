@@ -74,7 +74,7 @@ def read_folder(
 
 
 def read_files(
-    samples: Iterable[tuple[PathLike, int]],
+    samples: Iterable[tuple[PathLike, int] | tuple[PathLike, Sequence[int]] | PathLike],
     *,
     shard: tuple[int, int] = (0, 1),
     shuffle: bool = True,
@@ -82,21 +82,28 @@ def read_files(
     num_classes: int | None = None,
     classes: Sequence[str] = (),
 ) -> tuple[Any, Any]:
-    """Read a list of (path, label), in its own order.
+    """Read a list of files in its own order: with one label each, with several, or without.
+
+        samples                              labels of a batch
+        [(path, 2), (path, 0), …]            2, 0                  class labels, int64 scalars
+        [(path, [0, 2]), (path, []), …]      1 0 1, 0 0 0          dense labels, K float32
+        [path, path, …]                      None                  read_files returns (jpegs, None)
 
     Args:
         samples: paths of images, all local or all in one S3 bucket (``s3://bucket/…``; DALI takes region, endpoint
-            and credentials from the environment, as AWS's tools do), with labels from 0.
+            and credentials from the environment, as AWS's tools do), in one of these forms, with labels from 0. A list
+            of labels may be a tuple or a NumPy array of whole numbers; its order makes no difference.
         classes: names of the classes, for ``Loader.classes``.
         shard, shuffle, seed: see :func:`read_folder`.
-        num_classes: refuse labels that need more classes than this; by default their number is the largest label
-            plus 1.
+        num_classes: refuse labels that need more classes than this. By default the number of classes is that of
+            ``classes``, or the largest label plus 1; for samples with several labels each it is K.
 
     Returns:
-        See :func:`read_folder`.
+        Encoded bytes (1-D uint8, CPU), and labels on the CPU as above.
 
     Raises:
-        ValueError: no samples, an invalid argument, path or label, or local paths and S3 mixed.
+        ValueError: no samples, an invalid argument, path or label (the message has the sample's number), several forms
+            in one list, or local paths and S3 mixed.
 
     Example:
         >>> samples = [("photos/cat/0.jpg", 0), ("photos/dog/0.jpg", 1)]
@@ -106,20 +113,39 @@ def read_files(
         ...     return dc.resize_center_crop(jpegs, 56, resize=64), labels
         >>> [labels.tolist() for _, labels in dc.Loader(graph())]
         [[0, 1]]
+
+        The first photograph shows both, the second a dog:
+
+        >>> samples = [("photos/cat/0.jpg", [0, 1]), ("photos/dog/0.jpg", [1])]
+        >>> [labels.tolist() for _, labels in dc.Loader(graph())]
+        [[[1.0, 1.0], [0.0, 1.0]]]
     """
     graph = notes()
     check_shard(shard)
-    root, sample_list, largest = list_samples(samples)
+    listed = list_samples(samples)
     names = tuple(classes)
-    if names and len(names) <= largest:
-        raise ValueError(f"{len(names)} classes named, but labels go up to {largest}; name all, or none.")
+    if names and len(names) < listed.num_classes:
+        raise ValueError(
+            f"{len(names)} classes named, but labels go up to {listed.num_classes - 1}; name all, or none."
+        )
+    if num_classes is not None:
+        check_classes(num_classes, listed.num_classes)
+    found = len(names) or listed.num_classes
+    if listed.labels:
+        found = len(names) or num_classes or found
+        if not found:
+            raise ValueError(
+                "read_files: no sample has a label; labels need a number of classes, K: give classes or num_classes."
+            )
     source = Source(
-        sample_list,
-        root=root,
+        listed.names,
+        root=listed.root,
         shard=shard,
         seed=seed if shuffle else None,
         classes=names,
-        num_classes=len(names) or largest + 1,
+        num_classes=found,
+        labels=listed.labels,
+        is_labelled=listed.is_labelled,
     )
     return source_nodes(graph, source, num_classes)
 

@@ -1,7 +1,7 @@
 """Where samples come from, in which order they are read, and which shard of them this process reads.
 
     folder of classes ── list_folders ──▶ ┐
-    list of (path, label) list_samples ─▶ ├ SampleList ─▶ ┐
+    list of files ──── list_samples ────▶ ├ SampleList ─▶ ┐
                                                           ├ Source ── nodes() ──▶ encoded bytes, labels
     packed folder ─── PackedFolder ─────▶ ┐               │
     webdataset ────── WebDataset ───────▶ ├ RecordFiles ─▶┘
@@ -9,7 +9,8 @@
     RecordIO ──────── RecordIO ─────────▶ ┘
 
 A sample has a number, its place in the list or in the record files. ``Source`` knows how many there are, reads the
-bytes of any of them, and makes the nodes of a graph that read them in order.
+bytes of any of them, and makes the nodes of a graph that read them in order. ``MultiLabels`` are the labels of a list
+whose samples have several classes each.
 
 ``manifest`` describes a packed folder (see :mod:`dali_cutmix.pack`); ``write_recordio`` writes the one format that the
 library also makes itself.
@@ -27,20 +28,23 @@ from dali_cutmix.sources.manifest import (
     member,
     read_index,
 )
+from dali_cutmix.sources.multi_labels import MultiLabels
 from dali_cutmix.sources.packed_folder import PackedFolder
 from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.recordio import RecordIO, write_recordio
 from dali_cutmix.sources.sample_list import SampleList, list_samples
-from dali_cutmix.sources.source import READER, Source, digest_of
+from dali_cutmix.sources.source import MULTI_LABELS, READER, Source, digest_of
 from dali_cutmix.sources.tfrecord import TFRecord
 from dali_cutmix.sources.webdataset import WebDataset
 
 __all__ = [
     "EXTENSIONS",
     "MANIFEST",
+    "MULTI_LABELS",
     "READER",
     "UNFINISHED",
     "Manifest",
+    "MultiLabels",
     "PackedFolder",
     "RecordFiles",
     "RecordIO",

@@ -5,11 +5,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from numbers import Integral
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dali_cutmix.utils import PathLike, Uncopyable
+from dali_cutmix.sources.multi_labels import LARGEST, MultiLabels
+from dali_cutmix.utils import Uncopyable
 
 
 class SampleList:
@@ -107,30 +109,77 @@ class ListFile(Uncopyable):
             os.close(self._descriptor)
 
 
-def list_samples(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, SampleList, int]:
-    """List files that are given one by one, as (path, label).
+class ListedSamples(NamedTuple):
+    """Samples that were given one by one.
 
-    Returns:
-        The longest folder that all paths share, the list with names below it, and the largest label.
+    Args:
+        root: the longest folder that all paths share.
+        names: names below it. The labels of this list are class labels, or with ``labels`` the samples' numbers.
+        labels: of samples with several classes each; None for all others.
+        num_classes: the least number of classes that the labels need; 0 where there are none.
+        is_labelled: whether the samples have labels.
+    """
+
+    root: str
+    names: SampleList
+    labels: MultiLabels | None
+    num_classes: int
+    is_labelled: bool
+
+
+_ONE_FORM = "(path, label), (path, [label, …]) or a path alone"
+
+
+def list_samples(samples: Iterable[Any]) -> ListedSamples:
+    """List files that are given one by one: all as (path, label), all as (path, [label, …]), or all as a path alone.
 
     Raises:
-        ValueError: no samples, an invalid path or label, or local paths and S3 mixed.
+        ValueError: no samples, an invalid path or label, several forms, or local paths and S3 mixed.
     """
-    pairs = list(samples)
-    if not pairs:
+    if isinstance(samples, (str, os.PathLike)):
+        raise ValueError(
+            f"read_files: samples={samples!r} given; expected a list of {_ONE_FORM}. For a folder use dc.read_folder."
+        )
+    items = list(samples)
+    if not items:
         raise ValueError("read_files: no samples given; give at least one (path, label).")
-    wrong = "read_files: {} given; expected (path, label) with a label of 0 or more."
+    paths, labels = _split(items)
+    root, names = _below_root(_absolute(items, paths))
+    if labels is None:
+        return ListedSamples(root, SampleList.of(names, repeat(0, len(names))), None, 0, False)
+    if _are_lists(items, labels):
+        several = MultiLabels.of(labels)
+        return ListedSamples(root, SampleList.of(names, range(len(names))), several, several.num_classes, True)
+    classes = _class_labels(items, labels)
+    return ListedSamples(root, SampleList.of(names, classes.tolist()), None, int(classes.max()) + 1, True)
+
+
+def _split(items: list[Any]) -> tuple[list[Any], list[Any] | None]:
+    """Paths and labels; None instead of the labels where there are none."""
+    alone = {kind: issubclass(kind, (str, bytes, os.PathLike)) for kind in set(map(type, items))}
+    if all(alone.values()):
+        return items, None
+    if any(alone.values()):
+        raise _several_forms(items, [alone[type(item)] for item in items])
     try:
-        paths, given = [os.fspath(path) for path, _ in pairs], [label for _, label in pairs]
-        if "" in paths:
-            raise ValueError("an empty path")
-    except (TypeError, ValueError) as error:
-        raise ValueError(wrong.format(f"{pairs[0]!r} (first of {len(pairs)})")) from error
-    labels = np.array(given)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
-        bad = next(pair for pair in pairs if not (isinstance(pair[1], Integral) and pair[1] >= 0))
-        raise ValueError(wrong.format(repr(bad)))
-    paths = [path if path[0] == "/" or path.startswith("s3://") else os.path.abspath(path) for path in paths]
+        return [path for path, _ in items], [label for _, label in items]
+    except (TypeError, ValueError):
+        raise _refusal(items, (hasattr(item, "__len__") and len(item) == 2 for item in items)) from None
+
+
+def _absolute(items: list[Any], paths: list[Any]) -> list[str]:
+    """The paths as absolute paths or addresses on S3."""
+    try:
+        found = [os.fspath(path) for path in paths]
+    except TypeError:
+        found = [""]
+    if "" in found or not all(issubclass(kind, str) for kind in set(map(type, found))):
+        raise _refusal(items, (isinstance(path, (str, os.PathLike)) and path != "" for path in paths))
+    return [path if path[0] == "/" or path.startswith("s3://") else os.path.abspath(path) for path in found]
+
+
+def _below_root(paths: list[str]) -> tuple[str, list[str]]:
+    """The longest folder that all paths share, and the names below it."""
     common = os.path.commonprefix([min(paths), max(paths)])  # noqa: RUF071  (commonpath would unite s3:// to s3:/)
     root = common[: common.rfind("/") + 1]
     if root in ("", "s3://"):
@@ -139,4 +188,51 @@ def list_samples(samples: Iterable[tuple[PathLike, int]]) -> tuple[str, SampleLi
             f"read_files: {remote} of {len(paths)} paths begin with s3://, below {root!r}; give local paths, or "
             "paths that are all in one bucket."
         )
-    return root, SampleList.of([path[len(root) :] for path in paths], labels.tolist()), int(labels.max())
+    return root, [path[len(root) :] for path in paths]
+
+
+def _are_lists(items: list[Any], labels: list[Any]) -> bool:
+    """Whether the labels are lists of classes, which all or none have to be."""
+    if not any(issubclass(kind, (list, tuple, np.ndarray)) for kind in set(map(type, labels))):
+        return False
+    lists = [isinstance(label, (list, tuple)) or (isinstance(label, np.ndarray) and label.ndim > 0) for label in labels]
+    if any(lists) and not all(lists):
+        raise _several_forms(items, lists)
+    return lists[0]
+
+
+def _class_labels(items: list[Any], labels: list[Any]) -> np.ndarray:
+    """Class labels, N whole numbers."""
+    try:
+        found = np.array(labels)
+    except (TypeError, ValueError):
+        found = np.array(None)
+    is_whole = found.ndim == 1 and found.dtype.kind in "iu" and not {bool, np.bool_} & set(map(type, labels))
+    if is_whole and found.min() >= 0 and found.max() <= LARGEST:
+        return found
+    are_good = list(map(_is_class_label, labels))
+    if not all(are_good):
+        raise _refusal(items, are_good)
+    return np.array(list(map(int, labels)))  # of types that NumPy has no common one for
+
+
+def _is_class_label(label: Any) -> bool:
+    array = np.asarray(label)
+    return array.ndim == 0 and array.dtype.kind in "iu" and 0 <= array.item() <= LARGEST
+
+
+def _refusal(items: list[Any], are_good: Iterable[bool]) -> ValueError:
+    """The error for the first sample that is not good."""
+    number = next((number for number, is_good in enumerate(are_good) if not is_good), 0)
+    return ValueError(
+        f"read_files: sample {number}: {items[number]!r} given; expected (path, label) with a label of 0 or more, "
+        "(path, [label, …]) for several, or a path alone."
+    )
+
+
+def _several_forms(items: list[Any], forms: list[bool]) -> ValueError:
+    number = forms.index(not forms[0])
+    return ValueError(
+        f"read_files: sample {number}: {items[number]!r} given after {items[0]!r}; expected one form for all samples: "
+        f"{_ONE_FORM}. A single label may be written as a list, [0]."
+    )

@@ -3,27 +3,33 @@
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from nvidia.dali import fn, pipeline_def, types
 
+from dali_cutmix.sources.multi_labels import MultiLabels
 from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.sample_list import ListFile, SampleList
 from dali_cutmix.utils import check_shard
 
 READER = "reader"
 """Name of the node that reads, in every graph."""
+MULTI_LABELS = "multi_labels"
+"""Name of the node with the labels of samples that have several classes each."""
 
 
 class Source:
     """The samples of a graph, the order in which they are read, and this process's shard of them.
 
     DALI's file reader reads a list of files by itself. For samples in record files it draws the samples' numbers only,
-    and one call for each batch reads their bytes:
+    and one call for each batch reads their bytes. In a list with ``MultiLabels``, too, the samples' numbers stand for
+    their labels:
 
-        SampleList ──▶ fn.readers.file ─────────────────────────────────▶ bytes, labels
-        RecordFiles ─▶ fn.readers.file ─▶ numbers ─▶ fn.python_function ─▶ bytes, labels
+        SampleList ──▶ fn.readers.file ─┬────────────────────────────────▶ bytes, labels
+          + MultiLabels                 └▶ numbers ─▶ fn.python_function ─▶ bytes, dense labels
+        RecordFiles ─▶ fn.readers.file ──▶ numbers ─▶ fn.python_function ─▶ bytes, labels
 
     Ten samples, read by three processes, in batches of two:
 
@@ -41,7 +47,9 @@ class Source:
         seed: seed of the shuffling; None to keep the order.
         classes: class names in the order of the labels; empty where they are unknown.
         num_classes: the least number of classes that the labels need; 0 where it is unknown.
-        digest: hash that saved states are bound to; by default of the samples and the class names.
+        labels: of the samples of a list by their numbers, if they have several classes each; ``num_classes`` is K.
+        is_labelled: False for a list of files without labels.
+        digest: hash that saved states are bound to; by default of the samples, their labels and the class names.
 
     Raises:
         ValueError: an invalid shard, or fewer samples than shards.
@@ -56,6 +64,8 @@ class Source:
         seed: int | None = None,
         classes: tuple[str, ...] = (),
         num_classes: int = 0,
+        labels: MultiLabels | None = None,
+        is_labelled: bool = True,
         digest: str | None = None,
     ) -> None:
         check_shard(shard)
@@ -65,14 +75,21 @@ class Source:
                 "with fewer processes."
             )
         self.shard, self.seed, self.classes, self.num_classes = shard, seed, classes, num_classes
+        self._labels, self._is_labelled = labels, is_labelled
         self._records = None if isinstance(samples, SampleList) else samples
         self._list = samples if isinstance(samples, SampleList) else SampleList.numbered(len(samples))
         if digest is None:
             # Record files without class names keep their own digest: states saved before they had names stay valid.
-            digest = samples.digest if self._records and not classes else digest_of(samples.digest, classes)
+            digest = samples.digest if self._records and not classes else digest_of(self._digest(samples), classes)
         self.digest = digest
         self._root = root
         self._file = ListFile(self._list)
+
+    def _digest(self, samples: SampleList | RecordFiles) -> str:
+        """The digest of the samples and their labels; that of class labels is the samples' own."""
+        if self._labels:
+            return f"{samples.digest} {self._labels.digest} {self.num_classes}"
+        return samples.digest if self._is_labelled else f"{samples.digest} without labels"
 
     def __len__(self) -> int:
         return len(self._list)
@@ -104,11 +121,19 @@ class Source:
         return range(len(self) * rank // world_size, len(self) * (rank + 1) // world_size)
 
     def nodes(self) -> tuple[Any, Any]:
-        """Nodes of the graph under construction: encoded bytes (1-D uint8) and labels (int64 scalars), on the CPU."""
+        """Nodes of the graph under construction, on the CPU: encoded bytes, 1-D uint8, and labels.
+
+        The labels are int64 scalars; K float32 where samples have several classes each; None where they have none.
+        """
         encoded, label = self._reader(self._file, "/" if self._records else self._root)
         if self._records:
             outputs: Any = fn.python_function(label, function=self._records, batch_processing=True, num_outputs=2)
             return tuple(outputs)
+        if not self._is_labelled:
+            return encoded, None
+        if self._labels:
+            look_up = partial(self._labels.dense, self.num_classes)
+            return encoded, fn.python_function(label, function=look_up, batch_processing=True, name=MULTI_LABELS)
         return encoded, fn.cast(fn.squeeze(label, axes=[0]), dtype=types.INT64)
 
     def _reader(self, file: ListFile, root: str) -> Any:

@@ -7,16 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 import dali_cutmix as dc
-
-
-def mixed_batch(n, classes, seed, dtype):
-    generator = torch.Generator().manual_seed(seed)
-    logits = (torch.randn(n, classes, generator=generator, dtype=torch.float64) * 5).to(dtype)
-    labels = torch.randint(classes, (n, 2), generator=generator)
-    lam = torch.rand(n, generator=generator)
-    eye = torch.eye(classes, dtype=torch.float32)
-    dense = lam[:, None] * eye[labels[:, 0]] + (1 - lam)[:, None] * eye[labels[:, 1]]
-    return logits, labels, lam, dense
+from tests.helpers.mixed_targets import mixed_batch, value_and_gradient
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -32,19 +23,39 @@ def test_dense_and_pairs_and_pytorch_give_one_value_and_one_gradient(dtype, n, c
     partner = F.cross_entropy(logits.double(), labels[:, 1], reduction="none", label_smoothing=smoothing)
     by_parts = (lam.double() * own + (1 - lam.double()) * partner).mean()
 
-    results = []
-    for loss in (
-        lambda x: dc.soft_cross_entropy(x, dense, smoothing),
-        lambda x: dc.pair_cross_entropy(x, labels, lam, smoothing),
-        lambda x: F.cross_entropy(x, dense.to(x.dtype), label_smoothing=smoothing),
-    ):
-        x = logits.clone().requires_grad_()
-        value = loss(x)
-        value.backward()
-        results.append((value.detach(), x.grad))
+    results = [
+        value_and_gradient(loss, logits)
+        for loss in (
+            lambda x: dc.soft_cross_entropy(x, dense, smoothing),
+            lambda x: dc.pair_cross_entropy(x, labels, lam, smoothing),
+            lambda x: F.cross_entropy(x, dense.to(x.dtype), label_smoothing=smoothing),
+        )
+    ]
     for value, gradient in results:
         torch.testing.assert_close(value.double(), by_parts, rtol=1e-6, atol=1e-6)
         torch.testing.assert_close(gradient, results[0][1], rtol=1e-6, atol=1e-6)
+
+
+@given(
+    n=st.integers(1, 9),
+    classes=st.integers(1, 12),
+    seed=st.integers(0, 10**6),
+    smoothing=st.sampled_from([0.0, 0.1, 1.0]),
+    is_weighted=st.booleans(),
+    reduction=st.sampled_from(["mean", "sum", "none"]),
+)
+def test_weight_and_reduction_mean_what_they_mean_in_pytorch(n, classes, seed, smoothing, is_weighted, reduction):
+    logits, labels, lam, dense = mixed_batch(n, classes, seed, torch.float64)
+    weight = torch.rand(classes, generator=torch.Generator().manual_seed(seed)) * 3 if is_weighted else None
+    options = {"weight": weight, "reduction": reduction, "label_smoothing": smoothing}
+    doubles = options | {"weight": weight if weight is None else weight.double()}
+    expected = value_and_gradient(lambda x: F.cross_entropy(x, dense.double(), **doubles), logits)
+    for loss in (
+        lambda x: dc.soft_cross_entropy(x, dense, **options),
+        lambda x: dc.pair_cross_entropy(x, labels, lam, **options),
+    ):
+        for found, right in zip(value_and_gradient(loss, logits), expected, strict=True):
+            torch.testing.assert_close(found, right, rtol=1e-6, atol=1e-6)
 
 
 def test_a_right_and_certain_prediction_costs_nothing_and_a_wrong_one_costs_its_margin():
@@ -60,11 +71,13 @@ def test_lam_is_the_share_of_the_first_label():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_targets_follow_half_precision_logits(dtype):
+@pytest.mark.parametrize("options", [{}, {"weight": torch.arange(5.0), "label_smoothing": 0.1}], ids=["plain", "both"])
+def test_targets_and_weight_follow_half_precision_logits(dtype, options):
     logits, labels, lam, dense = mixed_batch(4, 5, 0, dtype)
-    expected = dc.soft_cross_entropy(logits.double(), dense).item()
-    assert dc.soft_cross_entropy(logits, dense).item() == pytest.approx(expected, rel=0.05)
-    assert dc.pair_cross_entropy(logits, labels, lam).item() == pytest.approx(expected, rel=0.05)
+    expected = dc.soft_cross_entropy(logits.double(), dense, **options).item()
+    found = [dc.soft_cross_entropy(logits, dense, **options), dc.pair_cross_entropy(logits, labels, lam, **options)]
+    assert [value.dtype for value in found] == [dtype, dtype]
+    assert [value.item() for value in found] == pytest.approx([expected] * 2, rel=0.05)
 
 
 def test_soft_cross_entropy_refuses_labels_and_points_to_the_other_loss():

@@ -122,6 +122,13 @@ def test_what_is_no_image_is_refused(function, shape, fake_cupy):
     assert str(shape) in str(caught.value)
 
 
+@pytest.mark.parametrize("function", [paste_numpy, paste_cupy])
+@pytest.mark.parametrize("dtype", [np.float32, np.int16, np.bool_])
+def test_images_of_another_type_are_refused_and_not_converted(function, dtype, fake_cupy):
+    with pytest.raises(ValueError, match=rf"images of {np.dtype(dtype)} given; expected uint8.*before dc\.normalize"):
+        function([fake_cupy.of(np.zeros((4, 5, 3), dtype))], [fake_cupy.of(np.zeros(7, np.int32))], FILL)
+
+
 # In a graph
 
 
