@@ -17,7 +17,8 @@ library also makes itself.
 
 from dali_cutmix.sources.cifar_archive import is_cifar
 from dali_cutmix.sources.cifar_record import convert_cifar
-from dali_cutmix.sources.image_folder import EXTENSIONS, list_folders, scan_folder
+from dali_cutmix.sources.class_folders import EXTENSIONS
+from dali_cutmix.sources.image_folder import list_folders, scan_folder
 from dali_cutmix.sources.manifest import (
     MANIFEST,
     UNFINISHED,
