@@ -2,6 +2,7 @@
 
     folder of classes ── list_folders ──▶ ┐
     list of (path, label) list_samples ─▶ ├ SampleList ─▶ ┐
+      (``csv_samples`` makes one of a CSV file)           │
                                                           ├ Source ── nodes() ──▶ encoded bytes, labels
     packed folder ─── PackedFolder ─────▶ ┐               │
     webdataset ────── WebDataset ───────▶ ├ RecordFiles ─▶┘
@@ -18,6 +19,7 @@ library also makes itself.
 from dali_cutmix.sources.cifar_archive import is_cifar
 from dali_cutmix.sources.cifar_record import convert_cifar
 from dali_cutmix.sources.class_folders import EXTENSIONS
+from dali_cutmix.sources.csv_samples import Column, CsvSamples, csv_samples
 from dali_cutmix.sources.image_folder import list_folders, scan_folder
 from dali_cutmix.sources.manifest import (
     MANIFEST,
@@ -41,6 +43,8 @@ __all__ = [
     "MANIFEST",
     "READER",
     "UNFINISHED",
+    "Column",
+    "CsvSamples",
     "Manifest",
     "PackedFolder",
     "RecordFiles",
@@ -50,6 +54,7 @@ __all__ = [
     "TFRecord",
     "WebDataset",
     "convert_cifar",
+    "csv_samples",
     "digest_of",
     "finished_manifest",
     "is_cifar",
