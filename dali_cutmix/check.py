@@ -21,7 +21,16 @@ import numpy as np
 
 from dali_cutmix.bad_samples import CHUNK_IMAGES, chunks, find_undecodable
 from dali_cutmix.ops import MAX_PIXELS
-from dali_cutmix.sources import PackedFolder, RecordIO, Source, TFRecord, WebDataset, is_packed, list_folders
+from dali_cutmix.sources import (
+    PackedFolder,
+    RecordIO,
+    Source,
+    TFRecord,
+    WebDataset,
+    is_packed,
+    list_folders,
+    tar_extensions,
+)
 from dali_cutmix.utils import check_whole, in_order, write_atomically
 
 KINDS = ("folder", "webdataset", "tfrecord", "recordio")
@@ -30,8 +39,19 @@ KINDS = ("folder", "webdataset", "tfrecord", "recordio")
 def kind_of(path: Path) -> str:
     """Guess the format of a data set from its ending or from the files in the folder."""
     if path.is_dir():
-        return "webdataset" if not is_packed(path) and any(path.glob("*.tar")) else "folder"
-    return {".tar": "webdataset", ".rec": "recordio"}.get(path.suffix, "tfrecord")
+        return "webdataset" if not is_packed(path) and _tars(path) else "folder"
+    if _is_tar(path):
+        return "webdataset"
+    return "recordio" if path.suffix == ".rec" else "tfrecord"
+
+
+def _is_tar(path: Path) -> bool:
+    """By its name; compressed ones are refused when they are opened."""
+    return ".tar" in path.suffixes[-2:] or path.suffix in (".tgz", ".tzst", ".tbz2", ".txz")
+
+
+def _tars(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if _is_tar(path) and path.suffix != ".idx")
 
 
 def open_source(paths: list[Path], kind: str | None) -> Source:
@@ -55,12 +75,13 @@ def open_source(paths: list[Path], kind: str | None) -> Source:
         return Source(samples, root=os.path.commonpath(roots))
     if kind == "folder":
         return Source(PackedFolder(paths[0]))
-    files = [file.absolute() for path in paths for file in (sorted(path.glob("*.tar")) if path.is_dir() else [path])]
+    files = [file.absolute() for path in paths for file in (_tars(path) if path.is_dir() else [path])]
     if not files:
         raise ValueError(f"{paths[0]}: no .tar file in this folder; give a folder with some, or another --kind.")
     match kind:
         case "webdataset":
-            return Source(WebDataset(files, ["jpg", "jpeg", "png", "webp"], "cls", "error"))
+            label = "cls" if "cls" in tar_extensions(files[0]) else None  # labels in other files are not judged
+            return Source(WebDataset(files, ["jpg", "jpeg", "png", "webp"], label, "error"))
         case "recordio":
             return Source(RecordIO(files))
     return Source(TFRecord(files, "image/encoded", "image/class/label", 0))

@@ -36,7 +36,7 @@ from dali_cutmix.sources.recordio import RecordIO, write_recordio
 from dali_cutmix.sources.sample_list import SampleList, list_samples
 from dali_cutmix.sources.source import READER, Source, digest_of
 from dali_cutmix.sources.tfrecord import TFRecord
-from dali_cutmix.sources.webdataset import WebDataset
+from dali_cutmix.sources.webdataset import LabelMember, WebDataset, tar_extensions
 
 __all__ = [
     "EXTENSIONS",
@@ -45,6 +45,7 @@ __all__ = [
     "UNFINISHED",
     "Column",
     "CsvSamples",
+    "LabelMember",
     "Manifest",
     "PackedFolder",
     "RecordFiles",
@@ -64,5 +65,6 @@ __all__ = [
     "member",
     "read_index",
     "scan_folder",
+    "tar_extensions",
     "write_recordio",
 ]
