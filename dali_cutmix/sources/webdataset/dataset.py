@@ -87,7 +87,8 @@ def _complete(path: Path, images: Sequence[str], label: str | None, missing: str
         expected = f"one of {', '.join(images)}" + (f", and {label}" if label else "")
         found = Counter(extension for parts in samples for extension in parts)
         raise ValueError(
-            f"{path}: {len(lacking)} of {len(samples)} samples lack image or label ({lacking[0]}; expected {expected}; the "
-            f"tar has {dict(found)}). Name the extensions that are there, or give missing='skip' to leave these samples out."
+            f"{path}: {len(lacking)} of {len(samples)} samples lack image or label ({lacking[0]}; expected {expected}; "
+            f"the tar has {dict(found)}). Name the extensions that are there, or give missing='skip' to leave these "
+            "samples out."
         )
     return np.array(rows, np.int64).reshape(-1, 4).T
