@@ -40,18 +40,23 @@ def kind_of(path: Path) -> str:
     """Guess the format of a data set from its ending or from the files in the folder."""
     if path.is_dir():
         return "webdataset" if not is_packed(path) and _tars(path) else "folder"
-    if _is_tar(path):
+    if path.suffix == ".tar" or _is_compressed_tar(path):
         return "webdataset"
     return "recordio" if path.suffix == ".rec" else "tfrecord"
 
 
-def _is_tar(path: Path) -> bool:
-    """By its name; compressed ones are refused when they are opened."""
-    return ".tar" in path.suffixes[-2:] or path.suffix in (".tgz", ".tzst", ".tbz2", ".txz")
-
-
 def _tars(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if _is_tar(path) and path.suffix != ".idx")
+    """The tar files of a folder; where it holds nothing else, compressed ones, which are refused when opened."""
+    entries = sorted(folder.iterdir())
+    tars = [path for path in entries if path.suffix == ".tar"]
+    if tars or any(path.is_dir() for path in entries):
+        return tars
+    return [path for path in entries if _is_compressed_tar(path)]
+
+
+def _is_compressed_tar(path: Path) -> bool:
+    endings = (".gz", ".zst", ".bz2", ".xz", ".lz4")
+    return path.suffix in (".tgz", ".tzst", ".tbz2", ".txz") or (path.suffix in endings and ".tar" in path.suffixes)
 
 
 def open_source(paths: list[Path], kind: str | None) -> Source:

@@ -69,8 +69,8 @@ def csv_samples(
         raise ValueError(f"classes= names {again[0]!r} twice; name each class once.")
     rows = _rows(Path(path), image, label, delimiter)
     folder = os.path.abspath(Path(path).parent if root is None else root) if "://" not in str(root) else str(root)
-    paths = [os.path.join(folder, row.image + suffix) for row in rows]
-    if "://" not in folder:
+    paths = [(row.image if "://" in row.image else os.path.join(folder, row.image)) + suffix for row in rows]
+    if "://" not in paths[0]:
         _check_some_exist(Path(path), rows, paths, suffix, numbered=isinstance(image, int) and isinstance(label, int))
     if names:
         return CsvSamples(paths, _numbered(Path(path), rows, names), names)
@@ -172,9 +172,9 @@ def _refuse_repeated(path: Path, row: _Row, before: _Row) -> None:
 
 def _check_some_exist(path: Path, rows: list[_Row], paths: list[str], suffix: str, numbered: bool) -> None:
     """Refuse a root below which none of the first images is; a single missing image is a bad file later."""
-    exist = [Path(one).exists() for one in paths[:_LOOKED_FOR]]
+    exist = [_exists(one) for one in paths[:_LOOKED_FOR]]
     if not any(exist):
-        longer = next((ending for ending in EXTENSIONS if Path(paths[0] + ending).exists()), None)
+        longer = next((ending for ending in EXTENSIONS if _exists(paths[0] + ending)), None)
         how = "give root= the folder that the images are named from, and suffix= an ending if the file leaves it out"
         if longer:
             how = f"give suffix={suffix + longer!r}: {paths[0]}{longer} is there"
@@ -185,6 +185,10 @@ def _check_some_exist(path: Path, rows: list[_Row], paths: list[str], suffix: st
             f"{path}, line {rows[0].line}: {paths[0]} does not exist, while images of the next lines do. If the line "
             f"is a header, give columns by their names, image={image!r} and label={label!r}; else remove the line."
         )
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110  (False, not an error, for text that is too long to be a name)
 
 
 def _numbered(path: Path, rows: list[_Row], names: tuple[str, ...]) -> list[int]:

@@ -132,6 +132,9 @@ def test_images_on_s3_are_not_looked_for(folder):
     write(folder, "id,breed\n1,a\n2,b\n")
     found = csv_samples(folder / "labels.csv", "s3://bucket/train", image="id", label="breed", suffix=".jpg")
     assert found.paths == ["s3://bucket/train/1.jpg", "s3://bucket/train/2.jpg"]
+    write(folder, "id,breed\ns3://bucket/1.jpg,a\ns3://bucket/2.jpg,b\n")
+    found = csv_samples(folder / "labels.csv", image="id", label="breed")
+    assert found.paths == ["s3://bucket/1.jpg", "s3://bucket/2.jpg"]
 
 
 def test_a_missing_image_is_a_bad_file_and_no_reason_to_stop_at_once(folder, tmp_path):
@@ -238,6 +241,12 @@ def test_a_root_under_which_no_image_is_found_is_refused_at_once(folder):
     told = r"labels\.csv: none of its first 5 images exists, such as \S+/test/000bec18\.png; .*root=.*suffix="
     with pytest.raises(FileNotFoundError, match=told):
         loader_of(reading(folder, root="test"))
+
+
+def test_a_column_of_long_texts_is_no_column_of_images(folder):
+    write(folder, "id,breed,text\n" + "".join(f"{name},a,{name * 500}\n" for name in NAMES))
+    with pytest.raises(FileNotFoundError, match=r"labels\.csv: none of its first 5 images exists, such as .*root="):
+        loader_of(reading(folder, image="text"))
 
 
 def test_an_ending_that_is_missing_is_named(folder):

@@ -75,6 +75,14 @@ def test_a_compressed_tfrecord_is_refused_too(tmp_path, samples):
     assert command_of(error).endswith(f"> {path.with_suffix('')}")
 
 
+def test_an_archive_beside_class_folders_does_not_make_them_shards(tmp_path, photo_folder, capfd):
+    shutil.copytree(photo_folder, tmp_path / "data")
+    (tmp_path / "data" / "all.tar.gz").write_bytes(gzip.compress(b""))
+    (tmp_path / "data" / "all.tar.gz.md5").write_text("0")
+    assert check([str(tmp_path / "data")]) == 0
+    assert "24 images checked" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize("folder", [True, False])
 def test_the_check_refuses_them_too(tmp_path, samples, capfd, folder):
     (tar, *_) = write_webdataset(tmp_path, samples, 30, index=False)
