@@ -21,7 +21,16 @@ import numpy as np
 
 from dali_cutmix.bad_samples import CHUNK_IMAGES, chunks, find_undecodable
 from dali_cutmix.ops import MAX_PIXELS
-from dali_cutmix.sources import PackedFolder, RecordIO, Source, TFRecord, WebDataset, is_packed, list_folders
+from dali_cutmix.sources import (
+    PackedFolder,
+    RecordIO,
+    Source,
+    TFRecord,
+    WebDataset,
+    is_packed,
+    list_folders,
+    tar_extensions,
+)
 from dali_cutmix.utils import check_whole, in_order, write_atomically
 
 KINDS = ("folder", "webdataset", "tfrecord", "recordio")
@@ -30,8 +39,24 @@ KINDS = ("folder", "webdataset", "tfrecord", "recordio")
 def kind_of(path: Path) -> str:
     """Guess the format of a data set from its ending or from the files in the folder."""
     if path.is_dir():
-        return "webdataset" if not is_packed(path) and any(path.glob("*.tar")) else "folder"
-    return {".tar": "webdataset", ".rec": "recordio"}.get(path.suffix, "tfrecord")
+        return "webdataset" if not is_packed(path) and _tars(path) else "folder"
+    if path.suffix == ".tar" or _is_compressed_tar(path):
+        return "webdataset"
+    return "recordio" if path.suffix == ".rec" else "tfrecord"
+
+
+def _tars(folder: Path) -> list[Path]:
+    """The tar files of a folder; where it holds nothing else, compressed ones, which are refused when opened."""
+    entries = sorted(folder.iterdir())
+    tars = [path for path in entries if path.suffix == ".tar"]
+    if tars or any(path.is_dir() for path in entries):
+        return tars
+    return [path for path in entries if _is_compressed_tar(path)]
+
+
+def _is_compressed_tar(path: Path) -> bool:
+    endings = (".gz", ".zst", ".bz2", ".xz", ".lz4")
+    return path.suffix in (".tgz", ".tzst", ".tbz2", ".txz") or (path.suffix in endings and ".tar" in path.suffixes)
 
 
 def open_source(paths: list[Path], kind: str | None) -> Source:
@@ -55,12 +80,13 @@ def open_source(paths: list[Path], kind: str | None) -> Source:
         return Source(samples, root=os.path.commonpath(roots))
     if kind == "folder":
         return Source(PackedFolder(paths[0]))
-    files = [file.absolute() for path in paths for file in (sorted(path.glob("*.tar")) if path.is_dir() else [path])]
+    files = [file.absolute() for path in paths for file in (_tars(path) if path.is_dir() else [path])]
     if not files:
         raise ValueError(f"{paths[0]}: no .tar file in this folder; give a folder with some, or another --kind.")
     match kind:
         case "webdataset":
-            return Source(WebDataset(files, ["jpg", "jpeg", "png", "webp"], "cls", "error"))
+            label = "cls" if "cls" in tar_extensions(files[0]) else None  # labels in other files are not judged
+            return Source(WebDataset(files, ["jpg", "jpeg", "png", "webp"], label, "error"))
         case "recordio":
             return Source(RecordIO(files))
     return Source(TFRecord(files, "image/encoded", "image/class/label", 0))

@@ -1,7 +1,7 @@
 """The verbs of a graph, in the order of the data's way.
 
     read, read_records,      which bytes, which label               encoded bytes, label
-    read_cifar
+    read_cifar, read_csv
     crops, placed_crops      decode, crop, resize                   H×W×3 uint8
     mixing                   flip, mix, make the targets            H×W×3 uint8, targets
     normalization            to floating point                      C×H×W or H×W×C
@@ -22,6 +22,7 @@ from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype,
 from dali_cutmix.ops.placed_crops import padded_crop, stretch_random_crop
 from dali_cutmix.ops.read import read_files, read_folder, source_nodes
 from dali_cutmix.ops.read_cifar import read_cifar
+from dali_cutmix.ops.read_csv import read_csv
 from dali_cutmix.ops.read_records import read_recordio, read_tfrecord, read_webdataset
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "random_crop",
     "random_resized_crop",
     "read_cifar",
+    "read_csv",
     "read_files",
     "read_folder",
     "read_recordio",

@@ -20,6 +20,10 @@ def read_folder(
 ) -> tuple[Any, Any]:
     """Read a folder of classes, with one subfolder for each class; labels follow the sorted order of their names.
 
+    Images may be at any depth below their class's folder: samples, labels and order are those of torchvision's
+    ``ImageFolder``. Folders whose names begin with a dot are left out; so are images beside the class folders, with a
+    warning. The folder ``val`` of Tiny ImageNet is read by its ``val_annotations.txt``.
+
     A folder that ``python -m dali_cutmix.pack`` wrote gives the same samples, labels and order, from larger files.
 
     Each process reads its own shard. Ten samples in two epochs on two ranks, ``shuffle=True``:
@@ -37,7 +41,7 @@ def read_folder(
         seed: seed of the shuffling; the same on all ranks.
         num_classes: refuse a folder with more classes than this.
         cache: store the list of 50,000 images or more in ``$XDG_CACHE_HOME/dali_cutmix`` (``~/.cache``), valid until
-            the folder or a class folder in it changes.
+            the folder or one in it changes.
 
     Returns:
         ``(jpegs, labels)``: encoded bytes (1-D uint8, CPU) and int64 scalars (CPU).

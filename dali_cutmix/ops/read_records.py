@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from dali_cutmix.ops.graph_notes import Notes, notes
 from dali_cutmix.ops.read import source_nodes
-from dali_cutmix.sources import RecordFiles, RecordIO, Source, TFRecord, WebDataset
+from dali_cutmix.sources import LabelMember, RecordFiles, RecordIO, Source, TFRecord, WebDataset
 from dali_cutmix.utils import Paths, check_choice, check_shard, local_files
 
 
@@ -18,22 +18,33 @@ def read_webdataset(
     *,
     image: str | Sequence[str] = ("jpg", "jpeg", "png", "webp"),
     label: str = "cls",
+    key: str | Sequence[str] = (),
     missing: Literal["error", "skip"] = "error",
     shard: tuple[int, int] = (0, 1),
     shuffle: bool = True,
     seed: int = 0,
     num_classes: int | None = None,
+    classes: Sequence[str] = (),
 ) -> tuple[Any, Any]:
     """Read webdataset tar files; all samples are reshuffled in each epoch, as those of a folder are.
 
+        7.jpg, 7.cls     3                              label="cls"
+        7.jpg, 7.txt     dog                            label="txt", classes=["cat", "dog"]
+        7.jpg, 7.json    {"label": 3, "width": 500}     label="json", key="label"
+        7.jpg, 7.json    {"object": {"id": 3}}          label="json", key=["object", "id"]
+
     Args:
-        paths: tar files, or patterns such as ``"/data/train-*.tar"``. DALI's index (``wds2idx``, ending in .idx) beside
+        paths: tar files, or patterns such as ``"/data/train-*.tar"`` or ``"/data/train-{000000..000146}.tar"``, of
+            which none may be missing. Compressed files are refused. DALI's index (``wds2idx``, ending in .idx) beside
             a tar is used. Without one the whole tar is scanned at the first start, and its index is cached.
         image: extension of the image, or several; each sample has one of them.
-        label: extension of the label, a whole number in digits.
+        label: extension of the file that holds the label: a whole number in digits, a class's name, or JSON.
+        key: key of the label in JSON; several that lead to it where it is in an object in an object.
         missing: what to do about a sample without image or label: ``"error"`` refuses its shard, ``"skip"`` leaves the
             sample out.
         shard, shuffle, seed, num_classes: see :func:`read_folder`.
+        classes: names of all classes in the order of their numbers; labels are then these names, or such numbers. A
+            sample with another label is a bad one.
 
     Returns:
         See :func:`read_folder`.
@@ -56,8 +67,9 @@ def read_webdataset(
     check_shard(shard)
     check_choice("missing", missing, ("error", "skip"))
     images = [image] if isinstance(image, str) else list(image)
-    records = WebDataset(local_files(paths, "read_webdataset"), images, label, missing)
-    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes)
+    member = LabelMember.of(key, classes)
+    records = WebDataset(local_files(paths, "read_webdataset"), images, label, missing, member)
+    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes, member.classes)
 
 
 def read_tfrecord(
@@ -74,8 +86,8 @@ def read_tfrecord(
     """Read TFRecord files of ``tf.train.Example``; all samples are reshuffled in each epoch, as those of a folder are.
 
     Args:
-        paths: files, or patterns. DALI's index (``tfrecord2idx``) beside a file is used; its name ends in .idx, added
-            or in place of the file's own ending.
+        paths: files, or patterns, see :func:`read_webdataset`. DALI's index (``tfrecord2idx``) beside a file is used;
+            its name ends in .idx, added or in place of the file's own ending.
         image: name of the feature with the encoded bytes.
         label: name of the feature with the label, an int64.
         first_label: label of the first class, which becomes 0 (1 in TensorFlow's ImageNet).
@@ -115,7 +127,8 @@ def read_recordio(
     """Read MXNet's RecordIO files; all samples are reshuffled in each epoch, as those of a folder are.
 
     Args:
-        paths: .rec files, or patterns. An index (.idx, by ``im2rec`` or ``rec2idx``) beside a file is used.
+        paths: .rec files, or patterns, see :func:`read_webdataset`. An index (.idx, by ``im2rec`` or ``rec2idx``)
+            beside a file is used.
         classes: names of all classes, for ``Loader.classes``. The labels are not known before the samples are read, so
             a label without a name is an error only in the batch that mixes it.
         shard, shuffle, seed, num_classes: see :func:`read_folder`.

@@ -36,7 +36,8 @@ def plan(source: Path, *, short_side: int, quality: int, samples_per_shard: int)
     files, labels, classes = scan_folder(source)
     names: dict[str, list[str]] = {name: [] for name in classes}
     for file, label in zip(files, labels, strict=True):
-        names[classes[label]].append(Path(file).name)
+        name = classes[label]
+        names[name].append(file.removeprefix(f"{name}/") if file.startswith(f"{name}/") else f"../{file}")
     counts = [min(samples_per_shard, len(files) - start) for start in range(0, len(files), samples_per_shard)]
     return Manifest(
         short_side=short_side,

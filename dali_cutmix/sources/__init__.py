@@ -2,6 +2,7 @@
 
     folder of classes ── list_folders ──▶ ┐
     list of files ──── list_samples ────▶ ├ SampleList ─▶ ┐
+      (``csv_samples`` makes one of a CSV file)           │
                                                           ├ Source ── nodes() ──▶ encoded bytes, labels
     packed folder ─── PackedFolder ─────▶ ┐               │
     webdataset ────── WebDataset ───────▶ ├ RecordFiles ─▶┘
@@ -18,7 +19,9 @@ library also makes itself.
 
 from dali_cutmix.sources.cifar_archive import is_cifar
 from dali_cutmix.sources.cifar_record import convert_cifar
-from dali_cutmix.sources.image_folder import EXTENSIONS, list_folders, scan_folder
+from dali_cutmix.sources.class_folders import EXTENSIONS
+from dali_cutmix.sources.csv_samples import Column, CsvSamples, csv_samples
+from dali_cutmix.sources.image_folder import list_folders, scan_folder
 from dali_cutmix.sources.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -35,7 +38,7 @@ from dali_cutmix.sources.recordio import RecordIO, write_recordio
 from dali_cutmix.sources.sample_list import SampleList, list_samples
 from dali_cutmix.sources.source import MULTI_LABELS, READER, Source, digest_of
 from dali_cutmix.sources.tfrecord import TFRecord
-from dali_cutmix.sources.webdataset import WebDataset
+from dali_cutmix.sources.webdataset import LabelMember, WebDataset, tar_extensions
 
 __all__ = [
     "EXTENSIONS",
@@ -43,6 +46,9 @@ __all__ = [
     "MULTI_LABELS",
     "READER",
     "UNFINISHED",
+    "Column",
+    "CsvSamples",
+    "LabelMember",
     "Manifest",
     "MultiLabels",
     "PackedFolder",
@@ -53,6 +59,7 @@ __all__ = [
     "TFRecord",
     "WebDataset",
     "convert_cifar",
+    "csv_samples",
     "digest_of",
     "finished_manifest",
     "is_cifar",
@@ -62,5 +69,6 @@ __all__ = [
     "member",
     "read_index",
     "scan_folder",
+    "tar_extensions",
     "write_recordio",
 ]

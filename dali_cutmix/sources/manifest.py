@@ -27,7 +27,7 @@ class Manifest:
         samples_per_shard: samples in every shard but the last.
         digest: SHA-256 of the list of packed files.
         shards: number of samples in each tar file, by file name.
-        classes: for each class, in the order of the labels, the names of its files that were packed.
+        classes: for each class, in the order of the labels, the files that were packed, below the class's folder.
     """
 
     short_side: int
@@ -45,7 +45,8 @@ class Manifest:
     @property
     def files(self) -> list[str]:
         """The packed file of each sample, below the folder that was packed."""
-        return [os.path.join(name, file) for name, files in self.classes.items() for file in files]
+        found = (os.path.join(name, file) for name, files in self.classes.items() for file in files)
+        return [os.path.normpath(file) if "/../" in file else file for file in found]
 
     def to_json(self) -> bytes:
         """The file's content."""

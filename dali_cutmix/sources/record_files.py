@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dali_cutmix.utils import Uncopyable, refuse_compressed
+
 _OPEN_FILES = 256
 
 
-class RecordFiles:
+class RecordFiles(Uncopyable):
     """Byte ranges of files, one for each sample; a subclass knows what the bytes mean.
 
     DALI's own readers of such files shuffle the order of the files, or samples within a window. To shuffle all
@@ -103,6 +105,7 @@ def check_length(path: Path, end: int) -> None:
     """
     length = path.stat().st_size
     if length < end:
+        refuse_compressed(path)
         raise ValueError(
             f"{path}: {length} bytes long, its samples need {end}: it is cut off, or its index belongs to another "
             "file. Copy both again, or remove the index (.idx): the file can be read without one."
@@ -137,7 +140,7 @@ def index_lines(path: Path, maker: str) -> np.ndarray | None:
         ) from error
 
 
-class _File:
+class _File(Uncopyable):
     """An open file, closed with the last reference to it."""
 
     def __init__(self, path: Path) -> None:

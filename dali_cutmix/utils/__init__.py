@@ -1,7 +1,8 @@
 """Small tools that know nothing of images.
 
 - ``checks``: argument checks with one wording for one kind of fault
-- ``paths``: one path, several, or a pattern → a list of files
+- ``paths``: one path, several, or a pattern → a list of files; ``braces``: patterns such as ``{000..099}``
+- ``compression``: files that were compressed, and the command that unpacks them
 - ``atomic_files``: files that are written as a whole or not at all
 - ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
 - ``ordered_pool``: work done in parallel, results in order
@@ -29,6 +30,7 @@ from dali_cutmix.utils.checks import (
     check_split,
     check_whole,
 )
+from dali_cutmix.utils.compression import refuse_compressed
 from dali_cutmix.utils.ordered_pool import in_order
 from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
@@ -62,6 +64,7 @@ __all__ = [
     "local_paths",
     "make_atomically",
     "publish",
+    "refuse_compressed",
     "remember",
     "remembered",
     "to_varint",

@@ -85,6 +85,19 @@ def test_a_long_epoch_repeats_every_image_equally_often(tmp_path, monkeypatch, c
     assert photo_folder.long_epoch(folder) == (root, 12)
 
 
+def test_a_long_epoch_holds_nested_images_in_their_class(tmp_path, monkeypatch, cache):
+    monkeypatch.setattr(photo_folder, "EPOCH", 6)
+    photos = sample_photos.make_sample_photos(tmp_path / "photos", images=2)
+    first = min(photos.rglob("*.jpg"))
+    (first.parent / "deep" / "er").mkdir(parents=True)
+    first.rename(first.parent / "deep" / "er" / "1.jpg")
+    root, images = photo_folder.long_epoch(photo_folder.open_photos(photos))
+    assert images == 6
+    links = sorted(root.glob(f"{first.parent.name}/*"))
+    assert [link.name for link in links if "deep" in link.name] == [f"0000{n}-deep-er-1.jpg" for n in range(3)]
+    assert len({link.resolve() for link in root.rglob("*.jpg")}) == 2
+
+
 def test_a_folder_that_is_long_enough_is_used_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(photo_folder, "EPOCH", 4)
     folder = photo_folder.open_photos(sample_photos.make_sample_photos(tmp_path / "photos", images=4))

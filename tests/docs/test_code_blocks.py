@@ -74,6 +74,9 @@ def data(tmp_path_factory, photos) -> Path:
                 member = tarfile.TarInfo(f"{number:02d}.{ending}")
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
+    for name, jpeg in zip(("000bec18", "001513df", "001cdf01"), jpegs, strict=False):
+        write(root / "dogs" / "train" / f"{name}.jpg", jpeg)
+    write(root / "dogs" / "labels.csv", b"id,breed\n000bec18,dingo\n001513df,pug\n001cdf01,bluetick\n")
     box = "<xmin>9</xmin><ymin>9</ymin><xmax>80</xmax><ymax>80</ymax>"
     voc = root / "VOCdevkit" / "VOC2007"
     for number, jpeg in enumerate(jpegs):

@@ -85,7 +85,7 @@ def test_folders_that_are_none_are_refused(tmp_path, kind):
     with pytest.raises(ValueError, match=r": it is empty; expected"):
         build(kind, tmp_path)
     (tmp_path / "1.jpg").write_bytes(b"")
-    with pytest.raises(ValueError, match=r": it holds files but no subfolders; expected"):
+    with pytest.raises(ValueError, match=r": it holds images but no subfolders; expected"):
         build(kind, tmp_path)
     (tmp_path / "cat").mkdir()
     with pytest.raises(ValueError, match=r"cat: no image in this class folder"):

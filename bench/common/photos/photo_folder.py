@@ -1,7 +1,6 @@
 """A folder of images to measure with: the user's, or the sample photographs; and links to it that make a long epoch."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,16 +67,16 @@ def long_epoch(photos: PhotoFolder, epoch: int = 0) -> tuple[Path, int]:
     times = repeats(photos, epoch or EPOCH)
     if times == 1:
         return photos.root, photos.images
-    files, _, classes = scan_folder(photos.root)
+    files, labels, classes = scan_folder(photos.root)
     key = hashlib.sha256("\0".join([str(photos.root), *files]).encode()).hexdigest()[:16]
 
     def link(target: Path) -> None:
         for name in classes:
             (target / name).mkdir(parents=True)
-        for file in files:
-            name, base = os.path.split(file)
+        for file, label in zip(files, labels, strict=True):
+            base = file.removeprefix(f"{classes[label]}/").replace("/", "-")
             for number in range(times):
-                (target / name / f"{number:05d}-{base}").symlink_to(photos.root / file)
+                (target / classes[label] / f"{number:05d}-{base}").symlink_to(photos.root / file)
 
     root = cache_folder() / f"epoch-{key}-{times}"
     if not root.exists():

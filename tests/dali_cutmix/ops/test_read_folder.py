@@ -10,7 +10,7 @@ from nvidia.dali import pipeline_def
 from PIL import Image
 
 import dali_cutmix as dc
-from dali_cutmix.sources.image_folder import EXTENSIONS, scan_folder
+from dali_cutmix.sources import EXTENSIONS, scan_folder
 from tests.helpers.images import save
 
 
@@ -117,7 +117,7 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 def test_a_folder_of_images_without_classes_is_refused(tmp_path):
     touch(tmp_path / "1.jpg")
-    with pytest.raises(ValueError, match=r": it holds files but no subfolders; expected a folder with one subfolder"):
+    with pytest.raises(ValueError, match=r": it holds images but no subfolders; expected a folder with one subfolder"):
         labels_and_paths(tmp_path)
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import dali_cutmix as dc
-from dali_cutmix.sources import image_folder
+from dali_cutmix.sources import class_folders, image_folder
 from dali_cutmix.sources.sample_list import SampleList
 from pipelines import imagenet
 from tests.helpers import tally
@@ -65,14 +65,14 @@ def cache(tmp_path, monkeypatch):
 
 def scans(root, monkeypatch, **options):
     """How many class folders are read, and what is found."""
-    found, real = [], image_folder._images
+    found, real = [], class_folders.walk
 
     def spy(root, name):
         found.append(name)
         return real(root, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(image_folder, "_images", spy)
+        patch.setattr(class_folders, "walk", spy)
         listing, classes = image_folder.list_folders([str(root)], **options)
     return len(found), [listing.name(n) for n in range(len(listing))], classes
 

@@ -43,7 +43,7 @@ def test_other_extensions_may_be_named(tmp_path, samples):
 
 def test_a_label_that_is_no_number_is_named(tmp_path, samples):
     tar, *_ = write_webdataset(tmp_path, [(samples[0][0], "cat")], 9, index=False)
-    with pytest.raises(dc.DecodeError, match=r"00000\.jpg \(cannot be read: its label is b'cat'; it must be a whole"):
+    with pytest.raises(dc.DecodeError, match=r"00000\.jpg \(cannot be read: its label is 'cat'; it must be a whole"):
         list(loader_of(partial(dc.read_webdataset, tar), "val", batch_size=1))
     tally.count("bad")
 
@@ -59,17 +59,6 @@ def test_the_index_that_was_made_is_kept_until_the_tar_changes(tmp_path, samples
     assert delivered(read) == samples[5:9]
 
 
-def test_a_compressed_tar_says_so(tmp_path, samples):
-    import gzip
-
-    (tar, *_) = write_webdataset(tmp_path, samples, 30, index=False)
-    tar.write_bytes(gzip.compress(tar.read_bytes()))
-    with pytest.raises(
-        ValueError, match=r"\.tar: cut off, compressed, or not a tar file .*unpack it if it is compressed"
-    ):
-        delivered(partial(dc.read_webdataset, tar))
-
-
 def test_a_tar_that_ends_between_two_samples_is_cut_off_too(tmp_path, samples):
     import tarfile
 
@@ -77,6 +66,6 @@ def test_a_tar_that_ends_between_two_samples_is_cut_off_too(tmp_path, samples):
     with tarfile.open(tar) as archive:
         at = archive.getmembers()[9].offset
     os.truncate(tar, at)
-    with pytest.raises(ValueError, match=r"cut off, compressed, or not a tar file \(its end is missing\)"):
+    with pytest.raises(ValueError, match=r"cut off, or not a tar file \(its end is missing\)"):
         delivered(partial(dc.read_webdataset, tar))
     tally.count("bad")
