@@ -1,6 +1,6 @@
 """Small tools that know nothing of images.
 
-- ``checks``: argument checks with one wording for one kind of fault
+- ``checks``: argument checks with one wording for one kind of fault; ``levels``: those of mean and deviation
 - ``paths``: one path, several, or a pattern → a list of files
 - ``atomic_files``: files that are written as a whole or not at all
 - ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
@@ -28,6 +28,7 @@ from dali_cutmix.utils.checks import (
     check_split,
     check_whole,
 )
+from dali_cutmix.utils.levels import check_levels
 from dali_cutmix.utils.ordered_pool import in_order
 from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
@@ -43,6 +44,7 @@ __all__ = [
     "check_choice",
     "check_classes",
     "check_fraction",
+    "check_levels",
     "check_max_pixels",
     "check_padding",
     "check_preallocate",
