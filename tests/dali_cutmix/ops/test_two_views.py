@@ -127,7 +127,7 @@ def test_a_hole_is_found_behind_a_conditional_branch(white):
         if fn.random.coin_flip(dtype=types.BOOL):
             seen = fn.brightness(mixed, brightness=0.5)
         else:
-            seen = mixed
+            seen = fn.brightness(mixed, brightness=0.9)
         return normalize(seen), mixed
 
     for images, mixed in batches_of(dc.Loader(graph()), 3):
