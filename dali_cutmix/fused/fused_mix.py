@@ -92,6 +92,7 @@ class FusedMix:
         self._arguments = policy, num_classes, targets, flip, name
         self._resample = resample
         self._views: WeakKeyDictionary[Pipeline, View] = WeakKeyDictionary()
+        self._latest: View | None = None
 
     def inputs(self, crops: Any, labels: Any) -> tuple[Any, ...]:
         """Make the outputs of the graph: its crops (or whole images and windows), its labels, and the random numbers.
@@ -114,7 +115,8 @@ class FusedMix:
         window = graph.windows.get(crops.name)
         # Whole images instead of the regions: the kernels read the regions in place, without a copy.
         outputs = *(window or (crops,)), labels, *draw(mixing.policy)
-        self._views[pipeline] = View(mixing, window is not None, tuple(output.name for output in outputs))
+        names = tuple(output.name for output in outputs)
+        self._views[pipeline] = self._latest = View(mixing, window is not None, names)
         graph.fused.append(self)
         return outputs
 
@@ -136,16 +138,16 @@ class FusedMix:
         """Images and targets of one batch, from the outputs of the graph.
 
         Raises:
-            RuntimeError: it served no graph, or several that differ.
+            RuntimeError: it served no graph, or several that are alive and differ.
         """
-        views = list(self._views.values())
-        if not views or any(view[:2] != views[0][:2] for view in views):
+        latest, others = self._latest, [*self._views.values()]
+        if latest is None or any(view[:2] != latest[:2] for view in others):
             raise RuntimeError(
-                f"FusedMix: called with the outputs of one graph, but inputs() was called in {len(views)}"
-                f"{', which differ' if views else ''}. Call inputs() in the graph, and give the Loader the FusedMix "
+                f"FusedMix: called with the outputs of one graph, but inputs() was called in {len(others)}"
+                f"{', which differ' if others else ''}. Call inputs() in the graph, and give the Loader the FusedMix "
                 "itself as finish=, or make one for each graph."
             )
-        return self.finish(views[0], crops, *batch)
+        return self.finish(latest, crops, *batch)
 
     def finish(self, view: View, crops: Any, *batch: Any) -> tuple[Tensor, ...]:
         """Images and targets of one batch, from what :meth:`inputs` added to the graph of ``view``."""

@@ -185,6 +185,14 @@ def test_a_function_of_ones_own_around_it_works_as_before(photo_folder):
         assert not extra.any()
 
 
+def test_it_finishes_the_outputs_of_a_pipeline_that_is_gone(photo_folder):
+    finish = fused()
+    outputs = one_view(photo_folder, finish).run()
+    gc.collect()
+    images, targets = finish(*outputs)
+    assert (images.shape, targets.shape) == ((4, 3, 24, 24), (4, 4))
+
+
 def test_called_by_ones_own_function_for_graphs_that_differ_it_says_so(photo_folder, colour_folder):
     finish = fused()
     with pytest.raises(RuntimeError, match=r"inputs\(\) was called in 0\. Call inputs\(\) in the graph"):
