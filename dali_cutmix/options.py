@@ -1,12 +1,15 @@
 """Options that all complete graphs have in common, each documented once."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
 import torch
 
 from dali_cutmix._dali import pipeline_options
+from dali_cutmix.ops import IMAGENET_MEAN, IMAGENET_STD
+from dali_cutmix.utils import check_levels
 
 
 class CommonOptions(TypedDict, total=False):
@@ -34,10 +37,11 @@ class CommonOptions(TypedDict, total=False):
     """Type of the images: float32 (default), float16 or bfloat16."""
     channels_last: bool
     """Images in torch's channels_last memory format, by default False."""
-    mean: tuple[float, ...]
-    """Mean of the pixels for each channel, in levels of 0 to 255; by default ImageNet's, if the graph has no other."""
-    std: tuple[float, ...]
-    """Standard deviation of the pixels for each channel, in levels of 0 to 255; the default is as for ``mean``."""
+    mean: float | Sequence[float]
+    """Mean of the pixels, one for all channels or one for each, in levels of 0 to 255; by default ImageNet's, if the
+    graph has no other."""
+    std: float | Sequence[float]
+    """Standard deviation of the pixels; its form and default are as for ``mean``."""
     max_pixels: int
     """Width × height of the largest image that is decoded, by default ``dc.MAX_PIXELS``; a larger one is a bad file."""
     on_error: Literal["raise", "replace"]
@@ -101,7 +105,8 @@ def split_options(given: CommonOptions, *, seed: int = 0, **defaults: Unpack[Com
 
     Raises:
         TypeError: an unknown option; the message names it and those that are allowed.
-        ValueError: an invalid option of the pipeline, see ``dc.pipeline_options``.
+        ValueError: an invalid option of the pipeline, see ``dc.pipeline_options``, or invalid ``mean`` and ``std``, see
+            ``dc.normalize``.
 
     Example:
         >>> def val(root, *, size=224, **options):
@@ -125,5 +130,6 @@ def split_options(given: CommonOptions, *, seed: int = 0, **defaults: Unpack[Com
         )
     values: dict[str, Any] = {**defaults, **given}
     groups = {group: {name: values[name] for name in names if name in values} for group, names in _GROUPS.items()}
+    check_levels(values.get("mean", IMAGENET_MEAN), values.get("std", IMAGENET_STD))
     groups["pipeline"] = pipeline_options(seed=seed, **groups["pipeline"])
     return OptionGroups(shard=values.get("shard", (0, 1)), **groups)

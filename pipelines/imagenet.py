@@ -15,6 +15,7 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
+from dali_cutmix.utils import check_levels
 
 Path = str | os.PathLike[str]
 Root = Path | Sequence[Path] | Callable[..., tuple[Any, Any]]
@@ -35,8 +36,8 @@ def train(
     prefetch: int = 2,
     dtype: torch.dtype | str = torch.float32,
     channels_last: bool = False,
-    mean: tuple[float, ...] = dc.IMAGENET_MEAN,
-    std: tuple[float, ...] = dc.IMAGENET_STD,
+    mean: float | Sequence[float] = dc.IMAGENET_MEAN,
+    std: float | Sequence[float] = dc.IMAGENET_STD,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     flip: float = 0.5,
@@ -69,7 +70,8 @@ def train(
         prefetch: batches that are prepared ahead.
         dtype: type of the images: float32, float16 or bfloat16.
         channels_last: images in torch's channels_last memory format.
-        mean, std: mean and standard deviation of the pixels for each channel, in levels of 0 to 255.
+        mean, std: mean and standard deviation of the pixels, one for all channels or one for each, in levels of 0 to
+            255, see ``dc.normalize``.
         scale, ratio: smallest and largest fraction of the image's area, and width:height, of the random crop.
         flip: chance of a horizontal flip.
         fused: resample, flip, paste, normalize and cast in one compiled pass instead of DALI's operators: the same
@@ -96,6 +98,7 @@ def train(
         (torch.Size([4, 3, 64, 64]), torch.Size([4, 2]))
     """
 
+    check_levels(mean, std)
     options = dc.pipeline_options(
         batch_size, device=device, num_threads=num_threads, prefetch=prefetch, seed=seed, shard=shard
     )
@@ -142,8 +145,8 @@ def val(
     prefetch: int = 2,
     dtype: torch.dtype | str = torch.float32,
     channels_last: bool = False,
-    mean: tuple[float, ...] = dc.IMAGENET_MEAN,
-    std: tuple[float, ...] = dc.IMAGENET_STD,
+    mean: float | Sequence[float] = dc.IMAGENET_MEAN,
+    std: float | Sequence[float] = dc.IMAGENET_STD,
     max_pixels: int = dc.MAX_PIXELS,
     on_error: Literal["raise", "replace"] = "raise",
     max_bad: float = 0.01,
@@ -167,6 +170,7 @@ def val(
         [[0, 0, 0, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 1, 1, 1]]
     """
 
+    check_levels(mean, std)
     read = root if callable(root) else partial(dc.read_folder, root)
 
     @pipeline_def

@@ -18,7 +18,7 @@ from typing import Any, Unpack
 from nvidia.dali import fn, math, pipeline_def, types
 
 import dali_cutmix as dc
-from dali_cutmix.utils import check_chances, check_size
+from dali_cutmix.utils import check_chances, check_levels, check_size
 
 THRESHOLDS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 """A crop must reach one of these overlaps (IoU), drawn at random, with at least one object; 0 allows any crop."""
@@ -75,7 +75,7 @@ def train(
     groups = dc.split_options(options, seed=seed, batch_size=32)
     check_size("size", size)
     chances = check_chances(distort=distort, zoom_out=zoom_out, flip=flip)
-    fill = options.get("mean", dc.IMAGENET_MEAN)
+    fill, _ = check_levels(options.get("mean", dc.IMAGENET_MEAN), dc.IMAGENET_STD)  # three numbers
     objects = annotated.for_training()
 
     @pipeline_def(**groups.pipeline)

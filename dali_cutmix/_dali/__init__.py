@@ -2,7 +2,8 @@
 
 - ``requirement``: the import of DALI, with an error that says how to install it
 - ``pipeline_options``: device, threads, prefetch and seed of a pipeline
-- ``pipeline_template``: live pipelines from an unbuilt one; the only place with DALI's private names
+- ``pipeline_template``: live pipelines from an unbuilt one
+- ``graph_nodes``: outputs of an unbuilt graph, and what they were made from
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
 - ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
 """
@@ -11,6 +12,7 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 
 # isort: split
 from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
 from dali_cutmix._dali.pipeline_checkpoint import localized, moved, portable
 from dali_cutmix._dali.pipeline_options import pipeline_options
@@ -22,7 +24,9 @@ __all__ = [
     "load",
     "localized",
     "moved",
+    "nearest",
     "pipeline_options",
+    "pipeline_outputs",
     "pipeline_template",
     "portable",
 ]

@@ -1,4 +1,4 @@
-"""Live pipelines from an unbuilt template. This is the only place that uses DALI's private names.
+"""Live pipelines from an unbuilt template. Only this module and ``graph_nodes`` use DALI's private names.
 
 A DALI pipeline takes a checkpoint only while it is built, and a built one cannot go back. So the Loader keeps the graph
 as it was defined, never builds that one, and makes every live pipeline from a copy of it.

@@ -120,9 +120,10 @@ def decode(jpegs: Any, annotated: Annotated, max_pixels: int = MAX_PIXELS) -> tu
         ((1, 3, 96, 128), [[96, 128]], [96, 128])
     """
     graph = notes()
-    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, annotations=annotated.digest)
+    options = decoder_options(graph)
+    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, options, annotations=annotated.digest)
     sides = fn.peek_image_shape(encoded, adjust_orientation=False)[:2]
-    return fn.decoders.image(encoded, adjust_orientation=False, **decoder_options(graph)), sides
+    return fn.decoders.image(encoded, adjust_orientation=False, **options), sides
 
 
 def resize(images: Any, size: Any, **region: Any) -> Any:

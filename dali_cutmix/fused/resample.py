@@ -1,5 +1,7 @@
 """Resample: resample, flip, paste, normalize and cast a batch in one pass."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from dali_cutmix.fused.cpu import CpuKernel
 from dali_cutmix.fused.cuda import GpuKernel
 from dali_cutmix.gpu import gpu_of
 from dali_cutmix.ops import IMAGENET_MEAN, IMAGENET_STD, as_dtype
-from dali_cutmix.utils import check_size
+from dali_cutmix.utils import check_levels, check_size
 
 
 class Resample:
@@ -21,13 +23,13 @@ class Resample:
 
     Args:
         size: side of the images in pixels.
-        mean, std: one value for each of three channels, in levels from 0 to 255.
+        mean, std: one number for all channels, or three, one for each, see :func:`~dali_cutmix.normalize`.
         dtype: float32, float16 or bfloat16.
         channels_last: memory format of the result.
         num_threads: threads that work on a batch on the CPU, without the GIL.
 
     Raises:
-        ValueError: an invalid size or dtype.
+        ValueError: an invalid size, mean, std or dtype.
 
     Example:
         >>> import numpy as np
@@ -44,15 +46,16 @@ class Resample:
         self,
         size: int = 224,
         *,
-        mean: tuple[float, ...] = IMAGENET_MEAN,
-        std: tuple[float, ...] = IMAGENET_STD,
+        mean: float | Sequence[float] = IMAGENET_MEAN,
+        std: float | Sequence[float] = IMAGENET_STD,
         dtype: torch.dtype | str = torch.float32,
         channels_last: bool = False,
         num_threads: int = 1,
     ) -> None:
         check_size("size", size)
-        scale = tuple(1 / s for s in std)
-        shift = tuple(-m / s for m, s in zip(mean, std, strict=True))
+        means, stds = (values * 3 if len(values) == 1 else values for values in check_levels(mean, std))
+        scale = tuple(1 / s for s in stds)
+        shift = tuple(-m / s for m, s in zip(means, stds, strict=True))
         self._format = BatchFormat(size, as_dtype(dtype), channels_last, scale, shift)
         self._on_cpu = CpuKernel(self._format, num_threads)
         self._on_gpu = GpuKernel(self._format)

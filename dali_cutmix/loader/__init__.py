@@ -7,7 +7,8 @@
 - ``loader``: the public face; ``all_ranks``: states of all processes in one
 - ``batch_producer``: batches in order, on a CPU one ahead in a thread
 - ``pipeline_runner``: a live pipeline that is rebuilt after a bad sample
-- ``epoch``: where an epoch ends; ``state``: what a saved state holds; ``to_torch``: DALI's outputs as tensors
+- ``epoch``: where an epoch ends; ``state``: what a saved state holds; ``mixes``: switched on and off
+- ``to_torch``: DALI's outputs as tensors; ``finish``: outputs that ``FusedMix`` makes tensors of
 """
 
 from dali_cutmix.loader.all_ranks import AllRanks

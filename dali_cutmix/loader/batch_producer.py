@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from dali_cutmix.gpu import KeepAlive, on_device, record
 from dali_cutmix.loader.epoch import read_epoch
 from dali_cutmix.loader.pipeline_runner import PipelineRunner
 from dali_cutmix.loader.position import Pass, Position
-from dali_cutmix.loader.to_torch import to_tensors
+from dali_cutmix.loader.to_torch import Dtypes, to_tensors
 
 Batch = tuple[Tensor, ...]
 
@@ -30,7 +29,7 @@ class BatchProducer:
         replacement: of its bad samples; None if the graph has a reader of its own.
         replaces: replace what makes a batch fail, or raise.
         finish: makes the batch from the graph's outputs, see :class:`~dali_cutmix.Loader`.
-        dtype: of the images, if the graph has no ``finish``.
+        dtypes: of the outputs, if the graph has no ``finish``; see :func:`dali_cutmix.loader.to_torch.output_dtypes`.
         drop_last: leave the incomplete last batch out.
 
     Raises:
@@ -44,11 +43,11 @@ class BatchProducer:
         *,
         replaces: bool,
         finish: Callable[..., Batch] | None,
-        dtype: torch.dtype | None,
+        dtypes: Dtypes,
         drop_last: bool,
     ) -> None:
         self._template, self._replacement, self._replaces = template, replacement, replaces
-        self._finish, self._dtype = finish, dtype
+        self._finish, self._dtypes = finish, dtypes
         self._keep_alive = KeepAlive()
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
         self._worker = ThreadPoolExecutor(1, "loader") if finish and template.device_id is None else None
@@ -110,7 +109,7 @@ class BatchProducer:
             epoch, batch = epoch + 1, 0
         with on_device(device):
             outputs, pipe = self._runner.run(), self._runner.pipe
-            tensors = self._finish(*outputs) if self._finish else to_tensors(outputs, pipe, self._dtype)
+            tensors = self._finish(*outputs) if self._finish else to_tensors(outputs, pipe, self._dtypes)
             if device is not None:
                 # DALI takes the memory back on a stream of its own, and would write the next batch into it.
                 self._keep_alive.hold(outputs, record(device))

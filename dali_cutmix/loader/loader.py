@@ -1,17 +1,21 @@
 """Loader: epochs of torch tensors from a DALI pipeline, with a state at the consumer's position."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from nvidia.dali import Pipeline
 
 from dali_cutmix._dali import pipeline_template
 from dali_cutmix.bad_samples import DecodeError, Replacement
+from dali_cutmix.fused import FusedMix
 from dali_cutmix.gpu import warn_of_cpu_decoding
 from dali_cutmix.loader import state
 from dali_cutmix.loader.batch_producer import Batch, BatchProducer
+from dali_cutmix.loader.finish import as_finish
+from dali_cutmix.loader.mixes import Mixes
 from dali_cutmix.loader.passes import Passes
+from dali_cutmix.loader.to_torch import output_dtypes
 from dali_cutmix.ops import notes
 from dali_cutmix.utils import Uncopyable, check_choice, check_whole
 
@@ -40,9 +44,9 @@ class Loader(Uncopyable):
     Args:
         pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with exactly one reader,
             which has ``pad_last_batch=True`` (the verbs' readers do).
-        finish: makes the batch from the graph's outputs (:class:`~dali_cutmix.FusedMix`): on a CPU one batch ahead in
-            a thread, on a GPU on the consumer's stream. The outputs live until that stream has used them; the result
-            must not share their memory.
+        finish: makes the batch from the graph's outputs (:class:`~dali_cutmix.FusedMix`, or several in a tuple): on a
+            CPU one batch ahead in a thread, on a GPU on the consumer's stream. The outputs live until that stream has
+            used them; the result must not share their memory.
         drop_last: drop the incomplete last batch; by default if the verb that reads shuffles.
         on_error: what to do about a file that cannot be decoded: ``"raise"``, or ``"replace"`` it from then on by the
             next good one in the shard's list and continue; no other sample is lost.
@@ -88,7 +92,7 @@ class Loader(Uncopyable):
         self,
         pipeline: Pipeline,
         *,
-        finish: Callable[..., Batch] | None = None,
+        finish: Callable[..., Batch] | Sequence[FusedMix] | None = None,
         drop_last: bool | None = None,
         on_error: Literal["raise", "replace"] = "raise",
         max_bad: float = 0.01,
@@ -102,6 +106,7 @@ class Loader(Uncopyable):
         if steps_per_epoch is not None:
             check_whole("steps_per_epoch", steps_per_epoch)
         self._graph = notes(pipeline)
+        self._mixes = Mixes(self._graph.mixes)
         source, replaces, on_gpu = self._graph.source, on_error == "replace", pipeline.device_id is not None
         if replaces and source is None:
             raise ValueError("on_error='replace' given with a reader of your own; read with one of dc.read_… instead.")
@@ -115,6 +120,8 @@ class Loader(Uncopyable):
             warn_of_cpu_decoding(source, regions=self._graph.decodes_regions)
         self._replacement = Replacement(source, max_bad, bad_log, check=replaces) if source else None
         self._template = pipeline_template.as_template(pipeline)
+        dtypes = output_dtypes(pipeline)
+        finish = as_finish(finish, pipeline, dtypes)
         self._fused = finish is not None
         shuffles = source is not None and source.seed is not None
         drop_last = shuffles if drop_last is None else drop_last
@@ -128,7 +135,7 @@ class Loader(Uncopyable):
             self._replacement,
             replaces=replaces,
             finish=finish,
-            dtype=self._graph.dtype,
+            dtypes=dtypes,
             drop_last=drop_last,
         )
         self._epoch = self._producer.epoch
@@ -162,20 +169,35 @@ class Loader(Uncopyable):
 
     @property
     def mixup_enabled(self) -> bool:
-        """Whether batches are mixed (timm's name); may be set, from the next batch on. Part of the state."""
-        mixing = self._graph.mixing
-        return mixing is not None and mixing.policy is not None and mixing.enabled
+        """Whether any mix of the graph is on (timm's name); set, it switches all, from the next batch on."""
+        return any(self.mixes.values())
 
     @mixup_enabled.setter
     def mixup_enabled(self, enabled: bool) -> None:
-        if self.mixup_enabled == enabled:
-            return
-        mixing = self._graph.mixing
-        if mixing is None or mixing.policy is None:
-            raise ValueError("mixup_enabled=True given, but the graph has no mixing policy; build the loader with one.")
+        self._switch(self._mixes.all(enabled))
+
+    @property
+    def mixes(self) -> dict[str, bool]:
+        """Whether each mix of the graph is on, by its name; never one whose policy is None. Part of the state."""
+        return self._mixes.enabled
+
+    def switch_mix(self, name: str, enabled: bool) -> None:
+        """Switch one of several mixes on or off, from the next batch on. One that is off only flips.
+
+        Args:
+            name: what ``dc.mix`` was given; by default ``"mix"``, ``"mix_2"``, … in the order of the calls.
+            enabled: on or off.
+
+        Raises:
+            ValueError: the graph has no such mix, or its policy is None.
+        """
+        self._switch(self._mixes.one(name, enabled))
+
+    def _switch(self, enabled: dict[str, bool]) -> None:
         with self._passes.exclusive():
-            self._producer.discard()  # what was prepared ahead was mixed as before
-            mixing.enabled = enabled
+            if self._mixes.changed_by(enabled):
+                self._producer.discard()  # what was prepared ahead was mixed as before
+                self._mixes.apply(enabled)
 
     @property
     def epoch(self) -> int:
@@ -217,7 +239,7 @@ class Loader(Uncopyable):
                 pass_number=position.current.number,
                 pass_step=self._passes.step,
                 decoder=state.describe_decoder(self._graph, self._template.device_id),
-                mixup_enabled=self.mixup_enabled,
+                mixup_enabled=self._mixes.packed,
                 bad=self._replacement.bad if self._replacement else [],
             )
 
@@ -234,10 +256,10 @@ class Loader(Uncopyable):
             state.check(saved, self._binding())
             checkpoint = state.unpack_checkpoint(saved, self._producer.position.checkpoint)
             state.warn_of_another_decoder(saved, state.describe_decoder(self._graph, self._template.device_id))
-            mixing, replacement = self._graph.mixing, self._replacement
-            before = mixing and mixing.enabled, replacement.bad if replacement else []
+            enabled = self._mixes.unpack(saved["mixup_enabled"])
+            before = self.mixes, self._replacement.bad if self._replacement else []
             try:
-                self._apply(saved["mixup_enabled"] or not (mixing and mixing.policy), saved["bad"])
+                self._apply(enabled, saved["bad"])
                 self._producer.go_to(state.position(saved, checkpoint, self._epoch))
             except BaseException as error:
                 self._apply(*before)
@@ -251,10 +273,9 @@ class Loader(Uncopyable):
                 ) from error
             self._passes.resume()
 
-    def _apply(self, mixup_enabled: bool, bad: list[int]) -> None:
+    def _apply(self, enabled: dict[str, bool], bad: list[int]) -> None:
         """Set what a state holds beside the position."""
         self._producer.wait()  # a batch that is being prepared reads both
-        if self._graph.mixing:
-            self._graph.mixing.enabled = mixup_enabled
+        self._mixes.apply(enabled)
         if self._replacement and bad != self._replacement.bad:
             self._replacement.set(bad)

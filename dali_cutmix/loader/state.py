@@ -2,6 +2,7 @@
 
 import base64
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -26,14 +27,15 @@ def make_binding(graph: Notes, epoch: Epoch, seed: int, fused: bool) -> dict[str
     Raises:
         ValueError: ``bind_state`` was given a name that the Loader, or a verb of its graph, binds itself.
     """
-    source, mixing = graph.source, graph.mixing
+    source = graph.source
     own = {
         **asdict(epoch),
         "files": source.digest if source else None,
         "shuffle_seed": source.seed if source else None,
         "seed": seed,
-        **{name: repr(value) for name, value in graph.crop.items()},
-        **(mixing.binding() if mixing else {"mix": None}),
+        **_prefixed(_crop_names(graph), [{n: repr(v) for n, v in crop.arguments.items()} for crop in graph.crops]),
+        **({} if graph.mixes else {"mix": None}),
+        **_prefixed(graph.mixes, [mixing.binding() for mixing in graph.mixes.values()]),
         "fused": fused,
     }
     bound = {name: repr(value) for name, value in graph.bound.items()}
@@ -45,13 +47,28 @@ def make_binding(graph: Notes, epoch: Epoch, seed: int, fused: bool) -> dict[str
     return own | bound
 
 
+def _crop_names(graph: Notes) -> list[str]:
+    return [f"crop_{number}" for number in range(1, len(graph.crops) + 1)]
+
+
+def _prefixed(names: Iterable[str], values: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Values of several verbs, by name: those of the first as they are, the others' as ``crop_2.size``."""
+    return {
+        f"{prefix}.{name}" if number else name: value
+        for number, (prefix, of_one) in enumerate(zip(names, values, strict=True))
+        for name, value in of_one.items()
+    }
+
+
 def describe_decoder(graph: Notes, device: int | None) -> dict[str, Any]:
     """Describe the decoder, on which pixels may depend by a level or two."""
+    loads = [{"hw_decoder_load": crop.hw_decoder_load} for crop in graph.crops]
+    options = {"hw_decoder_load": None, **_prefixed(_crop_names(graph), loads)}
     if device is None:
-        return {"gpu": None, "nvjpeg": None, **graph.decoder}
+        return {"gpu": None, "nvjpeg": None, **options}
     library = nvjpeg_limits.library()
     version = ".".join(map(str, library.version)) if library else None
-    return {"gpu": torch.cuda.get_device_name(device), "nvjpeg": version, **graph.decoder}
+    return {"gpu": torch.cuda.get_device_name(device), "nvjpeg": version, **options}
 
 
 def pack(binding: dict[str, Any], *, checkpoint: bytes, **position: Any) -> State:
@@ -111,7 +128,7 @@ def check(state: State, binding: dict[str, Any]) -> None:
             f"load_state_dict: the state has version {state['version']}, this dali_cutmix reads version {VERSION}; "
             "use the version of dali_cutmix that saved it."
         )
-    if different := _differences(_DEFAULTS | state["binding"], binding):
+    if different := _differences(_DEFAULTS | state["binding"], _DEFAULTS | binding):
         raise ValueError(
             f"load_state_dict: the state belongs to another loader and cannot be continued exactly ({different}). "
             "Build the loader as it was when the state was saved."
@@ -121,5 +138,7 @@ def check(state: State, binding: dict[str, Any]) -> None:
 def _differences(saved: dict[str, Any], here: dict[str, Any]) -> str:
     """Values that differ, as text; empty where all are the same."""
     return "; ".join(
-        f"{name}: {saved.get(name)!r} saved, {value!r} here" for name, value in here.items() if saved.get(name) != value
+        f"{name}: {saved.get(name)!r} saved, {here.get(name)!r} here"
+        for name in {**here, **saved}
+        if saved.get(name) != here.get(name)
     )

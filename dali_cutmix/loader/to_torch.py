@@ -1,5 +1,6 @@
 """Outputs of a DALI pipeline as torch tensors."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,33 @@ import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
 
+from dali_cutmix._dali import nearest, pipeline_outputs
 from dali_cutmix.gpu import gpu_of, upload
+from dali_cutmix.ops import notes
+
+Dtypes = tuple[torch.dtype | None, ...]
+"""Dtype of each output of a graph, if it is an image; None: as it is."""
 
 
-def to_tensors(outputs: tuple[Any, ...], pipeline: Pipeline, dtype: torch.dtype | None) -> tuple[Tensor, ...]:
+def output_dtypes(pipeline: Pipeline) -> Dtypes:
+    """The dtypes that ``normalize`` was given for a graph's outputs; None for outputs that no ``normalize`` made.
+
+    Raises:
+        ValueError: an output was made from normalized images of different dtypes.
+    """
+    normalized, dtypes = notes(pipeline).dtypes, []
+    for number, node in enumerate(pipeline_outputs(pipeline)):
+        found = sorted(set(nearest(node, normalized)), key=str)
+        if len(found) > 1:
+            raise ValueError(
+                f"Loader: output {number} of the graph is made from images that normalize writes as "
+                f"{' and '.join(map(str, found))}; give them the same dtype."
+            )
+        dtypes += found or [None]
+    return tuple(dtypes)
+
+
+def to_tensors(outputs: Sequence[Any], pipeline: Pipeline, dtypes: Dtypes = ()) -> tuple[Tensor, ...]:
     """Convert a batch to tensors on the pipeline's device; layout HWC becomes N×C×H×W in channels_last format.
 
     On a CPU there is no copy. On a GPU the batch is copied into PyTorch's memory on the consumer's stream, without
@@ -19,17 +43,17 @@ def to_tensors(outputs: tuple[Any, ...], pipeline: Pipeline, dtype: torch.dtype 
     Args:
         outputs: of ``pipeline``, each with one shape for all samples.
         pipeline: that made them.
-        dtype: of the images; None: as they are.
+        dtypes: of each output, from :func:`output_dtypes`; by default as they are.
     """
-    gpu = pipeline.device_id
+    gpu, pairs = pipeline.device_id, zip(outputs, dtypes or (None,) * len(outputs), strict=True)
     if gpu is None:
         # Executors other than the dynamic one write the next batch into the same memory.
-        return tuple(_tensor(output, dtype, copy=not pipeline.exec_dynamic) for output in outputs)
+        return tuple(_tensor(output, dtype, copy=not pipeline.exec_dynamic) for output, dtype in pairs)
     return tuple(
         upload(np.asarray(output.as_tensor()), gpu)  # labels that the graph left on the CPU
         if gpu_of(output) is None
         else _tensor(output, dtype, copy=True)
-        for output in outputs
+        for output, dtype in pairs
     )
 
 
@@ -37,4 +61,5 @@ def _tensor(output: Any, dtype: torch.dtype | None, *, copy: bool) -> Tensor:
     tensor, layout = torch.from_dlpack(output.as_tensor()), output.layout()
     if layout == "HWC":
         tensor = tensor.permute(0, 3, 1, 2)
-    return tensor.to(dtype if dtype and layout in ("HWC", "CHW") else tensor.dtype, copy=copy)
+    is_image = layout in ("HWC", "CHW") and tensor.is_floating_point()
+    return tensor.to(dtype if dtype and is_image else tensor.dtype, copy=copy)

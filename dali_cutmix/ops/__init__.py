@@ -16,7 +16,7 @@ For a graph with decoders of its own (see ``dali_cutmix/detection/ops.py``): ``n
 from dali_cutmix.ops.bind_state import bind_state
 from dali_cutmix.ops.crops import random_crop, random_resized_crop, resize_center_crop
 from dali_cutmix.ops.decode import MAX_PIXELS, Decode, decoder_options, limit_pixels, prepare_decoding
-from dali_cutmix.ops.graph_notes import Notes, notes
+from dali_cutmix.ops.graph_notes import Crop, Notes, notes
 from dali_cutmix.ops.mixing import FILL, Mixing, checked_mixing, mix
 from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype, normalize
 from dali_cutmix.ops.placed_crops import padded_crop, stretch_random_crop
@@ -30,6 +30,7 @@ __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "MAX_PIXELS",
+    "Crop",
     "Decode",
     "Mixing",
     "Notes",

@@ -70,13 +70,13 @@ def _random_region(
     check_choice("decode", decode, get_args(Decode))
     options = decoder_options(graph, hw_decoder_load, preallocate)
     bounds = {"scale": tuple(map(float, scale)), "ratio": tuple(map(float, ratio))}
-    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, **bounds, **crop)
+    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, options, **bounds, **crop)
     # Drawn apart from decoding, so that both ways have the same windows and the same state.
     corner, extent = fn.random_crop_generator(
         shape, random_area=list(scale), random_aspect_ratio=list(ratio), num_attempts=10
     )
     if decode == "region" or (decode == "auto" and graph.device == "cpu"):
-        graph.decodes_regions = True
+        graph.crops[-1].decodes_regions = True
         return fn.decoders.image_slice(encoded, corner, extent, axis_names="HW", **options)
     images = fn.decoders.image(encoded, **options)
     crops = fn.slice(images, start=corner, shape=extent, axis_names="HW")
@@ -169,7 +169,7 @@ def resize_center_crop(
     graph = notes()
     options = decoder_options(graph, hw_decoder_load, preallocate)
     bound: Any = {"size": size, "resize": resize, "stretch": stretch, "antialias": antialias}
-    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, **bound)
+    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, options, **bound)
     shape = shape[:2]
     sides = shape * 0 + resize if stretch else shape * resize // fn.reductions.min(shape)
     images = fn.decoders.image(encoded, **options)

@@ -1,4 +1,12 @@
-"""Notes that the verbs take about the graph under construction, for its ``Loader`` and for each other."""
+"""Notes that the verbs take about the graph under construction, for its ``Loader`` and for each other.
+
+A graph may have several crops, mixes and normalized outputs. What concerns one of them is noted by the name of a node,
+and whoever needs it looks for the nearest such node that its own images were made from:
+
+    normalize(images)  ──▶ the mix that made them: its holes
+    an output          ──▶ the normalize that made it: its dtype
+    FusedMix.inputs    ──▶ the crop that made them: its arguments, which a saved state is bound to
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -17,6 +25,32 @@ class Window(NamedTuple):
     extent: Any
 
 
+class Mixed(NamedTuple):
+    """The result of a mix: the mix's name, and the node with the boxes that ``normalize`` fills with zeros, if any."""
+
+    mix: str
+    holes: Any
+
+
+@dataclass
+class Crop:
+    """A verb that decodes.
+
+    Args:
+        arguments: those that change the images, by name; a saved state is bound to them.
+        max_pixels: width × height of the largest image that it decodes; None without a limit.
+        hw_decoder_load: fraction that the GPU's JPEG engine decodes; None on a CPU.
+        decodes_regions: whether it decodes regions, not whole images.
+        finished: whether a ``FusedMix`` resizes its images.
+    """
+
+    arguments: dict[str, Any]
+    max_pixels: int | None = None
+    hw_decoder_load: float | None = None
+    decodes_regions: bool = False
+    finished: bool = False
+
+
 @dataclass
 class Notes:
     """The notes about one graph; whatever the graph does not use keeps its default.
@@ -24,28 +58,36 @@ class Notes:
     Args:
         device: where the graph decodes.
         source: what it reads.
-        crop: arguments that change the images, by name; a saved state is bound to them.
-        bound: values given to ``bind_state``, by name; a saved state is bound to them, too.
+        bound: values given to ``bind_state``, by name; a saved state is bound to them.
+        crops: what decodes, in the order of the calls.
+        encoded: the crops by the names of the nodes with the bytes that they decode.
         windows: regions taken out of whole images, by the name of the node that has them.
-        max_pixels: width × height of the largest image that is decoded.
-        decodes_regions: whether it decodes regions, not whole images.
-        decoder: arguments of the decoder that may change pixels by a level or two.
-        mixing: the checked arguments of ``mix``.
-        holes: node with the boxes that ``normalize`` fills with zeros.
-        dtype: of the images at the hand-off.
+        mixes: the checked arguments of each ``mix``, by its name, in the order of the calls.
+        mixed: results of mixes, by the name of the node with the images.
+        dtypes: dtype of normalized images at the hand-off, by the name of the node with the images.
+        fused: each ``FusedMix`` whose inputs the graph makes.
     """
 
     device: Literal["cpu", "gpu"]
     source: Source | None = None
-    crop: dict[str, Any] = field(default_factory=dict)
     bound: dict[str, Any] = field(default_factory=dict)
+    crops: list[Crop] = field(default_factory=list)
+    encoded: dict[str, Crop] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
-    max_pixels: int | None = None
-    decodes_regions: bool = False
-    decoder: dict[str, Any] = field(default_factory=lambda: {"hw_decoder_load": None})
-    mixing: Any = None
-    holes: Any = None
-    dtype: Any = None
+    mixes: dict[str, Any] = field(default_factory=dict)
+    mixed: dict[str, Mixed] = field(default_factory=dict)
+    dtypes: dict[str, Any] = field(default_factory=dict)
+    fused: list[Any] = field(default_factory=list)
+
+    @property
+    def max_pixels(self) -> int | None:
+        """Width × height above which an image is bad for at least one of the crops; None without a limit."""
+        return min((crop.max_pixels for crop in self.crops if crop.max_pixels), default=None)
+
+    @property
+    def decodes_regions(self) -> bool:
+        """Whether any crop decodes regions, not whole images."""
+        return any(crop.decodes_regions for crop in self.crops)
 
 
 _notes: WeakKeyDictionary[Pipeline, Notes] = WeakKeyDictionary()

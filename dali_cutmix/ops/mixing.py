@@ -6,11 +6,13 @@ draws ──┴─▶ plan ─┬─▶ paste(images) ──▶ mixed images
 """
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, get_args
 
 import numpy as np
 from nvidia.dali import fn, types
 
+from dali_cutmix._dali import nearest
 from dali_cutmix.mixing import (
     BOX,
     HOLE,
@@ -31,7 +33,7 @@ from dali_cutmix.mixing import (
     paste,
     stack_labels,
 )
-from dali_cutmix.ops.graph_notes import Notes, notes
+from dali_cutmix.ops.graph_notes import Mixed, Notes, notes
 from dali_cutmix.ops.normalization import IMAGENET_MEAN
 from dali_cutmix.sources import MULTI_LABELS
 from dali_cutmix.utils import check_chance, check_choice, check_classes
@@ -46,6 +48,7 @@ class Mixing:
 
     Args:
         policy, num_classes, targets, flip: see :func:`mix`.
+        name: of the mix in its graph.
         enabled: False flips only; the random numbers stay the same, so that it may change while a graph runs.
     """
 
@@ -53,7 +56,13 @@ class Mixing:
     num_classes: int
     targets: Targets
     flip: float
+    name: str = "mix"
     enabled: bool = True
+
+    @property
+    def mixes(self) -> bool:
+        """Whether it does more than flip: it has a policy and is switched on."""
+        return self.policy is not None and self.enabled
 
     def binding(self) -> dict[str, Any]:
         """Values that a saved state of a Loader is bound to."""
@@ -83,9 +92,16 @@ class Mixing:
 
 
 def checked_mixing(
-    graph: Notes, labels: Any, policy: Policy | None, num_classes: int | None, targets: Targets, flip: float
+    graph: Notes,
+    images: Any,
+    labels: Any,
+    policy: Policy | None,
+    num_classes: int | None,
+    targets: Targets,
+    flip: float,
+    name: str | None,
 ) -> Mixing:
-    """Check the arguments of :func:`mix` against each other and the graph's source, and keep them in its notes."""
+    """Check the arguments of :func:`mix` against each other and the graph's notes, and keep them in these."""
     check_label_node(labels)
     check_policy(policy)
     check_choice("targets", targets, get_args(Targets), {"dense": "(N×K)", "pairs": "(labels N×2, λ N)"})
@@ -97,8 +113,27 @@ def checked_mixing(
     check_classes(num_classes, found)
     if graph.source and getattr(labels, "name", None) == MULTI_LABELS:
         check_dense_form(found, num_classes, targets == "pairs")
-    graph.mixing = Mixing(policy, num_classes, targets, flip)
-    return graph.mixing
+    for mixed in nearest(images, graph.mixed):
+        if mixed.holes is not None:
+            raise ValueError(
+                f"mix: images that come from the mix {mixed.mix!r} given, whose holes (Cutout) would not move with a "
+                "second flip and paste. Choose one of several policies with dc.OneOf, or let Cutout come last."
+            )
+    name = _checked_name(graph, name)
+    graph.mixes[name] = mixing = Mixing(policy, num_classes, targets, flip, name)
+    return mixing
+
+
+def _checked_name(graph: Notes, name: str | None) -> str:
+    """The name of a graph's next mix: ``mix``, ``mix_2``, … by default."""
+    if name is None:
+        names = ("mix" if number == 1 else f"mix_{number}" for number in count(len(graph.mixes) + 1))
+        return next(free for free in names if free not in graph.mixes)
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ValueError(f"mix: name={name!r} given; it is a name such as 'weak' or 'view_2', without spaces and dots.")
+    if name in graph.mixes:
+        raise ValueError(f"mix: name={name!r} given, but another mix of this graph has it; give each its own.")
+    return name
 
 
 def mix(
@@ -109,6 +144,7 @@ def mix(
     num_classes: int | None = None,
     targets: Targets = "dense",
     flip: float = 0.5,
+    name: str | None = None,
 ) -> tuple[Any, ...]:
     """Mix each image of a batch with a partner, from one random permutation of the batch (paper, Algorithm A1).
 
@@ -123,6 +159,7 @@ def mix(
         num_classes: K, the width of dense targets; by default the number of classes of the data.
         targets: ``"dense"`` or ``"pairs"``.
         flip: chance of a horizontal flip for each sample; 0 if mirroring changes the meaning (digits, text).
+        name: by which ``Loader.switch_mix`` knows it, if a graph has several; by default ``"mix"``, ``"mix_2"``, ….
 
     Returns:
         With ``targets="dense"`` ``(images, targets)``: K float32, λ·y + (1−λ)·y_partner; of class labels they sum to 1.
@@ -137,8 +174,9 @@ def mix(
         A multi-label sample 0 1 1 0 whose partner 0 1 0 1 covers a quarter: 0.00 1.00 0.75 0.25.
 
     Raises:
-        ValueError: an invalid argument, no labels or labels on the GPU, or fewer classes than the data has. While a
-            batch is mixed: labels of another form or out of range, images that are not uint8 or of different shapes.
+        ValueError: an invalid argument, no labels or labels on the GPU, fewer classes than the data has, a name that
+            another mix of the graph has, or images in which another mix has made holes. While a batch is mixed: labels
+            of another form or out of range, images that are not uint8 or of different shapes.
 
     Example:
         >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
@@ -149,9 +187,23 @@ def mix(
         >>> images, targets = next(iter(dc.Loader(graph())))
         >>> targets.shape, targets.sum(1).tolist()
         (torch.Size([4, 2]), [1.0, 1.0, 1.0, 1.0])
+
+        A clean and a mixed view of the same crops, for consistency training:
+
+        >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        ... def two_views():
+        ...     jpegs, labels = dc.read_folder("photos")
+        ...     crops = dc.random_resized_crop(jpegs, 64)
+        ...     mixed, targets = dc.mix(crops, labels, dc.CutMix(), flip=0, name="view")
+        ...     return dc.normalize(crops), dc.normalize(mixed), targets
+        >>> loader = dc.Loader(two_views())
+        >>> loader.switch_mix("view", False)  # from the next batch on
+        >>> clean, mixed, targets = next(iter(loader))
+        >>> torch.equal(clean, mixed), loader.mixes
+        (True, {'view': False})
     """
     graph = notes()
-    mixing = checked_mixing(graph, labels, policy, num_classes, targets, flip)
+    mixing = checked_mixing(graph, images, labels, policy, num_classes, targets, flip, name)
     outputs: Any = fn.python_function(
         images.shape(dtype=types.INT32),
         labels,
@@ -161,8 +213,10 @@ def mix(
         num_outputs=2 if targets == "dense" else 3,
     )
     rows, *made = outputs
+    holes = None
     if any(isinstance(alternative.policy, Cutout) for alternative in alternatives(policy)):
-        graph.holes = fn.cast(rows[BOX] * (rows[PARTNER] == HOLE), dtype=types.FLOAT)
+        holes = fn.cast(rows[BOX] * (rows[PARTNER] == HOLE), dtype=types.FLOAT)
     on_gpu = images.device == "gpu"
     mixed = paste(images, rows.gpu() if on_gpu else rows, FILL)
+    graph.mixed[mixed.name] = Mixed(mixing.name, holes)
     return mixed, *(part.gpu() if on_gpu else part for part in made)

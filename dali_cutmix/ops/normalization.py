@@ -1,11 +1,14 @@
 """Normalize: uint8 images to floating point, channels first or last."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from nvidia.dali import fn, types
 
-from dali_cutmix.ops.graph_notes import notes
+from dali_cutmix._dali import nearest
+from dali_cutmix.ops.graph_notes import Mixed, Notes, notes
+from dali_cutmix.utils import check_levels
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 """Mean of ImageNet's pixels for each RGB channel, in levels of 0 to 255."""
@@ -31,16 +34,21 @@ def as_dtype(dtype: torch.dtype | str) -> torch.dtype:
 def normalize(
     images: Any,
     *,
-    mean: tuple[float, ...] = IMAGENET_MEAN,
-    std: tuple[float, ...] = IMAGENET_STD,
+    mean: float | Sequence[float] = IMAGENET_MEAN,
+    std: float | Sequence[float] = IMAGENET_STD,
     dtype: torch.dtype | str = torch.float32,
     channels_last: bool = False,
 ) -> Any:
     """Convert images to floating point, (image − mean) / std for each channel; holes of ``Cutout`` become exactly 0.
 
+    A graph may have several: each fills the holes of the mix that its own images come from, and gives its own output
+    its dtype. Between mix and normalize only nodes that leave every pixel where it is may stand (colours, a blur, a
+    cast): holes do not move with a flip, a rotation or a crop.
+
     Args:
         images: H×W×C uint8, on CPU or GPU.
-        mean, std: one value for each channel, in levels from 0 to 255.
+        mean, std: one number for all channels, or three, one for each channel, in levels from 0 to 255: values for
+            pixels of 0 to 1, such as 0.485, are refused. ``mean=0, std=1`` leaves levels as they are.
         dtype: float32, float16 or bfloat16 (for the last, DALI writes float32 and the ``Loader`` casts).
         channels_last: write H×W×C; the ``Loader`` delivers N×C×H×W in torch's channels_last format.
 
@@ -48,7 +56,7 @@ def normalize(
         C×H×W (layout CHW), or H×W×C (layout HWC) with ``channels_last``.
 
     Raises:
-        ValueError: an invalid dtype.
+        ValueError: an invalid dtype, mean or std; or images that come from several mixes, of which one makes holes.
 
     Example:
         >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
@@ -61,12 +69,29 @@ def normalize(
         (torch.bfloat16, torch.Size([4, 3, 64, 64]))
     """
     graph = notes()
-    graph.dtype = as_dtype(dtype)
+    means, stds = check_levels(mean, std)
+    found = as_dtype(dtype)
+    holes = _holes_of(graph, images)
     layout = "HWC" if channels_last else "CHW"
     images = fn.crop_mirror_normalize(
-        images, dtype=_DALI_DTYPE[graph.dtype], output_layout=layout, mean=list(mean), std=list(std)
+        images, dtype=_DALI_DTYPE[found], output_layout=layout, mean=list(means), std=list(stds)
     )
-    if graph.holes is None:
-        return images
-    anchor, end = graph.holes[:2], graph.holes[2:]
-    return fn.erase(images, anchor=anchor, shape=end - anchor, axis_names="WH", fill_value=0.0)
+    if holes is not None:
+        anchor, end = holes[:2], holes[2:]
+        images = fn.erase(images, anchor=anchor, shape=end - anchor, axis_names="WH", fill_value=0.0)
+    graph.dtypes[images.name] = found
+    return images
+
+
+def _holes_of(graph: Notes, images: Any) -> Any:
+    """Node with the holes of the mix that images come from; None without any."""
+    sources: list[Mixed] = nearest(images, graph.mixed)
+    with_holes = [mixed.holes for mixed in sources if mixed.holes is not None]
+    if with_holes and len(sources) > 1:
+        names = " and ".join(repr(mixed.mix) for mixed in sources)
+        raise ValueError(
+            f"normalize: images that come from the mixes {names} given, and a Cutout among these makes holes; the "
+            "holes of one mix would be cut into the images of another. Normalize the images of each mix by themselves, "
+            "then join them."
+        )
+    return with_holes[0] if with_holes else None

@@ -50,7 +50,7 @@ def stretch_random_crop(
     graph = notes()
     options = decoder_options(graph, hw_decoder_load, preallocate)
     bound: Any = {"size": size, "resize": resize, "stretch": True, "antialias": antialias}
-    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, **bound)
+    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, options, **bound)
     images = fn.decoders.image(encoded, **options)
     corner = _random_place(float(resize - size))
     return fn.resize(
@@ -95,8 +95,9 @@ def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int
     check_size("size", size)
     check_padding(padding, size)
     graph = notes()
-    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, size=size, padding=padding)
-    images = fn.decoders.image(encoded, **decoder_options(graph))
+    options = decoder_options(graph)
+    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, options, size=size, padding=padding)
+    images = fn.decoders.image(encoded, **options)
     room = shape[:2] + float(2 * padding - size)  # below 0 where the image has room in the crop instead
     place = _random_place(math.abs(room))
     corner = fn.cast(math.min(room, 0.0) + place - float(padding), dtype=types.INT32)

@@ -1,6 +1,6 @@
 """Small tools that know nothing of images.
 
-- ``checks``: argument checks with one wording for one kind of fault
+- ``checks``: argument checks with one wording for one kind of fault; ``levels``: those of mean and deviation
 - ``paths``: one path, several, or a pattern → a list of files; ``braces``: patterns such as ``{000..099}``
 - ``compression``: files that were compressed, and the command that unpacks them
 - ``atomic_files``: files that are written as a whole or not at all
@@ -31,6 +31,7 @@ from dali_cutmix.utils.checks import (
     check_whole,
 )
 from dali_cutmix.utils.compression import refuse_compressed
+from dali_cutmix.utils.levels import check_levels
 from dali_cutmix.utils.ordered_pool import in_order
 from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
@@ -48,6 +49,7 @@ __all__ = [
     "check_choice",
     "check_classes",
     "check_fraction",
+    "check_levels",
     "check_max_pixels",
     "check_padding",
     "check_preallocate",

@@ -12,27 +12,30 @@ Split = Literal["train", "val"]
 """The part of a data set that is trained on, or the one that is evaluated."""
 
 
-def _given(name: str, value: Any) -> str:
-    return f"{name} {value} given" if name.startswith("--") else f"{name}={value!r} given"
+def given_as(name: str, value: Any) -> str:
+    """What was given, as the beginning of a message."""
+    if name.startswith("--"):
+        return f"{name} {' '.join(map(str, value)) if isinstance(value, tuple) else value} given"
+    return f"{name}={value!r} given"
 
 
 def check_whole(name: str, value: int, least: int = 1, most: int | None = None) -> None:
     """Refuse anything but a whole number from ``least`` to ``most``."""
     if not (isinstance(value, int) and value >= least and (most is None or value <= most)):
         limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{_given(name, value)}; allowed is a whole number {limits}.")
+        raise ValueError(f"{given_as(name, value)}; allowed is a whole number {limits}.")
 
 
 def check_seed(seed: int) -> None:
     """Refuse anything but a whole number of 32 bits."""
     if not (isinstance(seed, int) and 0 <= seed < 2**32):
-        raise ValueError(f"{_given('seed', seed)}; allowed is a whole number from 0 to 2**32 - 1.")
+        raise ValueError(f"{given_as('seed', seed)}; allowed is a whole number from 0 to 2**32 - 1.")
 
 
 def check_size(name: str, size: int) -> None:
     """Refuse anything but a number of pixels, at least 1."""
     if not (isinstance(size, int) and size >= 1):
-        raise ValueError(f"{_given(name, size)}; it is a number of pixels, a whole number of at least 1.")
+        raise ValueError(f"{given_as(name, size)}; it is a number of pixels, a whole number of at least 1.")
 
 
 def check_resize(resize: int, size: int, side: str) -> None:
@@ -61,7 +64,7 @@ def check_padding(padding: int, size: int) -> None:
 def check_max_pixels(max_pixels: int) -> None:
     """Refuse anything but a number of pixels, width × height."""
     if not (isinstance(max_pixels, int) and max_pixels >= 1):
-        raise ValueError(f"{_given('max_pixels', max_pixels)}; it is width × height, a whole number of at least 1.")
+        raise ValueError(f"{given_as('max_pixels', max_pixels)}; it is width × height, a whole number of at least 1.")
 
 
 def check_preallocate(preallocate: tuple[int, int]) -> None:
@@ -70,7 +73,7 @@ def check_preallocate(preallocate: tuple[int, int]) -> None:
         case (int(width), int(height)) if width >= 0 and height >= 0:
             return
     raise ValueError(
-        f"{_given('preallocate', preallocate)}; it is (width, height) in pixels of the largest image, or (0, 0) to "
+        f"{given_as('preallocate', preallocate)}; it is (width, height) in pixels of the largest image, or (0, 0) to "
         "allocate no memory ahead."
     )
 
@@ -81,7 +84,7 @@ def check_range(name: str, value: tuple[float, float], what: str, most: float = 
         case (float() | int() as low, float() | int() as high) if 0 < low <= high <= most and high < float("inf"):
             return
     limits = "both above 0" if most == float("inf") else f"above 0 and at most {most:g}"
-    raise ValueError(f"{_given(name, value)}; it is (smallest, largest) {what}, {limits}.")
+    raise ValueError(f"{given_as(name, value)}; it is (smallest, largest) {what}, {limits}.")
 
 
 def check_fraction(name: str, value: float, what: str) -> float:
@@ -96,7 +99,7 @@ def check_fraction(name: str, value: float, what: str) -> float:
         The number as a float: 0 and 0.0 are then the same to a saved state.
     """
     if not (isinstance(value, (int, float)) and 0 <= value <= 1):
-        raise ValueError(f"{_given(name, value)}; it is {what}, 0 to 1.")
+        raise ValueError(f"{given_as(name, value)}; it is {what}, 0 to 1.")
     return float(value)
 
 
@@ -116,7 +119,7 @@ def check_choice(name: str, value: str, choices: Collection[str], notes: Mapping
     """
     if value not in choices:
         *others, last = (" ".join(filter(None, (repr(choice), (notes or {}).get(choice)))) for choice in choices)
-        raise ValueError(f"{_given(name, value)}; allowed are {', '.join(others)} and {last}.")
+        raise ValueError(f"{given_as(name, value)}; allowed are {', '.join(others)} and {last}.")
 
 
 def check_shard(shard: tuple[int, int]) -> None:
@@ -125,7 +128,7 @@ def check_shard(shard: tuple[int, int]) -> None:
         case (int(rank), int(world_size)) if 0 <= rank < world_size:
             return
     raise ValueError(
-        f"{_given('shard', shard)}; it is (rank, world_size) with 0 <= rank < world_size, (0, 1) for one process."
+        f"{given_as('shard', shard)}; it is (rank, world_size) with 0 <= rank < world_size, (0, 1) for one process."
     )
 
 
@@ -137,7 +140,7 @@ def check_classes(num_classes: int, found: int) -> None:
         found: the least number of classes that the labels need.
     """
     if not (isinstance(num_classes, Integral) and num_classes >= 1):
-        raise ValueError(f"{_given('num_classes', num_classes)}; allowed is a whole number of at least 1.")
+        raise ValueError(f"{given_as('num_classes', num_classes)}; allowed is a whole number of at least 1.")
     if num_classes < found:
         raise ValueError(
             f"num_classes={num_classes} given, but the data has {found} classes, so labels go up to {found - 1}; give "

@@ -1,5 +1,6 @@
 """Loaders that deliver labels only, and the bits of what any loader delivers."""
 
+import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
@@ -29,7 +30,8 @@ def flat(batches):
 
 def bits(batch):
     """The bytes of a batch, to compare batches exactly."""
-    return tuple(tensor.numpy().tobytes() for tensor in batch)
+    plain = (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor for tensor in batch)
+    return tuple(tensor.numpy().tobytes() for tensor in plain)
 
 
 def endless(loader):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import tyro
 
 import dali_cutmix as dc
+from dali_cutmix.utils import check_levels
 
 PATHS = ("data", "init", "backbone", "output_dir", "resume")
 """Options that are paths, of all tasks; checkpoints hold them as text."""
@@ -112,8 +113,7 @@ class RunConfig:
             check("momentum", self.momentum, 0 < self.momentum < 1, "above 0 and below 1 (0 with --no-nesterov)")
         check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
         check("flip", self.flip, 0 <= self.flip <= 1, "0 to 1, a probability")
-        for levels in self.std:
-            check("std", levels, levels > 0, "above 0")
+        check_levels(self.mean, self.std, ("--mean", "--std"))
         check("max_bad", self.max_bad, 0 <= self.max_bad <= 1, "0 to 1, a fraction of the training images")
         check("ema", self.ema, 0 <= self.ema < 1, "at least 0 and below 1")
         choose("schedule", self.schedule, ("step", "cosine"))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
+from dali_cutmix.utils import check_levels
 from train.engine import Ranks
 
 NOISES = ("uniform", "gaussian")
@@ -66,7 +67,7 @@ def noise(
         mean: mean of the normalization, 0 to 255.
         std: standard deviation of the normalization, 0 to 255.
     """
-    m, s = (torch.tensor(levels).view(3, 1, 1) / 255 for levels in (mean, std))
+    m, s = (torch.tensor(levels).view(-1, 1, 1) / 255 for levels in check_levels(mean, std))
     for number, first in enumerate(range(0, count, batch_size)):
         if number % ranks.world_size == ranks.rank:
             images = range(first, min(first + batch_size, count))

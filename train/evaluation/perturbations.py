@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import dali_cutmix as dc
+from dali_cutmix.utils import check_levels
 
 Levels = tuple[float, ...]
 """A value for each of red, green and blue, 0 to 255."""
@@ -35,7 +36,8 @@ def fgsm(
         mean: mean of the normalization, 0 to 255.
         std: standard deviation of the normalization, 0 to 255.
     """
-    m, s = (torch.tensor(level, device=images.device, dtype=images.dtype).view(3, 1, 1) for level in (mean, std))
+    levels = check_levels(mean, std)
+    m, s = (torch.tensor(level, device=images.device, dtype=images.dtype).view(-1, 1, 1) for level in levels)
     moved = images + 255 * epsilon / s * signs
     return torch.minimum(torch.maximum(moved, -m / s), (255 - m) / s)
 

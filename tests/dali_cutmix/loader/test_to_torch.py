@@ -46,7 +46,7 @@ def outputs_of(photo_folder, **normalization):
 def test_a_batch_is_copied_out_of_dalis_memory(photo_folder, uploaded, dtype, channels_last):
     """DALI writes the next batch there as soon as it has it back, whatever PyTorch's stream is doing."""
     outputs = outputs_of(photo_folder, dtype=dtype, channels_last=channels_last)
-    images, labels = to_torch.to_tensors(outputs, ON_GPU_0, dtype)
+    images, labels = to_torch.to_tensors(outputs, ON_GPU_0, (dtype, None))
     theirs = [torch.from_dlpack(output.as_tensor()) for output in outputs]
     assert images.data_ptr() != theirs[0].data_ptr()
     assert images.shape == (4, 3, 8, 8)

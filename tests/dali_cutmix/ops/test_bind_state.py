@@ -63,3 +63,17 @@ def test_two_values_for_one_name_are_refused():
 def test_outside_a_graph_it_is_refused():
     with pytest.raises(RuntimeError, match="call them inside a function decorated with"):
         dc.bind_state(blur=1)
+
+
+def test_a_state_with_a_value_that_this_graph_does_not_bind_is_refused(numbered_folder):
+    def make(**bound):
+        @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        def graph():
+            _, labels = dc.read_folder(numbered_folder(8))
+            dc.bind_state(**bound)
+            return labels
+
+        return dc.Loader(graph())
+
+    with pytest.raises(ValueError, match=r"\(blur: '0\.5' saved, None here\)"):
+        make().load_state_dict(make(blur=0.5).state_dict())

@@ -90,7 +90,7 @@ def test_an_unknown_recipe_is_refused():
         ({"max_bad": 1.5}, "--max-bad 1.5 given; it must be 0 to 1, a fraction of the training images"),
         ({"last_layer_lr": 0.0}, "--last-layer-lr 0 given; it must be above 0"),
         ({"padding": -1}, "--padding -1 given; it must be at least 0"),
-        ({"std": (1.0, 0.0, 1.0)}, "--std 0 given; it must be above 0"),
+        ({"std": (1.0, 0.0, 1.0)}, "--std 1.0 0.0 1.0 given; .* above 0 in each channel"),
         ({"augment": "puzzle"}, "--augment 'puzzle' given; allowed are resized-crop, stretch-crop and pad-crop"),
         ({"momentum": 0.0}, "--momentum 0 given; it must be above 0 and below 1"),
         ({"momentum": -0.1, "nesterov": False}, "--momentum -0.1 given; it must be at least 0 and below 1"),
