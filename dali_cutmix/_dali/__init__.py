@@ -2,7 +2,8 @@
 
 - ``requirement``: the import of DALI, with an error that says how to install it
 - ``pipeline_options``: device, threads, prefetch and seed of a pipeline
-- ``pipeline_template``: live pipelines from an unbuilt one; the only place with DALI's private names
+- ``pipeline_template``: live pipelines from an unbuilt one
+- ``external_sources``: data from Python; this and ``pipeline_template`` alone use DALI's private names
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
 - ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
 """

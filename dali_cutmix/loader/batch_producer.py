@@ -40,6 +40,7 @@ class BatchProducer:
         finish: makes the batch from the graph's outputs, see :class:`~dali_cutmix.Loader`.
         dtype: of the images, if the graph has no ``finish``.
         drop_last: leave the incomplete last batch out.
+        epoch_size: samples of an epoch, if the graph has no reader.
 
     Raises:
         ValueError: see :func:`dali_cutmix.loader.epoch.read_epoch`.
@@ -54,6 +55,7 @@ class BatchProducer:
         finish: Callable[..., Batch] | None,
         dtype: torch.dtype | None,
         drop_last: bool,
+        epoch_size: int | None = None,
     ) -> None:
         self._template, self._replacement, self._replaces = template, replacement, replaces
         self._finish, self._dtype = finish, dtype
@@ -62,7 +64,7 @@ class BatchProducer:
         self._worker = ThreadPoolExecutor(1, "loader") if finish and template.device_id is None else None
         self._prepared: Future[tuple[Batch, Position]] | None = None
         self.go_to(None, epoch=0, batch=0)
-        self.epoch = read_epoch(self._runner.pipe.reader_meta(), template.max_batch_size, drop_last)
+        self.epoch = read_epoch(self._runner.pipe.reader_meta(), template.max_batch_size, drop_last, epoch_size)
 
     def go_to(self, checkpoint: bytes | None, epoch: int, batch: int) -> None:
         """Continue from another position, with a new pipeline and without what was prepared ahead."""

@@ -35,12 +35,14 @@ class Loader:
         rank 2     2 samples, len 1           2, 2 samples, len 2
 
     Args:
-        pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with exactly one reader,
-            which has ``pad_last_batch=True`` (the verbs' readers do).
+        pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with exactly one reader
+            (or none and ``epoch_size``), which has ``pad_last_batch=True`` (the verbs' readers do).
         finish: makes the batch from the graph's outputs (:class:`~dali_cutmix.FusedMix`): on a CPU one batch ahead in
             a thread, on a GPU on the consumer's stream. The outputs live until that stream has used them; the result
             must not share their memory.
         drop_last: drop the incomplete last batch; by default if the verb that reads shuffles.
+        epoch_size: samples of an epoch on this rank, for a graph whose data comes from ``fn.external_source`` alone,
+            by a function of ``types.SampleInfo`` or ``types.BatchInfo``; give ``drop_last=True`` for training.
         on_error: what to do about a file that cannot be decoded: ``"raise"``, or ``"replace"`` it from then on by the
             next good one in the shard's list and continue; no other sample is lost.
         max_bad: largest fraction of all samples that may be replaced; with more, the loader gives up.
@@ -84,6 +86,7 @@ class Loader:
         *,
         finish: Callable[..., Batch] | None = None,
         drop_last: bool | None = None,
+        epoch_size: int | None = None,
         on_error: Literal["raise", "replace"] = "raise",
         max_bad: float = 0.01,
         bad_log: str | os.PathLike[str] = "bad_files.jsonl",
@@ -111,6 +114,7 @@ class Loader:
             finish=finish,
             dtype=self._graph.dtype,
             drop_last=source is not None and source.seed is not None if drop_last is None else drop_last,
+            epoch_size=epoch_size,
         )
         self._epoch = self._producer.epoch
         self._continues = False
