@@ -75,8 +75,8 @@ def _checked(source: Callable[[Any], Any], several: bool, batch_size: int | None
         if wrong := [length for length in lengths if length != batch_size]:
             raise RuntimeError(
                 f"fn.external_source: {source!r} gave {wrong[0]} samples for a batch of {batch_size}; give as many as "
-                "the pipeline's batch_size. In the last batch of an epoch repeat some: the loader cuts off what is beyond "
-                "epoch_size."
+                "the pipeline's batch_size. In the last batch of an epoch repeat some: the loader cuts off what is "
+                "beyond epoch_size."
             )
         return given
 

@@ -112,7 +112,8 @@ def check(state: State, binding: dict[str, Any]) -> None:
     """Refuse a state that this Loader cannot continue exactly.
 
     Raises:
-        ValueError: not a state of a Loader, one of another version, a damaged one, or one bound to other values; the message has both.
+        ValueError: not a state of a Loader, one of another version, a damaged one, or one bound to other values, with
+            both of them in the message.
     """
     if not isinstance(state, dict) or "version" not in state or "binding" not in state:
         raise ValueError(

@@ -126,10 +126,10 @@ def test_what_is_no_state_is_refused(numbered_folder, thing):
         label_loader(numbered_folder(10)).load_state_dict(thing)
 
 
-def damaged(state):
+def damaged(saved):
     """Each way to take a value out of a state, or to put one of a wrong type or out of range in its place."""
-    for name in sorted(state.keys() - {"version", "binding", "decoder"}):
-        yield f"it has no '{name}'", {key: value for key, value in state.items() if key != name}
+    for name in sorted(saved.keys() - {"version", "binding", "decoder"}):
+        yield f"it has no '{name}'", {key: value for key, value in saved.items() if key != name}
     numbers = [None, "3", 1.5, True, -1, [1]]
     wrong = {
         "binding": [None, "rank", ["rank"], {1: 2}],
@@ -140,19 +140,19 @@ def damaged(state):
         "mixup_enabled": [None, 1, "True"],
         "bad": [None, 3, "3", ["3"], [True], [-1], {"3": 4}],
     }
-    assert wrong.keys() == state.keys() - {"version"}, "every value of a state"
+    assert wrong.keys() == saved.keys() - {"version"}, "every value of a state"
     for name, values in wrong.items():
         for value in values:
-            yield f"{name}={value!r} given; allowed is ", state | {name: value}
+            yield f"{name}={value!r} given; allowed is ", saved | {name: value}
 
 
 def test_a_damaged_state_is_refused_by_name_and_the_loader_goes_on(numbered_folder):
     root = numbered_folder(24)
     expected, loader = take(label_loader(root), 3), label_loader(root)
     assert take(loader, 1) == expected[:1]
-    for message, state in damaged(loader.state_dict()):
+    for message, saved in damaged(loader.state_dict()):
         with pytest.raises(ValueError, match=re.escape(f"load_state_dict: the state is damaged ({message}")) as error:
-            loader.load_state_dict(state)
+            loader.load_state_dict(saved)
         assert str(error.value).endswith("and cannot be continued exactly; load another one.")
         tally.count("bad")
     assert take(loader, 2) == expected[1:]
