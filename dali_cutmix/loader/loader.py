@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from nvidia.dali import Pipeline
 
@@ -11,6 +11,7 @@ from dali_cutmix.bad_samples import DecodeError, Replacement
 from dali_cutmix.gpu import warn_of_cpu_decoding
 from dali_cutmix.loader import state
 from dali_cutmix.loader.batch_producer import Batch, BatchProducer
+from dali_cutmix.loader.dataset import LoaderBatchSampler, LoaderDataset, LoaderSampler
 from dali_cutmix.ops import notes
 from dali_cutmix.utils import check_choice
 
@@ -143,6 +144,37 @@ class Loader:
     def num_classes(self) -> int:
         """The least number of classes that the labels need; 0 where the data does not say it."""
         return self._graph.source.num_classes if self._graph.source else 0
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in a batch of this rank."""
+        return self._epoch.batch_size
+
+    @property
+    def drop_last(self) -> bool:
+        """Whether the incomplete last batch is left out."""
+        return self._epoch.drop_last
+
+    @property
+    def dataset(self) -> LoaderDataset:
+        """What is read: ``len(loader.dataset)`` counts the samples of all ranks. It is neither indexed nor iterated."""
+        return LoaderDataset(self._epoch.total, self.classes, self.num_classes)
+
+    @property
+    def batch_sampler(self) -> LoaderBatchSampler:
+        """Batch size, shard and ``sampler.set_epoch``, where Lightning looks for them. It is not iterated."""
+        shard = (self._epoch.world_size, self._epoch.rank)
+        sampler = LoaderSampler(*shard, self.num_samples, self.set_epoch)
+        return LoaderBatchSampler(sampler, self.batch_size, self.drop_last, len(self))
+
+    @property
+    def sampler(self) -> NoReturn:
+        """Raises an AttributeError, so that no tool replaces it: Lightning's ``overfit_batches`` would."""
+        raise AttributeError(
+            "A Loader has no sampler: DALI draws the order. In place of loader.sampler.set_epoch(epoch) use "
+            "loader.set_epoch(epoch); in place of Accelerate's skip_first_batches(loader, n) use "
+            "loader.load_state_dict(state), or itertools.islice(loader, n, None) without a state."
+        )
 
     @property
     def mixup_enabled(self) -> bool:
