@@ -48,6 +48,8 @@ def train(
     on_error: Literal["raise", "replace"] = "raise",
     max_bad: float = 0.01,
     bad_log: Path = "bad_files.jsonl",
+    after_break: Literal["continue", "restart"] | None = None,
+    steps_per_epoch: int | None = None,
 ) -> dc.Loader:
     """Shuffled, randomly cropped and flipped, mixed and normalized batches; an incomplete last batch is dropped.
 
@@ -78,6 +80,7 @@ def train(
         hw_decoder_load, preallocate: options of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
         max_pixels: width × height of the largest image that is decoded; a larger one is a bad file.
         on_error, max_bad, bad_log: what to do about files that cannot be decoded, see ``dc.Loader``.
+        after_break, steps_per_epoch: what a pass over the loader is, see ``dc.Loader``.
 
     Returns:
         A loader of N×3×``size``×``size`` images and their targets.
@@ -100,7 +103,8 @@ def train(
     output: Any = {"mean": mean, "std": std, "dtype": dtype, "channels_last": channels_last}
     crop: Any = {"scale": scale, "ratio": ratio, "max_pixels": max_pixels}
     crop |= {"decode": decode, "hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
-    bad: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log}
+    passes: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log}
+    passes |= {"after_break": after_break, "steps_per_epoch": steps_per_epoch}
     read = root if callable(root) else partial(dc.read_folder, root)
 
     @pipeline_def(**options)
@@ -111,7 +115,7 @@ def train(
         return dc.normalize(images, **output), *mixed
 
     if not dc.can_fuse(options["device_id"], fused):
-        return dc.Loader(graph(), **bad)
+        return dc.Loader(graph(), **passes)
 
     resample = dc.Resample(size, num_threads=options["num_threads"], **output)
     finish = dc.FusedMix(mix, resample=resample, **mixing)
@@ -121,7 +125,7 @@ def train(
         jpegs, labels = read(shard=shard, seed=seed)
         return finish.inputs(dc.random_crop(jpegs, **crop), labels)
 
-    return dc.Loader(fused_graph(), finish=finish, **bad)
+    return dc.Loader(fused_graph(), finish=finish, **passes)
 
 
 def val(

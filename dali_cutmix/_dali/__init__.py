@@ -13,15 +13,17 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 # isort: split
 from dali_cutmix._dali import pipeline_template
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
-from dali_cutmix._dali.pipeline_checkpoint import localized, portable
+from dali_cutmix._dali.pipeline_checkpoint import at_iteration, localized, moved, portable
 from dali_cutmix._dali.pipeline_options import pipeline_options
 
 __all__ = [
     "Nvjpeg",
+    "at_iteration",
     "library",
     "library_path",
     "load",
     "localized",
+    "moved",
     "pipeline_options",
     "pipeline_template",
     "portable",

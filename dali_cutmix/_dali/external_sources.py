@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nvidia.dali import Pipeline
-from nvidia.dali.external_source import _is_external_source
+from nvidia.dali.external_source import _is_external_source  # type: ignore[attr-defined]
 from nvidia.dali.types import BatchInfo, SampleInfo
 
 _ADVICE = (

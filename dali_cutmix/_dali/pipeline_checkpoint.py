@@ -6,11 +6,12 @@ how they decode, therefore have different names for the same state. What a ``Loa
 instead, and leaves out the operators that decode or copy: they have no state.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import count
 
-from dali_cutmix.utils import to_varint, varint
+from dali_cutmix.utils import fields, to_varint, varint
 
 _OPERATOR = 1 << 3 | 2  # protobuf: field 1, with a length
 _AUTOMATIC = re.compile(r"_+(?P<kind>[A-Za-z]\w*?)_(?P<number>\d+)")
@@ -71,6 +72,38 @@ def localized(saved: bytes, own: bytes) -> bytes:
     return b"".join([*parts, *found.values()])
 
 
+def moved(checkpoint: bytes, reader: str, epoch: int, sample: int) -> bytes:
+    """Move the reader in a checkpoint to another place of its sequence; all other operators stay where they are.
+
+    Args:
+        checkpoint: from DALI.
+        reader: name of the reader, one of files.
+        epoch, sample: the next sample that it reads: how many it has read of which epoch, with padding.
+    """
+    found = dict(entries(checkpoint))
+    [(_, loader)] = fields(memoryview(_state(found[reader])))
+    generator = bytes(dict(fields(loader))[1])
+    place = b"\x10" + to_varint(epoch) + b"\x18" + to_varint(sample)
+    state = _with_length(1, _with_length(1, generator) + place)
+    found[reader] = _with_length(1, _with_length(1, reader.encode()) + _with_length(2, state))
+    return b"".join(found.values())
+
+
+def at_iteration(checkpoint: bytes, iteration: int) -> bytes:
+    """Move the sources of ``fn.external_source`` in a checkpoint; operators of DALI stay where they are.
+
+    Args:
+        checkpoint: from DALI.
+        iteration: number of the next batch that they are asked for.
+    """
+    found = dict(entries(checkpoint))
+    [(key, own)] = fields(memoryview(found[None]))
+    parts = {number: bytes(part) for number, part in fields(own)}
+    parts[1] = json.dumps(json.loads(parts[1]) | {"iter": iteration}).encode()
+    found[None] = _with_length(key, b"".join(_with_length(number, part) for number, part in parts.items()))
+    return b"".join(found.values())
+
+
 def _portable_names(operators: Mapping[str, bytes]) -> dict[str, str]:
     """Portable name of each operator that has one, from their entries; names given by the user stay."""
     found: dict[str, str] = {}
@@ -107,5 +140,9 @@ def _state(entry: bytes) -> bytes:
 
 def _renamed(entry: bytes, name: str) -> bytes:
     """Give an operator's entry another name."""
-    inside = bytes([_OPERATOR]) + to_varint(len(name.encode())) + name.encode() + _after_name(entry)
-    return bytes([_OPERATOR]) + to_varint(len(inside)) + inside
+    return _with_length(1, _with_length(1, name.encode()) + _after_name(entry))
+
+
+def _with_length(field: int, content: bytes) -> bytes:
+    """Encode a field of a message whose content has a length: text, bytes or a message."""
+    return bytes([field << 3 | 2]) + to_varint(len(content)) + content

@@ -5,12 +5,26 @@ as it was defined, never builds that one, and makes every live pipeline from a c
 """
 
 import copy
+import ctypes
+import os
 import weakref
 
 from nvidia.dali import Pipeline
 
 from dali_cutmix._dali.external_sources import check_external_sources, separate_external_sources
 from dali_cutmix._dali.pipeline_checkpoint import entries
+
+_live: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+def _abandon() -> None:
+    """In a forked process: never destroy what lives in the parent; its threads are missing, and it would crash."""
+    for pipeline in _live:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(pipeline._pipe))
+        pipeline._pipe = None
+
+
+os.register_at_fork(after_in_child=_abandon)
 
 
 def as_template(pipeline: Pipeline) -> Pipeline:
@@ -39,6 +53,7 @@ def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
     separate_external_sources(pipeline)
     # What Pipeline.__init__ does: else its threads still call Python while the interpreter is torn down at exit.
     Pipeline._pipes.add(weakref.ref(pipeline))
+    _live.add(pipeline)
     pipeline.build()
     return pipeline
 

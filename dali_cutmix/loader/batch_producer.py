@@ -1,8 +1,7 @@
 """BatchProducer: the batches of a pipeline in order; work for the CPU is done one batch ahead, in a thread."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from nvidia.dali import Pipeline
@@ -12,17 +11,10 @@ from dali_cutmix.bad_samples import Replacement
 from dali_cutmix.gpu import KeepAlive, on_device, record
 from dali_cutmix.loader.epoch import read_epoch
 from dali_cutmix.loader.pipeline_runner import PipelineRunner
+from dali_cutmix.loader.position import Pass, Position
 from dali_cutmix.loader.to_torch import to_tensors
 
 Batch = tuple[Tensor, ...]
-
-
-class Position(NamedTuple):
-    """A place between two batches: after ``batch`` batches of ``epoch``, and the pipeline's checkpoint there."""
-
-    epoch: int
-    batch: int
-    checkpoint: bytes
 
 
 class BatchProducer:
@@ -63,48 +55,59 @@ class BatchProducer:
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
         self._worker = ThreadPoolExecutor(1, "loader") if finish and template.device_id is None else None
         self._prepared: Future[tuple[Batch, Position]] | None = None
-        self.go_to(None, epoch=0, batch=0)
+        self.go_to(Position(0, 0, b"", Pass(0, 0)))
         self.epoch = read_epoch(self._runner.pipe.reader_meta(), template.max_batch_size, drop_last, epoch_size)
 
-    def go_to(self, checkpoint: bytes | None, epoch: int, batch: int) -> None:
+    def go_to(self, position: Position) -> None:
         """Continue from another position, with a new pipeline and without what was prepared ahead."""
+        self._settled = False
         self.wait()  # it may still replace samples: a pipeline built before would not know
         # May fail: then nothing has changed.
-        runner = PipelineRunner(self._template, self._replacement, self._replaces, checkpoint)
-        self._prepared = None
-        self._runner = runner
-        self.position = self._produced = Position(epoch, batch, runner.checkpoint)
+        runner = PipelineRunner(self._template, self._replacement, self._replaces, position.checkpoint or None)
+        self._runner, self._prepared = runner, None
+        self.position = self._produced = position._replace(checkpoint=runner.checkpoint)
         """Where the consumer is: after the last batch that it was given."""
+        self._settled = True
 
     def wait(self) -> None:
         """Wait until no batch is being prepared: what it reads may then be changed."""
-        if self._prepared is not None:
-            wait([self._prepared])
+        if self._worker is not None:
+            self._worker.submit(int).result()  # its only thread has done all that came before
+
+    def discard(self) -> None:
+        """Drop what was prepared ahead: the next batch is prepared again, from the consumer's position."""
+        self._settled = False
 
     def next(self) -> Batch:
         """Give the consumer the next batch.
 
+        An interrupt (Ctrl-C) costs no batch: the next call prepares it again, from the consumer's position.
+
         Raises:
             DecodeError: a file could not be decoded, or too many; the next call tries the same batch again.
         """
+        if not self._settled:
+            self.go_to(self.position)
+        # False until the batch is the consumer's: an exception may strike anywhere, and leave the pipeline elsewhere.
+        self._settled = False
         if self._worker is None:
-            batch, self.position = self._produce()
-            return batch
-        prepared = self._prepared or self._worker.submit(self._produce)
-        self._prepared = None
-        batch, self.position = prepared.result()
-        self._prepared = self._worker.submit(self._produce)
+            batch, position = self._produce()
+        else:
+            prepared = self._prepared or self._worker.submit(self._produce)
+            batch, position = prepared.result()
+            self._prepared = self._worker.submit(self._produce)
+        self.position = position._replace(current=self.position.current)
+        self._settled = True
         return batch
 
     def _produce(self) -> tuple[Batch, Position]:
         """The next batch, and the consumer's position once it has it."""
-        epoch, batch, _ = self._produced
+        epoch, batch, _, current = self._produced
         device = self._template.device_id
         while self.epoch.batches <= batch < self.epoch.runs:  # the incomplete batch that training drops
             with on_device(device):
                 self._runner.run()
             batch += 1
-            self._produced = Position(epoch, batch, self._runner.checkpoint)
         if batch == self.epoch.runs:
             epoch, batch = epoch + 1, 0
         with on_device(device):
@@ -113,6 +116,6 @@ class BatchProducer:
             if device is not None:
                 # DALI takes the memory back on a stream of its own, and would write the next batch into it.
                 self._keep_alive.hold(outputs, record(device))
-        self._produced = Position(epoch, batch + 1, self._runner.checkpoint)
+        self._produced = Position(epoch, batch + 1, self._runner.checkpoint, current)
         real = self.epoch.samples_in(batch)
         return tuple(tensor[:real] for tensor in tensors), self._produced

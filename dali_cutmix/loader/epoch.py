@@ -48,6 +48,10 @@ class Epoch:
         shard = self.total * (self.rank + 1) // self.world_size - self.total * self.rank // self.world_size
         return self.batches * self.batch_size if self.drop_last else shard
 
+    def number(self, epoch: int, batch: int) -> int:
+        """Batches that are delivered before this place, counted over all epochs."""
+        return epoch * self.batches + batch
+
     def samples_in(self, number: int) -> int:
         """Real samples in batch ``number``; the rest of it is padding."""
         return min(max(self.samples - number * self.batch_size, 0), self.batch_size)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from nvidia.dali import Pipeline
 
@@ -11,12 +11,13 @@ from dali_cutmix.bad_samples import DecodeError, Replacement
 from dali_cutmix.gpu import warn_of_cpu_decoding
 from dali_cutmix.loader import state
 from dali_cutmix.loader.batch_producer import Batch, BatchProducer
-from dali_cutmix.loader.dataset import LoaderBatchSampler, LoaderDataset, LoaderSampler
+from dali_cutmix.loader.dataset import DataLoaderNames
+from dali_cutmix.loader.passes import Passes
 from dali_cutmix.ops import notes
-from dali_cutmix.utils import check_choice
+from dali_cutmix.utils import Uncopyable, check_choice, check_whole
 
 
-class Loader:
+class Loader(DataLoaderNames, Uncopyable):
     """Iterate over a pipeline; each ``for`` loop is one epoch.
 
         graph ──▶ template ──build──▶ pipeline ──run──▶ outputs ──DLPack──▶ torch tensors ──▶ your trainer
@@ -91,8 +92,14 @@ class Loader:
         on_error: Literal["raise", "replace"] = "raise",
         max_bad: float = 0.01,
         bad_log: str | os.PathLike[str] = "bad_files.jsonl",
+        after_break: Literal["continue", "restart"] | None = None,
+        steps_per_epoch: int | None = None,
     ) -> None:
         check_choice("on_error", on_error, ("raise", "replace"))
+        if after_break is not None:
+            check_choice("after_break", after_break, ("continue", "restart"))
+        if steps_per_epoch is not None:
+            check_whole("steps_per_epoch", steps_per_epoch)
         self._graph = notes(pipeline)
         source, replaces, on_gpu = self._graph.source, on_error == "replace", pipeline.device_id is not None
         if replaces and source is None:
@@ -107,74 +114,37 @@ class Loader:
             warn_of_cpu_decoding(source, regions=self._graph.decodes_regions)
         self._replacement = Replacement(source, max_bad, bad_log, check=replaces) if source else None
         self._template = pipeline_template.as_template(pipeline)
-        self._fused = finish is not None
+        self._fused, self._fed = finish is not None, epoch_size is not None
+        shuffles = source is not None and source.seed is not None
+        drop_last = shuffles if drop_last is None else drop_last
+        if steps_per_epoch is not None and not drop_last:
+            raise ValueError(
+                f"steps_per_epoch={steps_per_epoch} given with drop_last=False; passes that run on across epochs need "
+                "whole batches: give drop_last=True, or leave steps_per_epoch out."
+            )
         self._producer = BatchProducer(
             self._template,
             self._replacement,
             replaces=replaces,
             finish=finish,
             dtype=self._graph.dtype,
-            drop_last=source is not None and source.seed is not None if drop_last is None else drop_last,
+            drop_last=drop_last,
             epoch_size=epoch_size,
         )
         self._epoch = self._producer.epoch
-        self._continues = False
+        trains = shuffles if source else drop_last
+        self._passes = Passes(
+            self._producer,
+            source,
+            steps_per_epoch or self._epoch.batches,
+            continues=after_break == "continue" or (after_break is None and trains),
+            fed=self._fed,
+        )
         self._binding()  # a name that is bound twice is refused now, not at the first checkpoint
 
-    def _go_back(self) -> None:
-        """Drop what was prepared ahead, and continue from the consumer's position."""
-        epoch, batch, checkpoint = self._producer.position
-        self._producer.go_to(checkpoint, epoch, batch)
-
     def __len__(self) -> int:
-        """Batches in an epoch; exact, and the same on all ranks."""
-        return self._epoch.batches
-
-    @property
-    def num_samples(self) -> int:
-        """Samples that one epoch delivers on this rank."""
-        return self._epoch.samples
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names in the order of their labels; empty where the data does not have them."""
-        return self._graph.source.classes if self._graph.source else ()
-
-    @property
-    def num_classes(self) -> int:
-        """The least number of classes that the labels need; 0 where the data does not say it."""
-        return self._graph.source.num_classes if self._graph.source else 0
-
-    @property
-    def batch_size(self) -> int:
-        """Samples in a batch of this rank."""
-        return self._epoch.batch_size
-
-    @property
-    def drop_last(self) -> bool:
-        """Whether the incomplete last batch is left out."""
-        return self._epoch.drop_last
-
-    @property
-    def dataset(self) -> LoaderDataset:
-        """What is read: ``len(loader.dataset)`` counts the samples of all ranks. It is neither indexed nor iterated."""
-        return LoaderDataset(self._epoch.total, self.classes, self.num_classes)
-
-    @property
-    def batch_sampler(self) -> LoaderBatchSampler:
-        """Batch size, shard and ``sampler.set_epoch``, where Lightning looks for them. It is not iterated."""
-        shard = (self._epoch.world_size, self._epoch.rank)
-        sampler = LoaderSampler(*shard, self.num_samples, self.set_epoch)
-        return LoaderBatchSampler(sampler, self.batch_size, self.drop_last, len(self))
-
-    @property
-    def sampler(self) -> NoReturn:
-        """Raises an AttributeError, so that no tool replaces it: Lightning's ``overfit_batches`` would."""
-        raise AttributeError(
-            "A Loader has no sampler: DALI draws the order. In place of loader.sampler.set_epoch(epoch) use "
-            "loader.set_epoch(epoch); in place of Accelerate's skip_first_batches(loader, n) use "
-            "loader.load_state_dict(state), or itertools.islice(loader, n, None) without a state."
-        )
+        """Batches in a pass; exact, and the same on all ranks."""
+        return self._passes.length
 
     @property
     def mixup_enabled(self) -> bool:
@@ -189,34 +159,53 @@ class Loader:
         mixing = self._graph.mixing
         if mixing is None or mixing.policy is None:
             raise ValueError("mixup_enabled=True given, but the graph has no mixing policy; build the loader with one.")
-        mixing.enabled = enabled
-        self._go_back()  # what was prepared ahead was mixed as before
+        with self._passes.exclusive():
+            self._producer.discard()  # what was prepared ahead was mixed as before
+            mixing.enabled = enabled
+
+    @property
+    def epoch(self) -> int:
+        """Number of the pass that goes on, or of the next one if that is complete; from 0."""
+        return self._passes.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next pass be pass ``epoch``, from its start: the samples come in that epoch's order.
+
+        It is what ``set_epoch`` of PyTorch's ``DistributedSampler`` is, but passes have different orders without it,
+        too. Nothing changes if the next pass has this number already, or if a state from within it was loaded: then its
+        rest comes next. Random crops and mixing go on from where they are.
+
+        Args:
+            epoch: from 0.
+
+        Raises:
+            ValueError: it is not a whole number of 0 or more. When the pass begins: the graph has a reader of its own,
+                and its next pass is another one.
+        """
+        check_whole("epoch", epoch, least=0)
+        self._passes.want_epoch(epoch)
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, batch, _ = self._producer.position
-        if not self._epoch.drop_last and 0 < batch < len(self) and not self._continues:
-            self._producer.go_to(None, epoch, batch=0)
-        self._continues = False
-        while True:
-            yield self._producer.next()
-            if self._producer.position.batch == len(self):
-                return
+        return self._passes.start()
 
     def _binding(self) -> dict[str, Any]:
         return state.make_binding(self._graph, self._epoch, self._template.seed, self._fused)
 
     def state_dict(self) -> state.State:
         """The state after the last delivered batch; a few kilobytes of str, int, bool, list and None."""
-        epoch, batch, checkpoint = self._producer.position
-        return state.pack(
-            self._binding(),
-            epoch=epoch,
-            batch=batch,
-            checkpoint=checkpoint,
-            decoder=state.describe_decoder(self._graph, self._template.device_id),
-            mixup_enabled=self.mixup_enabled,
-            bad=self._replacement.bad if self._replacement else [],
-        )
+        with self._passes.exclusive():
+            position = self._producer.position
+            return state.pack(
+                self._binding(),
+                epoch=position.epoch,
+                batch=position.batch,
+                checkpoint=position.checkpoint,
+                pass_number=position.current.number,
+                pass_step=self._passes.step,
+                decoder=state.describe_decoder(self._graph, self._template.device_id),
+                mixup_enabled=self.mixup_enabled,
+                bad=self._replacement.bad if self._replacement else [],
+            )
 
     def load_state_dict(self, saved: state.State) -> None:
         """Continue, bit for bit, after the last batch that was delivered when ``saved`` was taken.
@@ -227,26 +216,26 @@ class Loader:
         Raises:
             ValueError: ``saved`` belongs to a loader that differs, or to another version; the message has both values.
         """
-        state.check(saved, self._binding())
-        checkpoint = state.unpack_checkpoint(saved, self._producer.position.checkpoint)
-        state.warn_of_another_decoder(saved, state.describe_decoder(self._graph, self._template.device_id))
-        mixing, replacement = self._graph.mixing, self._replacement
-        before = mixing and mixing.enabled, replacement.bad if replacement else []
-        self._apply(saved["mixup_enabled"] or not (mixing and mixing.policy), saved["bad"])
-        try:
-            self._producer.go_to(checkpoint, saved["epoch"], saved["batch"])
-        except DecodeError:
-            self._apply(*before)
-            raise
-        except RuntimeError as error:
-            self._apply(*before)
-            self._go_back()
-            raise ValueError(
-                "load_state_dict: the state was saved by a graph with other operators and cannot be "
-                "continued exactly. Build the loader as it was when the state was saved. DALI says: "
-                f"{error}"
-            ) from error
-        self._continues = True
+        with self._passes.exclusive():
+            state.check(saved, self._binding())
+            checkpoint = state.unpack_checkpoint(saved, self._producer.position.checkpoint)
+            state.warn_of_another_decoder(saved, state.describe_decoder(self._graph, self._template.device_id))
+            mixing, replacement = self._graph.mixing, self._replacement
+            before = mixing and mixing.enabled, replacement.bad if replacement else []
+            try:
+                self._apply(saved["mixup_enabled"] or not (mixing and mixing.policy), saved["bad"])
+                self._producer.go_to(state.position(saved, checkpoint, self._epoch))
+            except BaseException as error:
+                self._apply(*before)
+                self._producer.discard()
+                if not isinstance(error, RuntimeError) or isinstance(error, DecodeError):
+                    raise
+                raise ValueError(
+                    "load_state_dict: the state was saved by a graph with other operators and cannot be "
+                    "continued exactly. Build the loader as it was when the state was saved. DALI says: "
+                    f"{error}"
+                ) from error
+            self._passes.resume()
 
     def _apply(self, mixup_enabled: bool, bad: list[int]) -> None:
         """Set what a state holds beside the position."""

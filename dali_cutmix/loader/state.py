@@ -11,6 +11,7 @@ import torch
 from dali_cutmix._dali import localized, portable
 from dali_cutmix.gpu import nvjpeg_limits
 from dali_cutmix.loader.epoch import Epoch
+from dali_cutmix.loader.position import Pass, Position
 from dali_cutmix.ops import Notes
 
 VERSION = 2
@@ -33,12 +34,14 @@ _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "pipeline": ("a string in base64", lambda value: isinstance(value, str)),
     "epoch": ("a whole number of at least 0", _is_whole),
     "batch": ("a whole number of at least 0", _is_whole),
+    "pass_number": ("a whole number of at least 0", _is_whole),
+    "pass_step": ("a whole number of at least 0", _is_whole),
     "decoder": ("a dict of values by name", _is_named),
     "mixup_enabled": ("True or False", lambda value: isinstance(value, bool)),
     "bad": ("a list of samples' numbers", lambda value: isinstance(value, list) and all(map(_is_whole, value))),
 }
 """What a state holds beside its version: by name, what is allowed, in words and as a check."""
-_OPTIONAL = {"decoder"}
+_OPTIONAL = {"pass_number", "pass_step", "decoder"}
 """Values that states of version 2 did not always have."""
 
 
@@ -98,6 +101,19 @@ def unpack_checkpoint(state: State, own: bytes) -> bytes:
         raise _damaged("its pipeline's checkpoint cannot be read") from error
 
 
+def position(state: State, checkpoint: bytes, epoch: Epoch) -> Position:
+    """The position in a state; its own fields for the pass are missing if an earlier version saved it.
+
+    Raises:
+        ValueError: the state is damaged.
+    """
+    if state["batch"] > epoch.batches:
+        raise _damaged(f"batch={state['batch']} given; an epoch has {epoch.batches} batches")
+    state = {"pass_number": state["epoch"], "pass_step": state["batch"]} | state
+    first = epoch.number(state["epoch"], state["batch"]) - state["pass_step"]
+    return Position(state["epoch"], state["batch"], checkpoint, Pass(state["pass_number"], first))
+
+
 def warn_of_another_decoder(state: State, decoder: dict[str, Any]) -> None:
     """Warn if another decoder made the batches when the state was saved; the message has both."""
     if different := _differences(state.get("decoder", decoder), decoder):
@@ -134,6 +150,8 @@ def check(state: State, binding: dict[str, Any]) -> None:
             f"load_state_dict: the state belongs to another loader and cannot be continued exactly ({different}). "
             "Build the loader as it was when the state was saved."
         )
+    if wrong := [number for number in state["bad"] if number >= binding["total"]]:
+        raise _damaged(f"bad={_shortened(wrong)} given; allowed are numbers below {binding['total']}, the samples")
 
 
 def _damaged(what: str) -> ValueError:

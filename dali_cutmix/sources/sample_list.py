@@ -9,7 +9,7 @@ from numbers import Integral
 
 import numpy as np
 
-from dali_cutmix.utils import PathLike
+from dali_cutmix.utils import PathLike, Uncopyable
 
 
 class SampleList:
@@ -87,7 +87,7 @@ class SampleList:
         return SampleList(b"".join([*parts, self.content[done:]]))
 
 
-class ListFile:
+class ListFile(Uncopyable):
     """A list under a path, in memory; a pipeline reads what is there when it is built."""
 
     def __init__(self, samples: SampleList) -> None:

@@ -6,6 +6,7 @@
 - ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
 - ``ordered_pool``: work done in parallel, results in order
 - ``protobuf``: the wire format of protocol buffers
+- ``uncopyable``: a base for objects that cannot be copied or pickled
 """
 
 from dali_cutmix.utils.atomic_files import make_atomically, publish, write_atomically
@@ -31,11 +32,13 @@ from dali_cutmix.utils.checks import (
 from dali_cutmix.utils.ordered_pool import in_order
 from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
+from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [
     "PathLike",
     "Paths",
     "Split",
+    "Uncopyable",
     "cache_folder",
     "cache_path",
     "check_chance",

@@ -106,28 +106,6 @@ def test_drop_last_may_be_chosen(numbered_folder):
         assert sorted(flat(epoch_of(keeping))) == list(range(10))
 
 
-def test_training_left_early_goes_on_with_the_rest_of_the_epoch(numbered_folder):
-    root = numbered_folder(24)
-    whole = label_loader(root, 4)
-    expected = [epoch_of(whole), epoch_of(whole)]
-    loader = label_loader(root, 4)
-    begun = []
-    for (labels,) in loader:
-        begun.append(labels.tolist())
-        if len(begun) == 2:
-            break
-    assert begun + epoch_of(loader) == expected[0]
-    assert epoch_of(loader) == expected[1]
-
-
-def test_evaluation_left_early_starts_anew(numbered_folder):
-    loader = label_loader(numbered_folder(10), 4, shuffle=False)
-    for _ in loader:
-        break
-    assert flat(epoch_of(loader)) == list(range(10))
-    assert flat(epoch_of(loader)) == list(range(10))
-
-
 def test_the_classes_are_the_folders(colour_folder):
     loader = imagenet.val(colour_folder, batch_size=50, size=8, resize=8, device="cpu")
     assert loader.classes == tuple(f"class{i:02d}" for i in range(12))

@@ -107,11 +107,22 @@ def test_each_epoch_of_evaluation_has_every_sample_once():
         tally.assert_none_lost(range(SAMPLES), flat(batches))
 
 
-def test_evaluation_that_was_left_starts_anew_from_the_first_sample():
-    loader = labels_loader(lambda info: np.int64(info.iteration * BATCH + info.idx_in_batch), batch=False)
-    expected = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    assert next(iter(loader))[0].tolist() == expected[0]
+def test_evaluation_that_was_left_starts_anew_with_the_first_batch_of_an_epoch():
+    loader = labels_loader(numbers, batch=False)
+    next(iter(loader))
+    assert epoch_of(loader) == [[at(BATCHES + batch, place) for place in range(n)] for batch, n in enumerate((4, 4, 2))]
+
+
+@pytest.mark.parametrize("epoch", [0, 2, 5])
+def test_set_epoch_asks_the_source_for_that_epoch(epoch):
+    loader = labels_loader(numbers, batch=False, loader={"drop_last": True})
+    next(iter(loader))
+    loader.set_epoch(epoch)
+    expected = [[at(epoch * BATCHES + batch, place) for place in range(BATCH)] for batch in range(2)]
     assert epoch_of(loader) == expected
+    resumed = labels_loader(numbers, batch=False, loader={"drop_last": True})
+    resumed.load_state_dict(loader.state_dict())
+    assert epoch_of(resumed) == epoch_of(loader)
 
 
 def test_two_loaders_of_one_graph_do_not_share_a_position():

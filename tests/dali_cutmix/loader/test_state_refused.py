@@ -128,7 +128,7 @@ def test_what_is_no_state_is_refused(numbered_folder, thing):
 
 def damaged(saved):
     """Each way to take a value out of a state, or to put one of a wrong type or out of range in its place."""
-    for name in sorted(saved.keys() - {"version", "binding", "decoder"}):
+    for name in sorted(saved.keys() - {"version", "binding", "decoder", "pass_number", "pass_step"}):
         yield f"it has no '{name}'", {key: value for key, value in saved.items() if key != name}
     numbers = [None, "3", 1.5, True, -1, [1]]
     wrong = {
@@ -136,6 +136,8 @@ def damaged(saved):
         "pipeline": [None, 3, b"CgA=", ["CgA="]],
         "epoch": numbers,
         "batch": numbers,
+        "pass_number": numbers,
+        "pass_step": numbers,
         "decoder": [None, "nvjpeg", 3],
         "mixup_enabled": [None, 1, "True"],
         "bad": [None, 3, "3", ["3"], [True], [-1], {"3": 4}],
@@ -144,6 +146,8 @@ def damaged(saved):
     for name, values in wrong.items():
         for value in values:
             yield f"{name}={value!r} given; allowed is ", saved | {name: value}
+    yield "batch=7 given; an epoch has 6 batches", saved | {"batch": 7}
+    yield "bad=[24, 99] given; allowed are numbers below 24, the samples", saved | {"bad": [0, 24, 99]}
 
 
 def test_a_damaged_state_is_refused_by_name_and_the_loader_goes_on(numbered_folder):

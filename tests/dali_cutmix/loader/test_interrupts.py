@@ -1,0 +1,108 @@
+"""Interrupts and forks: Ctrl-C costs no batch, wherever it strikes; a forked process is refused and never waits."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from torch.utils.data import DataLoader, IterableDataset
+
+from pipelines import imagenet
+from tests.helpers import tally
+from tests.helpers.loaders import bits, endless, take
+
+BATCHES = 200
+
+
+@pytest.fixture
+def make(photo_folder, fused):
+    """Loaders of 3 batches in an epoch."""
+    return lambda: imagenet.train(photo_folder, batch_size=7, size=8, device="cpu", fused=fused)
+
+
+@pytest.fixture
+def interrupt_after():
+    """Let an interrupt strike after so many seconds; again if it struck in a destructor, where Python ignores it."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_no_batch_is_lost_by_a_hundred_interrupts(make, interrupt_after):
+    began = time.perf_counter()
+    reference = take(make(), BATCHES)
+    each = (time.perf_counter() - began) / BATCHES
+    draw, loader, delivered = random.Random(0), make(), []
+    for _ in range(100):
+        if len(delivered) > BATCHES - 50:
+            loader, delivered = make(), []
+        try:
+            interrupt_after(draw.uniform(0, 3 * each))
+            for batch in endless(loader):
+                delivered.append(bits(batch))
+        except KeyboardInterrupt:
+            interrupt_after(0)
+        state = loader.state_dict()
+        at = 3 * state["epoch"] + state["batch"]
+        assert delivered == reference[: len(delivered)]
+        assert at - len(delivered) in (0, 1), "it may strike between the loader and the list"
+        assert take(loader, 2) == reference[at : at + 2], "the batches that the state says"
+        delivered = reference[: at + 2]
+        tally.count("resumes")
+
+
+def test_a_state_taken_after_an_interrupt_resumes_elsewhere(make, interrupt_after):
+    loader = make()
+    take(loader, 2)
+    for seconds in (0.0005, 0.001, 0.003):
+        with pytest.raises(KeyboardInterrupt):
+            interrupt_after(seconds)
+            for _ in endless(loader):
+                pass
+        interrupt_after(0)
+        resumed = make()
+        resumed.load_state_dict(loader.state_dict())
+        assert take(resumed, 3) == take(loader, 3)
+
+
+def test_a_loader_used_in_a_forked_process_is_refused_and_does_not_hang(make):
+    loader = make()
+    next(iter(loader))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        errors = []
+        for use in (loader.state_dict, lambda: next(iter(loader)), lambda: loader.set_epoch(1)):
+            try:
+                use()
+            except RuntimeError as error:
+                errors.append(str(error))
+        os.write(writing, "\n".join(errors).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        errors = pipe.read().splitlines()
+    os.waitpid(child, 0)
+    assert errors == 3 * [
+        f"this loader was made in process {os.getpid()} and is used in process {child}, which was made by fork: the "
+        "threads that prepare batches are not there. Make the loader in the process that uses it, or start that process "
+        'by spawn (multiprocessing.get_context("spawn")).'
+    ]
+    assert len(list(loader)) == 3, "the parent's is not disturbed"
+
+
+class Wrapped(IterableDataset):
+    """A loader inside a PyTorch data set, whose DataLoader forks workers."""
+
+    def __init__(self, loader):
+        self.loader = loader
+
+    def __iter__(self):
+        return iter(self.loader)
+
+
+def test_a_worker_of_a_dataloader_reports_it(make):
+    with pytest.raises(RuntimeError, match="this loader was made in process .* by fork"):
+        next(iter(DataLoader(Wrapped(make()), batch_size=None, num_workers=1, multiprocessing_context="fork")))

@@ -1,0 +1,372 @@
+"""Passes over a loader: each has its whole length, two never share a position, and epochs can be set."""
+
+from itertools import islice
+from threading import Thread
+
+import pytest
+import torch
+from nvidia.dali import fn, pipeline_def
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+import dali_cutmix as dc
+from pipelines import imagenet
+from tests.helpers.loaders import bits, epoch_of, flat, label_loader, take
+
+NEWER = "a newer pass over this loader has begun, or a state was loaded, so that this one cannot go on"
+
+
+def batches_of(loader, count=None):
+    """Labels of one pass, or of its first batches."""
+    return [labels.tolist() for (labels,) in islice(loader, count)]
+
+
+@pytest.fixture
+def make(numbered_folder):
+    """Loaders over 26 samples: 6 batches of 4 in a training epoch, 7 in evaluation."""
+    root = numbered_folder(26)
+    return lambda **options: label_loader(root, 4, **options)
+
+
+@pytest.fixture
+def sequence(make):
+    """Batches of five whole training epochs."""
+    reference = make()
+    return [batch for _ in range(5) for batch in epoch_of(reference)]
+
+
+# Two passes at once
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_pass_cannot_go_on_after_a_newer_one_has_begun(make, shuffle):
+    loader = make(shuffle=shuffle)
+    first = iter(loader)
+    next(first)
+    second = iter(loader)
+    next(second)
+    with pytest.raises(RuntimeError, match=NEWER):
+        next(first)
+    assert len(list(second)) == len(loader) - 1, "the newer one is not disturbed"
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_zip_of_a_loader_with_itself_delivers_no_pair(make, shuffle):
+    loader, pairs = make(shuffle=shuffle), []
+    with pytest.raises(RuntimeError, match=NEWER):
+        pairs.extend(zip(loader, loader, strict=True))
+    assert not pairs
+
+
+def test_a_look_at_the_first_batch_inside_a_loop_ends_the_loop_with_an_error(make):
+    loader, seen = make(shuffle=False), []
+
+    def looks_inside():
+        for (labels,) in loader:
+            seen.append(labels.tolist())
+            next(iter(loader))
+
+    with pytest.raises(RuntimeError, match=NEWER):
+        looks_inside()
+    assert seen == [[0, 1, 2, 3]]
+    assert flat(epoch_of(loader)) == list(range(26)), "and the next pass is whole"
+
+
+def test_nested_loops_over_one_loader_are_refused(make):
+    loader = make(shuffle=False)
+
+    def nested():
+        return [(a, b) for a in loader for b in loader]
+
+    with pytest.raises(RuntimeError, match=NEWER):
+        nested()
+
+
+def test_of_two_threads_that_iterate_one_is_refused_and_the_other_gets_a_whole_pass(make):
+    loader = make(shuffle=False)
+    found, errors = [], []
+
+    def run():
+        try:
+            found.append(flat(epoch_of(loader)))
+        except RuntimeError as error:
+            errors.append(error)
+
+    threads = [Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(NEWER in str(error) for error in errors)
+    assert len(found) + len(errors) == 2
+    assert all(labels == list(range(26)) for labels in found), "also where the threads ran one after the other"
+
+
+def test_threads_that_share_one_pass_get_every_batch_once(make):
+    loader, found = make(shuffle=False), []
+    batches = iter(loader)
+    threads = [Thread(target=lambda: found.extend(labels.tolist() for (labels,) in batches)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(flat(found)) == list(range(26))
+
+
+def test_a_complete_pass_stays_complete(make):
+    loader = make(shuffle=False)
+    first = iter(loader)
+    assert len(list(first)) == len(loader)
+    next(iter(loader))
+    assert list(first) == []
+
+
+# Passes that are left early
+
+
+def test_evaluation_left_early_starts_anew(make):
+    loader = make(shuffle=False)
+    assert batches_of(loader, 1) == batches_of(loader, 1) == [[0, 1, 2, 3]]
+    for _ in range(2):
+        assert flat(epoch_of(loader)) == list(range(26))
+
+
+@pytest.mark.parametrize("kept", [1, 2, 5])
+def test_passes_left_early_deliver_the_batches_one_after_the_other(make, sequence, kept):
+    """What Lightning's limit_train_batches, CombinedLoader's min_size and islice do."""
+    loader = make()
+    passes = [batches_of(loader, kept) for _ in range(5)]
+    assert [len(batches) for batches in passes] == [kept] * 5
+    assert [batch for batches in passes for batch in batches] == sequence[: 5 * kept]
+
+
+def test_the_pass_after_one_that_was_left_is_as_long_as_len_says(make, sequence):
+    loader = make()
+    assert batches_of(loader, 2) == sequence[:2]
+    for number in range(3):
+        assert epoch_of(loader) == sequence[2 + 6 * number : 8 + 6 * number]
+    assert len(loader) == 6
+
+
+def test_after_a_break_a_new_epoch_may_begin(make, sequence):
+    loader = make(loader={"after_break": "restart"})
+    assert batches_of(loader, 2) == sequence[:2]
+    assert batches_of(loader, 5) == sequence[6:11]
+    assert epoch_of(loader) == sequence[12:18]
+    assert epoch_of(loader) == sequence[18:24]
+
+
+def test_evaluation_may_continue_after_a_break(make):
+    loader = make(shuffle=False, loader={"after_break": "continue"})
+    assert flat(batches_of(loader, 2)) == list(range(8))
+    assert flat(epoch_of(loader)) == [*range(8, 26), *range(8)]
+
+
+def test_a_reader_of_ones_own_starts_anew(numbered_folder):
+    root = numbered_folder(10)
+
+    @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+    def graph():
+        _, labels = fn.readers.file(file_root=str(root), pad_last_batch=True)
+        return labels
+
+    loader = dc.Loader(graph())
+    assert next(iter(loader))[0].flatten().tolist() == [0, 1, 2, 3]
+    for _ in range(2):
+        assert [labels.flatten().tolist() for (labels,) in loader] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert loader.epoch == 3
+    list(islice(loader, 1))
+    loader.set_epoch(0)
+    with pytest.raises(
+        ValueError, match=r"set_epoch\(0\) given, but the graph has a reader of its own, whose order can"
+    ):
+        next(iter(loader))
+
+
+# Virtual epochs
+
+
+@pytest.mark.parametrize("steps", [1, 4, 6, 7, 13])
+def test_virtual_epochs_run_on_across_epochs(make, sequence, steps):
+    loader = make(loader={"steps_per_epoch": steps})
+    assert len(loader) == steps
+    assert loader.num_samples == 4 * steps
+    passes = [epoch_of(loader) for _ in range(2)]
+    assert [len(batches) for batches in passes] == [steps, steps]
+    assert [batch for batches in passes for batch in batches] == sequence[: 2 * steps]
+
+
+def test_a_virtual_epoch_resumes_with_its_rest(make, sequence):
+    saving = make(loader={"steps_per_epoch": 4})
+    epoch_of(saving)
+    assert batches_of(saving, 3) == sequence[4:7], "over the end of an epoch"
+    resumed = make(loader={"steps_per_epoch": 4})
+    resumed.load_state_dict(saving.state_dict())
+    assert [epoch_of(resumed) for _ in range(3)] == [sequence[7:8], sequence[8:12], sequence[12:16]]
+
+
+def test_a_state_taken_after_a_break_gives_the_rest_of_that_pass(make, sequence):
+    saving = make()
+    batches_of(saving, 2)
+    batches_of(saving, 1)
+    resumed = make()
+    resumed.load_state_dict(saving.state_dict())
+    assert epoch_of(resumed) == sequence[3:8], "the second pass began with batch 2"
+    assert epoch_of(resumed) == sequence[8:14]
+
+
+# set_epoch
+
+
+def test_set_epoch_gives_the_order_of_that_epoch(make, sequence):
+    loader = make()
+    for epoch in (3, 0, 0, 4):
+        loader.set_epoch(epoch)
+        assert loader.epoch == epoch
+        assert epoch_of(loader) == sequence[6 * epoch : 6 * epoch + 6]
+
+
+def test_set_epoch_is_called_as_for_a_distributed_sampler(make, sequence):
+    """The same calls on PyTorch's: the same epoch gives the same order, also after a pass that was left early."""
+    sampler = DistributedSampler(TensorDataset(torch.arange(26)), num_replicas=1, rank=0, drop_last=True)
+    theirs = DataLoader(TensorDataset(torch.arange(26)), 4, sampler=sampler, drop_last=True)
+    ours = make()
+    orders = {"theirs": [], "ours": []}
+    for epoch, kept in [(0, 6), (1, 2), (2, 6), (1, 2), (0, 6)]:
+        sampler.set_epoch(epoch)
+        orders["theirs"].append([labels.tolist() for (labels,) in islice(theirs, kept)])
+        ours.set_epoch(epoch)
+        orders["ours"].append(batches_of(ours, kept))
+        assert orders["ours"][-1] == sequence[6 * epoch : 6 * epoch + kept]
+    for found in orders.values():
+        assert found[0] == found[4]
+        assert found[1] == found[3]
+        assert found[0] != found[2]
+
+
+def test_set_epoch_keeps_the_shards_disjoint(numbered_folder):
+    loaders = [label_loader(numbered_folder(24), 4, shard=(rank, 3)) for rank in range(3)]
+    for epoch in (5, 2):
+        for loader in loaders:
+            loader.set_epoch(epoch)
+        assert sorted(flat([flat(epoch_of(loader)) for loader in loaders])) == list(range(24))
+
+
+def test_set_epoch_reaches_a_pass_whose_iterator_is_there_already(make, sequence):
+    """Lightning makes the first iterator before it sets the epoch."""
+    loader = make()
+    batches = iter(loader)
+    loader.set_epoch(2)
+    assert [labels.tolist() for (labels,) in batches] == sequence[12:18]
+
+
+def test_set_epoch_in_a_pass_is_for_the_next_one(make, sequence):
+    loader = make()
+    batches = iter(loader)
+    found = [next(batches)[0].tolist()]
+    loader.set_epoch(3)
+    found += [labels.tolist() for (labels,) in batches]
+    assert found == sequence[:6]
+    assert epoch_of(loader) == sequence[18:24]
+    assert epoch_of(loader) == sequence[24:30]
+
+
+def test_set_epoch_leaves_a_resumed_pass_alone(make, sequence):
+    saving = make()
+    epoch_of(saving)
+    batches_of(saving, 2)
+    saved = saving.state_dict()
+    for epoch, expected in [(1, sequence[8:12]), (2, sequence[12:18]), (0, sequence[:6])]:
+        resumed = make()
+        resumed.load_state_dict(saved)
+        assert resumed.epoch == 1
+        resumed.set_epoch(epoch)
+        assert epoch_of(resumed) == expected
+        assert resumed.epoch == epoch + 1
+
+
+def test_set_epoch_of_virtual_epochs_is_the_number_of_the_pass(make, sequence):
+    loader = make(loader={"steps_per_epoch": 4})
+    for number in (0, 1, 4, 2):
+        loader.set_epoch(number)
+        assert epoch_of(loader) == sequence[4 * number : 4 * number + 4]
+
+
+def test_set_epoch_does_not_change_evaluation(make):
+    loader = make(shuffle=False)
+    for epoch in (0, 7, 3):
+        loader.set_epoch(epoch)
+        assert flat(epoch_of(loader)) == list(range(26))
+    batches_of(loader, 2)
+    loader.set_epoch(4)
+    assert flat(epoch_of(loader)) == list(range(26))
+
+
+def test_set_epoch_that_says_what_comes_anyway_changes_nothing(photo_folder):
+    def make():
+        return imagenet.train(photo_folder, batch_size=7, size=8, device="cpu")
+
+    told, untold = make(), make()
+    for epoch in range(3):
+        told.set_epoch(epoch)
+        assert [bits(batch) for batch in told] == [bits(batch) for batch in untold]
+
+
+@pytest.mark.parametrize("act", ["set_epoch", "restart", "steps"])
+def test_a_state_after_a_jump_resumes_bit_for_bit(photo_folder, fused, act):
+    options = {"restart": {"after_break": "restart"}, "steps": {"steps_per_epoch": 2}, "set_epoch": {}}[act]
+
+    def make():
+        return imagenet.train(photo_folder, batch_size=7, size=8, device="cpu", fused=fused, **options)
+
+    loader = make()
+    take(loader, 2)
+    if act == "set_epoch":
+        loader.set_epoch(5)
+    batches = iter(loader)
+    next(batches)
+    resumed = make()
+    resumed.load_state_dict(loader.state_dict())
+    rest = [bits(batch) for batch in batches]
+    assert [bits(batch) for batch in resumed] == rest
+    assert [bits(batch) for batch in resumed] == [bits(batch) for batch in loader]
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"after_break": "stop"}, "after_break='stop' given; allowed are 'continue' and 'restart'."),
+        ({"steps_per_epoch": 0}, "steps_per_epoch=0 given; allowed is a whole number of at least 1."),
+        (
+            {"steps_per_epoch": 3, "drop_last": False},
+            "steps_per_epoch=3 given with drop_last=False; passes that run on across epochs need whole batches: give "
+            "drop_last=True, or leave steps_per_epoch out.",
+        ),
+    ],
+)
+def test_invalid_passes_are_refused(make, options, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011  (compared as a whole)
+        make(loader=options)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("epoch", [-1, 1.0, "2", None])
+def test_an_epoch_is_a_whole_number(make, epoch):
+    with pytest.raises(ValueError, match=f"epoch={epoch!r} given; allowed is a whole number of at least 0"):
+        make().set_epoch(epoch)
+
+
+def test_a_loaded_state_ends_a_pass_that_has_begun_and_no_other(make, sequence):
+    loader = make()
+    begun = iter(loader)
+    next(begun)
+    saved = loader.state_dict()
+    next(begun)
+    loader.load_state_dict(saved)
+    with pytest.raises(RuntimeError, match=NEWER):
+        next(begun)
+    waiting = iter(loader)
+    loader.load_state_dict(saved)
+    assert [labels.tolist() for (labels,) in waiting] == sequence[1:6]
