@@ -4,6 +4,7 @@
 - ``pipeline_options``: device, threads, prefetch and seed of a pipeline
 - ``pipeline_template``: live pipelines from an unbuilt one
 - ``graph_nodes``: outputs of an unbuilt graph, and what they were made from
+- ``external_sources``: data from Python; these two and ``pipeline_template`` alone use DALI's private names
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
 - ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
 """
@@ -14,11 +15,12 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 from dali_cutmix._dali import pipeline_template
 from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
-from dali_cutmix._dali.pipeline_checkpoint import localized, moved, portable
+from dali_cutmix._dali.pipeline_checkpoint import at_iteration, localized, moved, portable
 from dali_cutmix._dali.pipeline_options import pipeline_options
 
 __all__ = [
     "Nvjpeg",
+    "at_iteration",
     "library",
     "library_path",
     "load",

@@ -6,6 +6,7 @@ how they decode, therefore have different names for the same state. What a ``Loa
 instead, and leaves out the operators that decode or copy: they have no state.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -85,6 +86,21 @@ def moved(checkpoint: bytes, reader: str, epoch: int, sample: int) -> bytes:
     place = b"\x10" + to_varint(epoch) + b"\x18" + to_varint(sample)
     state = _with_length(1, _with_length(1, generator) + place)
     found[reader] = _with_length(1, _with_length(1, reader.encode()) + _with_length(2, state))
+    return b"".join(found.values())
+
+
+def at_iteration(checkpoint: bytes, iteration: int) -> bytes:
+    """Move the sources of ``fn.external_source`` in a checkpoint; operators of DALI stay where they are.
+
+    Args:
+        checkpoint: from DALI.
+        iteration: number of the next batch that they are asked for.
+    """
+    found = dict(entries(checkpoint))
+    [(key, own)] = fields(memoryview(found[None]))
+    parts = {number: bytes(part) for number, part in fields(own)}
+    parts[1] = json.dumps(json.loads(parts[1]) | {"iter": iteration}).encode()
+    found[None] = _with_length(key, b"".join(_with_length(number, part) for number, part in parts.items()))
     return b"".join(found.values())
 
 

@@ -1,4 +1,4 @@
-"""Live pipelines from an unbuilt template. Only this module and ``graph_nodes`` use DALI's private names.
+"""Live pipelines from an unbuilt template. It uses DALI's private names, as ``graph_nodes``, ``external_sources`` do.
 
 A DALI pipeline takes a checkpoint only while it is built, and a built one cannot go back. So the Loader keeps the graph
 as it was defined, never builds that one, and makes every live pipeline from a copy of it.
@@ -11,6 +11,7 @@ import weakref
 
 from nvidia.dali import Pipeline
 
+from dali_cutmix._dali.external_sources import check_external_sources, separate_external_sources
 from dali_cutmix._dali.pipeline_checkpoint import entries
 
 _live: weakref.WeakSet[Pipeline] = weakref.WeakSet()
@@ -30,7 +31,7 @@ def as_template(pipeline: Pipeline) -> Pipeline:
     """Prepare a pipeline that is not built yet as a template, with checkpoints switched on.
 
     Raises:
-        ValueError: the pipeline has been built already.
+        ValueError: the pipeline has been built already, or takes data from Python that cannot be continued.
     """
     if pipeline._built:
         raise ValueError(
@@ -39,7 +40,9 @@ def as_template(pipeline: Pipeline) -> Pipeline:
         )
     # Always on: with it off, DALI shuffles the second and later epochs in another order.
     pipeline._enable_checkpointing = True
-    pipeline.start_py_workers()
+    if not pipeline._py_graph_built:
+        pipeline._build_graph()
+    check_external_sources(pipeline)
     return pipeline
 
 
@@ -47,6 +50,7 @@ def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
     """Build a new pipeline that begins at the start, or where ``checkpoint`` was taken."""
     pipeline = copy.copy(template)
     pipeline._checkpoint = checkpoint
+    separate_external_sources(pipeline)
     # What Pipeline.__init__ does: else its threads still call Python while the interpreter is torn down at exit.
     Pipeline._pipes.add(weakref.ref(pipeline))
     _live.add(pipeline)

@@ -17,6 +17,9 @@ class AllRanks:
         rank 0   state_dict ─┐                                     ┌─ load_state_dict   rank 0
         rank 1   state_dict ─┴─▶ {"ranks": [state 0, state 1]} ────┴─ load_state_dict   rank 1
 
+    All else that a loader has, it has too: ``num_samples``, ``dataset``, ``set_epoch``, …, and ``mixup_enabled``, which
+    may be set.
+
     Args:
         loader: the loader of this process.
 
@@ -31,10 +34,35 @@ class AllRanks:
         >>> len(state["ranks"])
         1
         >>> loader.load_state_dict(state)
+        >>> loader.batch_size, len(loader.dataset)
+        (4, 16)
     """
+
+    loader: Loader
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        if not self._passes_on(name):
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}, and neither has its Loader"
+            )
+        return getattr(self.loader, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "loader":
+            super().__setattr__(name, value)
+        elif self._passes_on(name):
+            setattr(self.loader, name, value)
+        else:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r} to set, and neither has its Loader"
+            )
+
+    @staticmethod
+    def _passes_on(name: str) -> bool:
+        return not name.startswith("_") and hasattr(Loader, name)
 
     def __len__(self) -> int:
         """Batches in an epoch."""

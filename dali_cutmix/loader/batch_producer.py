@@ -31,6 +31,7 @@ class BatchProducer:
         finish: makes the batch from the graph's outputs, see :class:`~dali_cutmix.Loader`.
         dtypes: of the outputs, if the graph has no ``finish``; see :func:`dali_cutmix.loader.to_torch.output_dtypes`.
         drop_last: leave the incomplete last batch out.
+        epoch_size: samples of an epoch, if the graph has no reader.
 
     Raises:
         ValueError: see :func:`dali_cutmix.loader.epoch.read_epoch`.
@@ -45,6 +46,7 @@ class BatchProducer:
         finish: Callable[..., Batch] | None,
         dtypes: Dtypes,
         drop_last: bool,
+        epoch_size: int | None = None,
     ) -> None:
         self._template, self._replacement, self._replaces = template, replacement, replaces
         self._finish, self._dtypes = finish, dtypes
@@ -53,7 +55,7 @@ class BatchProducer:
         self._worker = ThreadPoolExecutor(1, "loader") if finish and template.device_id is None else None
         self._prepared: Future[tuple[Batch, Position]] | None = None
         self.go_to(Position(0, 0, b"", Pass(0, 0)))
-        self.epoch = read_epoch(self._runner.pipe.reader_meta(), template.max_batch_size, drop_last)
+        self.epoch = read_epoch(self._runner.pipe.reader_meta(), template.max_batch_size, drop_last, epoch_size)
 
     def go_to(self, position: Position) -> None:
         """Continue from another position, with a new pipeline and without what was prepared ahead."""

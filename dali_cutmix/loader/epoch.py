@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from dali_cutmix.utils import check_whole
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -55,25 +57,48 @@ class Epoch:
         return min(max(self.samples - number * self.batch_size, 0), self.batch_size)
 
 
-def read_epoch(readers: dict[str, dict[str, Any]], batch_size: int, drop_last: bool) -> Epoch:
-    """Make the epoch of a graph with one reader, from ``Pipeline.reader_meta()``.
+def read_epoch(
+    readers: dict[str, dict[str, Any]], batch_size: int, drop_last: bool, epoch_size: int | None = None
+) -> Epoch:
+    """Make the epoch of a graph with one reader, from ``Pipeline.reader_meta()``, or of one without.
+
+    Args:
+        readers: what DALI says about the graph's readers.
+        batch_size: samples in a batch.
+        drop_last: leave the incomplete last batch out.
+        epoch_size: samples of an epoch on this rank, for a graph without a reader.
 
     Raises:
-        ValueError: no reader or several, one without ``pad_last_batch``, or a shard smaller than a batch.
+        ValueError: several readers, none and no ``epoch_size``, or one and an ``epoch_size``; a reader without
+            ``pad_last_batch``, or a shard smaller than a batch.
     """
+    if epoch_size is not None:
+        check_whole("epoch_size", epoch_size)
+        if readers:
+            raise ValueError(
+                f"epoch_size={epoch_size} given, but reader {next(iter(readers))!r} says where an epoch ends; leave it "
+                "out."
+            )
+        return _not_empty(Epoch(epoch_size, 0, 1, batch_size, drop_last))
     if len(readers) != 1:
-        raise ValueError(f"Loader: the graph has {len(readers)} readers; one is needed, to know where an epoch ends.")
+        raise ValueError(
+            f"Loader: the graph has {len(readers)} readers; one is needed, to know where an epoch ends, or epoch_size= "
+            "for data from fn.external_source alone."
+        )
     [(name, meta)] = readers.items()
     if not meta["pad_last_batch"]:
         raise ValueError(
             f"Loader: reader {name!r} has pad_last_batch=False, with which DALI repeats some samples and leaves "
             "out others; give it pad_last_batch=True (dc.read_folder does)."
         )
-    epoch = Epoch(meta["epoch_size"], meta["shard_id"], meta["number_of_shards"], batch_size, drop_last)
+    return _not_empty(Epoch(meta["epoch_size"], meta["shard_id"], meta["number_of_shards"], batch_size, drop_last))
+
+
+def _not_empty(epoch: Epoch) -> Epoch:
     if epoch.batches == 0:
         raise ValueError(
-            f"batch_size={batch_size} given, but the smallest shard holds {epoch.total // epoch.world_size} samples "
-            f"({epoch.total} in {epoch.world_size} shards), and training drops incomplete batches; use a smaller "
-            "batch or fewer shards."
+            f"batch_size={epoch.batch_size} given, but the smallest shard holds {epoch.total // epoch.world_size} "
+            f"samples ({epoch.total} in {epoch.world_size} shards), and training drops incomplete batches; use a "
+            "smaller batch or fewer shards."
         )
     return epoch

@@ -2,25 +2,27 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from nvidia.dali import Pipeline
 
 from dali_cutmix._dali import pipeline_template
-from dali_cutmix.bad_samples import DecodeError, Replacement
+from dali_cutmix.bad_samples import Replacement
 from dali_cutmix.fused import FusedMix
 from dali_cutmix.gpu import warn_of_cpu_decoding
-from dali_cutmix.loader import state
 from dali_cutmix.loader.batch_producer import Batch, BatchProducer
+from dali_cutmix.loader.dataset import DataLoaderNames
 from dali_cutmix.loader.finish import as_finish
 from dali_cutmix.loader.mixes import Mixes
 from dali_cutmix.loader.passes import Passes
+from dali_cutmix.loader.saver import Saver
+from dali_cutmix.loader.state import State
 from dali_cutmix.loader.to_torch import output_dtypes
 from dali_cutmix.ops import notes
 from dali_cutmix.utils import Uncopyable, check_choice, check_whole
 
 
-class Loader(Uncopyable):
+class Loader(DataLoaderNames, Uncopyable):
     """Iterate over a pipeline; each ``for`` loop is one epoch.
 
         graph ──▶ template ──build──▶ pipeline ──run──▶ outputs ──DLPack──▶ torch tensors ──▶ your trainer
@@ -42,12 +44,14 @@ class Loader(Uncopyable):
         rank 2     2 samples, len 1           2, 2 samples, len 2
 
     Args:
-        pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with exactly one reader,
-            which has ``pad_last_batch=True`` (the verbs' readers do).
+        pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with exactly one reader
+            (or none and ``epoch_size``), which has ``pad_last_batch=True`` (the verbs' readers do).
         finish: makes the batch from the graph's outputs (:class:`~dali_cutmix.FusedMix`, or several in a tuple): on a
             CPU one batch ahead in a thread, on a GPU on the consumer's stream. The outputs live until that stream has
             used them; the result must not share their memory.
         drop_last: drop the incomplete last batch; by default if the verb that reads shuffles.
+        epoch_size: samples of an epoch on this rank, for a graph whose data comes from ``fn.external_source`` alone,
+            by a function of ``types.SampleInfo`` or ``types.BatchInfo``; give ``drop_last=True`` for training.
         on_error: what to do about a file that cannot be decoded: ``"raise"``, or ``"replace"`` it from then on by the
             next good one in the shard's list and continue; no other sample is lost.
         max_bad: largest fraction of all samples that may be replaced; with more, the loader gives up.
@@ -94,6 +98,7 @@ class Loader(Uncopyable):
         *,
         finish: Callable[..., Batch] | Sequence[FusedMix] | None = None,
         drop_last: bool | None = None,
+        epoch_size: int | None = None,
         on_error: Literal["raise", "replace"] = "raise",
         max_bad: float = 0.01,
         bad_log: str | os.PathLike[str] = "bad_files.jsonl",
@@ -122,7 +127,7 @@ class Loader(Uncopyable):
         self._template = pipeline_template.as_template(pipeline)
         dtypes = output_dtypes(pipeline)
         finish = as_finish(finish, pipeline, dtypes)
-        self._fused = finish is not None
+        self._fed = epoch_size is not None
         shuffles = source is not None and source.seed is not None
         drop_last = shuffles if drop_last is None else drop_last
         if steps_per_epoch is not None and not drop_last:
@@ -137,6 +142,7 @@ class Loader(Uncopyable):
             finish=finish,
             dtypes=dtypes,
             drop_last=drop_last,
+            epoch_size=epoch_size,
         )
         self._epoch = self._producer.epoch
         trains = shuffles if source else drop_last
@@ -145,27 +151,15 @@ class Loader(Uncopyable):
             source,
             steps_per_epoch or self._epoch.batches,
             continues=after_break == "continue" or (after_break is None and trains),
+            fed=self._fed,
         )
-        self._binding()  # a name that is bound twice is refused now, not at the first checkpoint
+        self._saver = Saver(
+            self._template, self._producer, self._passes, self._mixes, self._replacement, fused=finish is not None
+        )
 
     def __len__(self) -> int:
         """Batches in a pass; exact, and the same on all ranks."""
         return self._passes.length
-
-    @property
-    def num_samples(self) -> int:
-        """Samples that one pass delivers on this rank."""
-        return len(self) * self._epoch.batch_size if self._epoch.drop_last else self._epoch.samples
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names in the order of their labels; empty where the data does not have them."""
-        return self._graph.source.classes if self._graph.source else ()
-
-    @property
-    def num_classes(self) -> int:
-        """The least number of classes that the labels need; 0 where the data does not say it."""
-        return self._graph.source.num_classes if self._graph.source else 0
 
     @property
     def mixup_enabled(self) -> bool:
@@ -224,58 +218,20 @@ class Loader(Uncopyable):
     def __iter__(self) -> Iterator[Batch]:
         return self._passes.start()
 
-    def _binding(self) -> dict[str, Any]:
-        return state.make_binding(self._graph, self._epoch, self._template.seed, self._fused)
-
-    def state_dict(self) -> state.State:
-        """The state after the last delivered batch; a few kilobytes of str, int, bool, list and None."""
+    def state_dict(self) -> State:
+        """The state after the last delivered batch; a few kilobytes of str, int, bool, list, dict and None."""
         with self._passes.exclusive():
-            position = self._producer.position
-            return state.pack(
-                self._binding(),
-                epoch=position.epoch,
-                batch=position.batch,
-                checkpoint=position.checkpoint,
-                pass_number=position.current.number,
-                pass_step=self._passes.step,
-                decoder=state.describe_decoder(self._graph, self._template.device_id),
-                mixup_enabled=self._mixes.packed,
-                bad=self._replacement.bad if self._replacement else [],
-            )
+            return self._saver.save()
 
-    def load_state_dict(self, saved: state.State) -> None:
+    def load_state_dict(self, saved: State) -> None:
         """Continue, bit for bit, after the last batch that was delivered when ``saved`` was taken.
 
         Warns if another decoder (GPU, nvJPEG or ``hw_decoder_load``) made the batches before: order, crops and mixing
         then continue exactly, and pixels may differ by a level or two.
 
         Raises:
-            ValueError: ``saved`` belongs to a loader that differs, or to another version; the message has both values.
+            ValueError: ``saved`` is damaged, or belongs to a loader that differs or to another version; the message has
+                both values.
         """
         with self._passes.exclusive():
-            state.check(saved, self._binding())
-            checkpoint = state.unpack_checkpoint(saved, self._producer.position.checkpoint)
-            state.warn_of_another_decoder(saved, state.describe_decoder(self._graph, self._template.device_id))
-            enabled = self._mixes.unpack(saved["mixup_enabled"])
-            before = self.mixes, self._replacement.bad if self._replacement else []
-            try:
-                self._apply(enabled, saved["bad"])
-                self._producer.go_to(state.position(saved, checkpoint, self._epoch))
-            except BaseException as error:
-                self._apply(*before)
-                self._producer.discard()
-                if not isinstance(error, RuntimeError) or isinstance(error, DecodeError):
-                    raise
-                raise ValueError(
-                    "load_state_dict: the state was saved by a graph with other operators and cannot be "
-                    "continued exactly. Build the loader as it was when the state was saved. DALI says: "
-                    f"{error}"
-                ) from error
-            self._passes.resume()
-
-    def _apply(self, enabled: dict[str, bool], bad: list[int]) -> None:
-        """Set what a state holds beside the position."""
-        self._producer.wait()  # a batch that is being prepared reads both
-        self._mixes.apply(enabled)
-        if self._replacement and bad != self._replacement.bad:
-            self._replacement.set(bad)
+            self._saver.load(saved)

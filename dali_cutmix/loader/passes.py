@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
 
-from dali_cutmix._dali import moved
+from dali_cutmix._dali import at_iteration, moved
 from dali_cutmix.loader.batch_producer import Batch, BatchProducer
 from dali_cutmix.loader.position import Pass, Position
 from dali_cutmix.sources import READER, Source
@@ -24,13 +24,17 @@ class Passes:
 
     Args:
         producer: of the batches.
-        source: of the samples; None if the graph has a reader of its own.
+        source: of the samples; None if the graph has a reader of its own, or none.
         length: batches in a pass.
         continues: what comes after a pass that was left early: the batches after it, or a new epoch.
+        fed: whether all data comes from ``fn.external_source``, which is called once for each run of the pipeline.
     """
 
-    def __init__(self, producer: BatchProducer, source: Source | None, length: int, *, continues: bool) -> None:
+    def __init__(
+        self, producer: BatchProducer, source: Source | None, length: int, *, continues: bool, fed: bool
+    ) -> None:
         self._producer, self._source, self.length, self._continues = producer, source, length, continues
+        self._fed = fed
         self._process, self._lock = os.getpid(), RLock()
         self._newest = self._begun = 0
         self._resumes = False
@@ -141,7 +145,9 @@ class Passes:
             return
         number, batch = divmod(new.first, epoch.batches)
         checkpoint = b""
-        if source is None and self._wanted is not None:
+        if self._fed:
+            checkpoint = at_iteration(position.checkpoint, number * epoch.runs + batch)
+        elif source is None and self._wanted is not None:
             raise ValueError(
                 f"set_epoch({self._wanted}) given, but the graph has a reader of its own, whose order cannot be set; "
                 "read with one of dc.read_…, or leave set_epoch out."

@@ -2,7 +2,7 @@
 
 import base64
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +19,30 @@ _DEFAULTS = {"stretch": "False"}
 """Values of states that were saved before these were part of them."""
 
 State = dict[str, Any]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+
+
+_VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "binding": ("a dict of values by name", _is_named),
+    "pipeline": ("a string in base64", lambda value: isinstance(value, str)),
+    "epoch": ("a whole number of at least 0", _is_whole),
+    "batch": ("a whole number of at least 0", _is_whole),
+    "pass_number": ("a whole number of at least 0", _is_whole),
+    "pass_step": ("a whole number of at least 0", _is_whole),
+    "decoder": ("a dict of values by name", _is_named),
+    "mixup_enabled": ("True or False, or that by name", lambda _: True),  # judged by Mixes.unpack
+    "bad": ("a list of samples' numbers", lambda value: isinstance(value, list) and all(map(_is_whole, value))),
+}
+"""What a state holds beside its version: by name, what is allowed, in words and as a check."""
+_OPTIONAL = {"pass_number", "pass_step", "decoder"}
+"""Values that states of version 2 did not always have."""
 
 
 def make_binding(graph: Notes, epoch: Epoch, seed: int, fused: bool) -> dict[str, Any]:
@@ -90,14 +114,17 @@ def unpack_checkpoint(state: State, own: bytes) -> bytes:
     try:
         return localized(base64.b64decode(state["pipeline"]), own)
     except (ValueError, LookupError) as error:
-        raise ValueError(
-            "load_state_dict: the state is damaged (its pipeline's checkpoint cannot be read) and cannot be continued "
-            "exactly; load another one."
-        ) from error
+        raise _damaged("its pipeline's checkpoint cannot be read") from error
 
 
 def position(state: State, checkpoint: bytes, epoch: Epoch) -> Position:
-    """The position in a state; its own fields for the pass are missing if an earlier version saved it."""
+    """The position in a state; its own fields for the pass are missing if an earlier version saved it.
+
+    Raises:
+        ValueError: the state is damaged.
+    """
+    if state["batch"] > epoch.batches:
+        raise _damaged(f"batch={state['batch']} given; an epoch has {epoch.batches} batches")
     state = {"pass_number": state["epoch"], "pass_step": state["batch"]} | state
     first = epoch.number(state["epoch"], state["batch"]) - state["pass_step"]
     return Position(state["epoch"], state["batch"], checkpoint, Pass(state["pass_number"], first))
@@ -109,7 +136,7 @@ def warn_of_another_decoder(state: State, decoder: dict[str, Any]) -> None:
         warnings.warn(
             f"load_state_dict: another decoder made the batches when the state was saved ({different}). Order, crops "
             "and mixing continue exactly; pixels may differ by a level or two.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -117,7 +144,8 @@ def check(state: State, binding: dict[str, Any]) -> None:
     """Refuse a state that this Loader cannot continue exactly.
 
     Raises:
-        ValueError: not a state of a Loader, one of a newer version, or one bound to other values; the message has both.
+        ValueError: not a state of a Loader, one of another version, a damaged one, or one bound to other values, with
+            both of them in the message.
     """
     if not isinstance(state, dict) or "version" not in state or "binding" not in state:
         raise ValueError(
@@ -128,11 +156,29 @@ def check(state: State, binding: dict[str, Any]) -> None:
             f"load_state_dict: the state has version {state['version']}, this dali_cutmix reads version {VERSION}; "
             "use the version of dali_cutmix that saved it."
         )
+    for name, (what, fits) in _VALUES.items():
+        if name not in state and name not in _OPTIONAL:
+            raise _damaged(f"it has no {name!r}")
+        if name in state and not fits(state[name]):
+            raise _damaged(f"{name}={_shortened(state[name])} given; allowed is {what}")
     if different := _differences(_DEFAULTS | state["binding"], _DEFAULTS | binding):
         raise ValueError(
             f"load_state_dict: the state belongs to another loader and cannot be continued exactly ({different}). "
             "Build the loader as it was when the state was saved."
         )
+    if wrong := [number for number in state["bad"] if number >= binding["total"]]:
+        raise _damaged(f"bad={_shortened(wrong)} given; allowed are numbers below {binding['total']}, the samples")
+
+
+def _damaged(what: str) -> ValueError:
+    return ValueError(
+        f"load_state_dict: the state is damaged ({what}) and cannot be continued exactly; load another one."
+    )
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _differences(saved: dict[str, Any], here: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from timm.loss import SoftTargetCrossEntropy
 from torch import nn
@@ -27,6 +28,8 @@ from tests.helpers.images import save
 LOSSES = (nn.CrossEntropyLoss, SoftTargetCrossEntropy)
 SAMPLES, BATCH, EPOCHS = 24, 4, 2
 STEPS = SAMPLES // BATCH  # of an epoch
+VALIDATED = 17  # of two ranks the first has an empty last batch
+TRANSFORMERS = "transformers_resnet50"
 
 SMALL = f"--size 32 --batch-size {BATCH} --epochs {EPOCHS}"
 TORCHVISION, TIMM = f"{SMALL} --model shufflenet_v2_x0_5", f"{SMALL} --model test_resnet"
@@ -35,6 +38,7 @@ ARGUMENTS = {
     "timm_resnet50": f"{TIMM} --mixup-off-epoch 1",
     "lightning_resnet50": f"{TORCHVISION} --checkpoint-every 2",
     "accelerate_resnet50": f"{TORCHVISION} --checkpoint-every 2",
+    TRANSFORMERS: f"{TORCHVISION} --checkpoint-every 2",
     "custom_graph": TORCHVISION,
 }
 """Options of each example that make it small, besides the folder."""
@@ -125,7 +129,7 @@ def data(tmp_path_factory, photos) -> Path:
     for i in range(SAMPLES):
         crop = photos[i % 2][12 * i : 12 * i + 90 + i, 20 * i : 20 * i + 140 - i]
         save(crop, root / "train" / f"{i:02d}" / "a.jpg")
-        if i < 17:  # of two ranks the first has an empty last batch
+        if i < VALIDATED:
             save(crop, root / "val" / f"{i:02d}" / "a.jpg")
     return root
 
@@ -165,7 +169,7 @@ def test_every_example_fits_on_a_screen(example):
     parsed = ast.parse(text := path_of(example).read_text())
     assert f"python -m examples.{example} " in (ast.get_docstring(parsed) or "")
     code = text.splitlines()[parsed.body[0].end_lineno :]
-    assert len([line for line in code if not line.startswith(("#", "parser", "args ="))]) <= 60
+    assert len([line for line in code if not line.startswith(("#", "parser", "args ="))]) <= 64
 
 
 @pytest.mark.parametrize("example", ARGUMENTS)
@@ -196,6 +200,9 @@ def test_timm_switches_mixing_off_for_the_last_epochs(whole):
         ("accelerate_resnet50", 3, 2),
         ("accelerate_resnet50", 7, 6),
         ("accelerate_resnet50", 9, 8),
+        (TRANSFORMERS, 3, 2),
+        (TRANSFORMERS, 7, 6),
+        (TRANSFORMERS, 9, 8),
     ],
 )
 def test_a_stopped_example_started_again_continues_to_the_bit(
@@ -231,13 +238,18 @@ def test_random_numbers_of_the_users_own_operators_are_in_the_state(data, tmp_pa
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory, data):
-    """Of two processes: the steps of whole, stopped and resumed runs with Lightning and Accelerate."""
+    """Of two processes: the steps of whole, stopped and resumed runs, and what is counted in an evaluation."""
     folder = tmp_path_factory.mktemp("ranks")
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [sys.executable, "-m", *launcher, __file__, data, folder],
         env=os.environ
-        | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"},
+        | {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+            "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "ACCELERATE_USE_CPU": "true",
+        },
         capture_output=True,
         text=True,
         timeout=240,
@@ -246,19 +258,36 @@ def ranks(tmp_path_factory, data):
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
+def evaluate_with_accelerate(accelerator: Accelerator, val: dc.Loader) -> dict[str, list[int]]:
+    """Labels that the two recipes of docs/trainers.md gather."""
+    objects: list[int] = []
+    padded: list[int] = []
+    for _, labels in val:
+        objects += accelerator.gather_for_metrics(labels.tolist(), use_gather_object=True)
+    for _, labels in val:
+        gathered = accelerator.gather_for_metrics(accelerator.pad_across_processes(labels, pad_index=-1))
+        padded += gathered[gathered >= 0].tolist()
+    return {"objects": objects, "padded": padded}
+
+
 def main(data: Path, folder: Path) -> None:
     """What each of two processes does."""
-    steps = {}
-    for example, more in {"lightning_resnet50": "--devices 2", "accelerate_resnet50": ""}.items():
+    steps: dict[str, Any] = {}
+    for example, more in {"lightning_resnet50": "--devices 2", "accelerate_resnet50": "", TRANSFORMERS: ""}.items():
         for name, options in {"whole": {}, "stopped": {"stop_after": 5}, "resumed": {"seed": 1}}.items():
             place = folder / example / ("whole" if name == "whole" else "stopped")
             place.mkdir(parents=True, exist_ok=True)
             os.chdir(place)
-            steps[f"{example} {name}"] = [asdict(step) for step in run(example, data, more, **options)]
+            names: dict[str, Any] = {}
+            steps[f"{example} {name}"] = [asdict(step) for step in run(example, data, more, names=names, **options)]
+    accelerator, trainer = Accelerator(), names["trainer"]  # run() has reset the state that Accelerate shares
+    trainer.compute_metrics = lambda prediction: {"labels": prediction.label_ids.tolist()}
+    steps["evaluated by Trainer"] = trainer.evaluate()["eval_labels"]
+    steps["evaluated by Accelerate"] = evaluate_with_accelerate(accelerator, names["val"])
     (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(steps))
 
 
-@pytest.mark.parametrize("example", ["lightning_resnet50", "accelerate_resnet50"])
+@pytest.mark.parametrize("example", ["lightning_resnet50", "accelerate_resnet50", TRANSFORMERS])
 def test_two_ranks_share_every_epoch_without_a_sample_twice(example, ranks):
     for epoch in range(EPOCHS):
         half = slice(epoch * STEPS // 2, (epoch + 1) * STEPS // 2)
@@ -267,13 +296,20 @@ def test_two_ranks_share_every_epoch_without_a_sample_twice(example, ranks):
         assert len(delivered) == SAMPLES
 
 
-@pytest.mark.parametrize("example", ["lightning_resnet50", "accelerate_resnet50"])
+@pytest.mark.parametrize("example", ["lightning_resnet50", "accelerate_resnet50", TRANSFORMERS])
 def test_two_ranks_continue_each_with_its_own_batches(example, ranks):
     for rank in ranks:
         whole, stopped, resumed = (rank[f"{example} {name}"] for name in ("whole", "stopped", "resumed"))
         assert stopped == whole[:5]
         assert resumed == whole[4:]
     tally.count("resumes")
+
+
+def test_an_evaluation_on_two_ranks_whose_last_batches_differ_counts_every_sample_once(ranks):
+    for rank in ranks:
+        counted = [label for label in rank["evaluated by Trainer"] if label >= 0]
+        for labels in (counted, *rank["evaluated by Accelerate"].values()):
+            assert sorted(labels) == list(range(VALIDATED))
 
 
 if __name__ == "__main__":

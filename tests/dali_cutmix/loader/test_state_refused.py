@@ -1,5 +1,6 @@
 """A state of another loader, rank, data set or version is refused, and the message names both values."""
 
+import re
 import warnings
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 import dali_cutmix as dc
 from dali_cutmix.loader import state
 from pipelines import imagenet
+from tests.helpers import tally
 from tests.helpers.images import save
 from tests.helpers.loaders import label_loader, take
 
@@ -122,3 +124,46 @@ def test_a_state_of_another_version_is_refused_with_both_named(numbered_folder, 
 def test_what_is_no_state_is_refused(numbered_folder, thing):
     with pytest.raises(ValueError, match=r"not a state of a dali_cutmix Loader; give what state_dict\(\) returned"):
         label_loader(numbered_folder(10)).load_state_dict(thing)
+
+
+def damaged(saved):
+    """Each way to take a value out of a state, or to put one of a wrong type or out of range in its place."""
+    for name in sorted(saved.keys() - {"version", "binding", "decoder", "pass_number", "pass_step"}):
+        yield f"it has no '{name}'", {key: value for key, value in saved.items() if key != name}
+    numbers = [None, "3", 1.5, True, -1, [1]]
+    wrong = {
+        "binding": [None, "rank", ["rank"], {1: 2}],
+        "pipeline": [None, 3, b"CgA=", ["CgA="]],
+        "epoch": numbers,
+        "batch": numbers,
+        "pass_number": numbers,
+        "pass_step": numbers,
+        "decoder": [None, "nvjpeg", 3],
+        "mixup_enabled": [None, 1, "True"],
+        "bad": [None, 3, "3", ["3"], [True], [-1], {"3": 4}],
+    }
+    assert wrong.keys() == saved.keys() - {"version"}, "every value of a state"
+    for name, values in wrong.items():
+        for value in values:
+            yield f"{name}={value!r} given; allowed is ", saved | {name: value}
+    yield "batch=7 given; an epoch has 6 batches", saved | {"batch": 7}
+    yield "bad=[24, 99] given; allowed are numbers below 24, the samples", saved | {"bad": [0, 24, 99]}
+
+
+def test_a_damaged_state_is_refused_by_name_and_the_loader_goes_on(numbered_folder):
+    root = numbered_folder(24)
+    expected, loader = take(label_loader(root), 3), label_loader(root)
+    assert take(loader, 1) == expected[:1]
+    for message, saved in damaged(loader.state_dict()):
+        with pytest.raises(ValueError, match=re.escape(f"load_state_dict: the state is damaged ({message}")) as error:
+            loader.load_state_dict(saved)
+        assert str(error.value).endswith("and cannot be continued exactly; load another one.")
+        tally.count("bad")
+    assert take(loader, 2) == expected[1:]
+
+
+def test_a_long_wrong_value_is_shortened_in_the_message(numbered_folder):
+    loader = label_loader(numbered_folder(24))
+    with pytest.raises(ValueError, match=r"epoch='x{79}… given; allowed is a whole number of at least 0") as error:
+        loader.load_state_dict(loader.state_dict() | {"epoch": "x" * 9999})
+    assert len(str(error.value)) < 300
