@@ -2,8 +2,10 @@
 
 - ``requirement``: the import of DALI, with an error that says how to install it
 - ``pipeline_options``: device, threads, prefetch and seed of a pipeline
-- ``pipeline_template``: live pipelines from an unbuilt one; the only place with DALI's private names
+- ``pipeline_template``: live pipelines from an unbuilt one
+- ``decoding_part``: the operators of a graph that read and decode, without what follows
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
+- ``verb``: a mark for functions that add nodes to a graph
 - ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
 """
 
@@ -11,17 +13,22 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 
 # isort: split
 from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali.decoding_part import decoding_part, part_checkpoint
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
 from dali_cutmix._dali.pipeline_checkpoint import localized, portable
 from dali_cutmix._dali.pipeline_options import pipeline_options
+from dali_cutmix._dali.verb import verb
 
 __all__ = [
     "Nvjpeg",
+    "decoding_part",
     "library",
     "library_path",
     "load",
     "localized",
+    "part_checkpoint",
     "pipeline_options",
     "pipeline_template",
     "portable",
+    "verb",
 ]

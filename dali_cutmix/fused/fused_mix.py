@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dali_cutmix._dali import verb
 from dali_cutmix.fused.cpu import is_compiled
 from dali_cutmix.fused.resample import Resample
 from dali_cutmix.gpu import gpu_of, upload
@@ -70,6 +71,7 @@ class FusedMix:
         self._mixing: Mixing | None = None
         self._has_windows = False
 
+    @verb
     def inputs(self, crops: Any, labels: Any) -> tuple[Any, ...]:
         """Make the outputs of the graph: its crops (or whole images and windows), its labels, and the random numbers.
 

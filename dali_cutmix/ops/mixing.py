@@ -11,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 from nvidia.dali import fn, types
 
+from dali_cutmix._dali import verb
 from dali_cutmix.mixing import (
     BOX,
     HOLE,
@@ -90,6 +91,7 @@ def checked_mixing(
     return graph.mixing
 
 
+@verb
 def mix(
     images: Any,
     labels: Any,

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from nvidia.dali import fn, types
 
+from dali_cutmix._dali import verb
 from dali_cutmix.ops.graph_notes import notes
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -28,6 +29,7 @@ def as_dtype(dtype: torch.dtype | str) -> torch.dtype:
     return found
 
 
+@verb
 def normalize(
     images: Any,
     *,
