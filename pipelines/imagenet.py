@@ -195,9 +195,7 @@ def val(
 def _checked(images: Any, size: int) -> Any:
     """Refuse what an ``augment`` returned if it cannot be mixed: at once if it is no node, or in the first batch."""
     if not hasattr(images, "device"):
-        raise ValueError(
-            f"augment returned {images!r}; allowed is one node of H×W×3 uint8 images, changed or as given."
-        )
+        raise ValueError(f"augment returned {images!r}; allowed is one node of H×W×3 uint8 images.")
     # Fails for other numbers of bytes; costs nothing.
     return fn.reinterpret(images, shape=[size, size, 3], dtype=types.UINT8, layout="HWC")  # augment keeps uint8 H×W×3
 
