@@ -30,6 +30,7 @@ def bisect_failing_batch(
     """
     reader = pipeline_template.build_reader(source.numbers_pipeline(template.max_batch_size), checkpoint, READER)
     part = decoding_part(template, READER)
+    start = part_checkpoint(part, checkpoint)
     places = sorted({np.asarray(number).item() for number in reader.run()[0]})
     reasons: dict[int, str] = {}
 
@@ -37,7 +38,7 @@ def bisect_failing_batch(
         """Why the batch fails with these of its samples, the others replaced by a good one; None where it runs."""
         source.substitute({**substitutes, **dict.fromkeys(set(places) - set(suspects), good)})
         try:
-            pipeline_template.build(part, part_checkpoint(part, checkpoint)).run()
+            pipeline_template.build(part, start).run()
         except RuntimeError as error:
             return short_reason(error) if is_about_samples(error) else None
         return None
