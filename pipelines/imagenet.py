@@ -12,13 +12,14 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from nvidia.dali import pipeline_def
+from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
 from dali_cutmix.utils import check_levels
 
 Path = str | os.PathLike[str]
 Root = Path | Sequence[Path] | Callable[..., tuple[Any, Any]]
+Augment = Callable[[Any], Any]
 
 
 def train(
@@ -41,6 +42,7 @@ def train(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     flip: float = 0.5,
+    augment: Augment | None = None,
     fused: bool | None = None,
     decode: dc.Decode = "auto",
     hw_decoder_load: float = 0.65,
@@ -74,6 +76,11 @@ def train(
             255, see ``dc.normalize``.
         scale, ratio: smallest and largest fraction of the image's area, and width:height, of the random crop.
         flip: chance of a horizontal flip.
+        augment: a function from images to images, such as ``partial(rand_augment.rand_augment, n=2, m=9)`` of
+            ``nvidia.dali.auto_aug``. It gets and returns a node of H×W×3 uint8 images, resized, on the graph's device,
+            before flip and mix, and may not change type or shape (``fn.cast_like(…, images)``); an ``if`` in it may
+            depend on nodes. It costs its operators' time, and that of the fused pass, which is not used then. A saved
+            state is bound to its name, and to the numbers and strings of a ``partial``.
         fused: resample, flip, paste, normalize and cast in one compiled pass instead of DALI's operators: the same
             draws and targets, pixels within 2 of 255 levels. By default wherever that is possible: on a GPU, and on a
             CPU if the compiled library is there.
@@ -99,6 +106,16 @@ def train(
     """
 
     check_levels(mean, std)
+    if augment is not None and not callable(augment):
+        raise ValueError(
+            f"augment={augment!r} given; allowed is a function from images to images (DALI nodes), or None; give one, "
+            "such as partial(rand_augment.rand_augment, n=2, m=9)."
+        )
+    if augment is not None and fused:
+        raise ValueError(
+            "fused=True given with augment; the fused pass has no step between resizing and mixing. Allowed are None "
+            "and False: leave fused out."
+        )
     options = dc.pipeline_options(
         batch_size, device=device, num_threads=num_threads, prefetch=prefetch, seed=seed, shard=shard
     )
@@ -110,14 +127,17 @@ def train(
     passes |= {"after_break": after_break, "steps_per_epoch": steps_per_epoch}
     read = root if callable(root) else partial(dc.read_folder, root)
 
-    @pipeline_def(**options)
+    @pipeline_def(**options, enable_conditionals=augment is not None)
     def graph() -> Any:
         jpegs, labels = read(shard=shard, seed=seed)
         images = dc.random_resized_crop(jpegs, size, **crop)
+        if augment is not None:
+            dc.bind_state(augment=_description(augment))
+            images = _checked(augment(images), size)
         images, *mixed = dc.mix(images, labels, mix, **mixing)
         return dc.normalize(images, **output), *mixed
 
-    if not dc.can_fuse(options["device_id"], fused):
+    if augment is not None or not dc.can_fuse(options["device_id"], fused):
         return dc.Loader(graph(), **passes)
 
     resample = dc.Resample(size, num_threads=options["num_threads"], **output)
@@ -183,3 +203,28 @@ def val(
     options = dc.pipeline_options(batch_size, device=device, num_threads=num_threads, prefetch=prefetch, shard=shard)
     passes: Any = {"after_break": after_break, "steps_per_epoch": steps_per_epoch}
     return dc.Loader(graph(**options), on_error=on_error, max_bad=max_bad, bad_log=bad_log, **passes)
+
+
+def _checked(images: Any, size: int) -> Any:
+    """Refuse what an ``augment`` returned if it cannot be mixed: at once if it is no node, or in the first batch."""
+    if not hasattr(images, "device"):
+        raise ValueError(f"augment returned {images!r}; allowed is one node of H×W×3 uint8 images.")
+    # Fails for other numbers of bytes; costs nothing.
+    return fn.reinterpret(images, shape=[size, size, 3], dtype=types.UINT8, layout="HWC")  # augment keeps uint8 H×W×3
+
+
+def _description(augment: Augment) -> str:
+    """Name of a function, with the plain values of a ``partial``."""
+    if not isinstance(augment, partial):
+        return getattr(augment, "__name__", type(augment).__name__)
+    given = [("", value) for value in augment.args] + [
+        (f"{name}=", augment.keywords[name]) for name in augment.keywords
+    ]
+    values = [f"{name}{value!r}" for name, value in given if _is_plain(value)]
+    return f"{_description(augment.func)}({', '.join(values)})"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))

@@ -4,8 +4,10 @@
 - ``pipeline_options``: device, threads, prefetch and seed of a pipeline
 - ``pipeline_template``: live pipelines from an unbuilt one
 - ``graph_nodes``: outputs of an unbuilt graph, and what they were made from
-- ``external_sources``: data from Python; these two and ``pipeline_template`` alone use DALI's private names
+- ``decoding_part``: the operators of a graph that read and decode, without what follows
+- ``external_sources``: data from Python; these three and ``pipeline_template`` alone use DALI's private names
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
+- ``verb``: a mark for functions that add nodes to a graph
 - ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
 """
 
@@ -13,22 +15,27 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 
 # isort: split
 from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali.decoding_part import decoding_part, part_checkpoint
 from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
 from dali_cutmix._dali.pipeline_checkpoint import at_iteration, localized, moved, portable
 from dali_cutmix._dali.pipeline_options import pipeline_options
+from dali_cutmix._dali.verb import verb
 
 __all__ = [
     "Nvjpeg",
     "at_iteration",
+    "decoding_part",
     "library",
     "library_path",
     "load",
     "localized",
     "moved",
     "nearest",
+    "part_checkpoint",
     "pipeline_options",
     "pipeline_outputs",
     "pipeline_template",
     "portable",
+    "verb",
 ]

@@ -58,6 +58,15 @@ def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
     return pipeline
 
 
+def shut_down(pipeline: Pipeline) -> None:
+    """End the threads of a pipeline that is no longer used, in the calling thread.
+
+    A traceback may keep a failed pipeline alive in a cycle. Python then collects it in whichever thread runs Python
+    next. If that is one of its own (in a ``python_function``), the process aborts: a thread cannot join itself.
+    """
+    pipeline._shutdown()
+
+
 def build_reader(pipeline: Pipeline, checkpoint: bytes, reader: str) -> Pipeline:
     """Build a pipeline that begins where the reader of another one was when a checkpoint was taken.
 

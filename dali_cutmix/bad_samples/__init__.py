@@ -1,10 +1,13 @@
 """Samples that cannot be decoded: find them, say why, and read others in their place.
 
-    a batch fails ─▶ diagnosis.find_bad_samples      decodes each of its samples on the CPU (decode_check)
+    a batch fails ─▶ failed_operator.is_about_samples   did an operator fail that reads or decodes?
+                        │ yes                └─ no ─▶ graph_error: the operator's name and place; nothing is replaced
+                        ▼
+                     diagnosis.find_bad_samples         decodes each of its samples on the CPU (decode_check)
                         │ none found
                         ▼
-                     batch_bisect.bisect_failing_batch   runs the batch itself, without half of its samples
-                        │
+                     batch_bisect.bisect_failing_batch  reads and decodes the batch as its graph does, without half of
+                        │            └─ none found ─▶ graph_error                                   its samples
                         ▼
           sample numbers and reasons ─▶ decode_error     on_error="raise": an error with all paths
                                      └▶ Replacement      on_error="replace": the next good sample instead
@@ -18,9 +21,9 @@ from dali_cutmix.bad_samples.diagnosis import (
     DecodeError,
     decode_error,
     find_bad_samples,
-    is_about_samples,
     unreadable_samples,
 )
+from dali_cutmix.bad_samples.failed_operator import graph_error, is_about_samples
 from dali_cutmix.bad_samples.replacement import Replacement
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "decode_error",
     "find_bad_samples",
     "find_undecodable",
+    "graph_error",
     "is_about_samples",
     "unreadable_samples",
 ]

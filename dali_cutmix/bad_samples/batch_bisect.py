@@ -1,21 +1,23 @@
-"""Find samples that make a batch fail although each of them decodes on its own, by running the batch."""
+"""Find samples that do not decode as their graph decodes them, although each of them decodes on its own."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from nvidia.dali import Pipeline
 
-from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali import decoding_part, part_checkpoint, pipeline_template
+from dali_cutmix.bad_samples.failed_operator import is_about_samples, short_reason
 from dali_cutmix.sources import READER, Source
 
 
 def bisect_failing_batch(
     source: Source, template: Pipeline, checkpoint: bytes, substitutes: Mapping[int, int]
 ) -> dict[int, str]:
-    """Find the samples without which a failing batch runs.
+    """Find the samples without which a failing batch is read and decoded.
 
-    A damaged file may decode as a whole and not in part, and one decoder may refuse what another accepts. So the batch
-    itself is run again and again, with half of its samples replaced by a good one.
+    A damaged file may decode as a whole and not in part, and one decoder may refuse what another accepts. So the part
+    of the graph that reads and decodes runs the batch again and again, with half of its samples replaced by a good one.
+    What follows in the graph has no say: a fault of it is no sample's.
 
     Args:
         source: what is read.
@@ -27,6 +29,8 @@ def bisect_failing_batch(
         Number of each such sample, and the reason; empty where no sample makes the difference.
     """
     reader = pipeline_template.build_reader(source.numbers_pipeline(template.max_batch_size), checkpoint, READER)
+    part = decoding_part(template, READER)
+    start = part_checkpoint(part, checkpoint)
     places = sorted({np.asarray(number).item() for number in reader.run()[0]})
     reasons: dict[int, str] = {}
 
@@ -34,9 +38,9 @@ def bisect_failing_batch(
         """Why the batch fails with these of its samples, the others replaced by a good one; None where it runs."""
         source.substitute({**substitutes, **dict.fromkeys(set(places) - set(suspects), good)})
         try:
-            pipeline_template.build(template, checkpoint).run()
+            pipeline_template.build(part, start).run()
         except RuntimeError as error:
-            return short_reason(error)
+            return short_reason(error) if is_about_samples(error) else None
         return None
 
     def search(suspects: list[int], good: int) -> None:
@@ -56,9 +60,3 @@ def bisect_failing_batch(
     finally:
         source.substitute(dict(substitutes))
     return reasons
-
-
-def short_reason(error: RuntimeError) -> str:
-    """The most informative line of DALI's message."""
-    _, _, encountered = str(error).rpartition("encountered:")
-    return next((line.strip() for line in encountered.splitlines() if line.strip()), str(error))

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from dali_cutmix._dali import pipeline_template
-from dali_cutmix.bad_samples.batch_bisect import short_reason
 from dali_cutmix.bad_samples.decode_check import find_undecodable
+from dali_cutmix.bad_samples.failed_operator import short_reason
 from dali_cutmix.sources import READER, Source
 
-_OPERATORS = ("decoders", "peek_image_shape", "reshape", "readers")
 _AHEAD = 6  # batches that DALI may have read ahead
 
 
@@ -29,11 +28,6 @@ class DecodeError(RuntimeError):
         ...     print("not_an_image.jpg" in str(error))
         True
     """
-
-
-def is_about_samples(error: RuntimeError, source: Source) -> bool:
-    """Whether DALI's error comes from reading or decoding."""
-    return any(name in str(error) for name in (*_OPERATORS, *source.reading_operators))
 
 
 def find_bad_samples(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, types
 
+from dali_cutmix._dali import verb
 from dali_cutmix.detection.annotations import Annotated
 from dali_cutmix.ops import MAX_PIXELS, decoder_options, notes, prepare_decoding, source_nodes
 from dali_cutmix.sources import Source, digest_of, list_samples
@@ -27,6 +28,7 @@ class _Lookup:
         return [self._boxes[number] for number in batch], [self._labels[number] for number in batch]
 
 
+@verb
 def read_images(
     paths: Sequence[Path],
     classes: tuple[str, ...] = (),
@@ -71,6 +73,7 @@ def read_images(
     return source_nodes(graph, source)
 
 
+@verb
 def objects_of(numbers: Any, annotated: Annotated) -> tuple[Any, Any]:
     """Look up the objects of images.
 
@@ -94,6 +97,7 @@ def objects_of(numbers: Any, annotated: Annotated) -> tuple[Any, Any]:
     return tuple(outputs)
 
 
+@verb
 def decode(jpegs: Any, annotated: Annotated, max_pixels: int = MAX_PIXELS) -> tuple[Any, Any]:
     """Decode whole images in the orientation that their boxes refer to: that of the file, whatever EXIF says.
 
@@ -126,6 +130,7 @@ def decode(jpegs: Any, annotated: Annotated, max_pixels: int = MAX_PIXELS) -> tu
     return fn.decoders.image(encoded, adjust_orientation=False, **options), sides
 
 
+@verb
 def resize(images: Any, size: Any, **region: Any) -> Any:
     """Resize to a height and width, bilinear, with a wider filter on downscale.
 
@@ -146,6 +151,7 @@ def resize(images: Any, size: Any, **region: Any) -> Any:
     return fn.resize(images, size=size, interp_type=types.INTERP_LINEAR, antialias=True, **region)
 
 
+@verb
 def flip_all(images: Any, boxes: Any, chance: float) -> tuple[Any, Any]:
     """Flip images horizontally together with their boxes.
 
@@ -170,6 +176,7 @@ def flip_all(images: Any, boxes: Any, chance: float) -> tuple[Any, Any]:
     return fn.flip(images, horizontal=mirrored, vertical=0), fn.bb_flip(boxes, ltrb=True, horizontal=mirrored)
 
 
+@verb
 def in_pixels(boxes: Any, sides: Any) -> Any:
     """Convert boxes from fractions of width and height to pixels; see :func:`flip_all` for an example.
 
@@ -181,6 +188,7 @@ def in_pixels(boxes: Any, sides: Any) -> Any:
     return boxes * fn.stack(width, height, width, height)
 
 
+@verb
 def pad_objects(boxes: Any, labels: Any) -> tuple[Any, Any]:
     """Give each image as many objects as the image with the most has: boxes of zeros, with the label −1 for "none".
 

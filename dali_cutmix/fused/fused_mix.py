@@ -8,7 +8,7 @@ import torch
 from nvidia.dali import Pipeline
 from torch import Tensor
 
-from dali_cutmix._dali import nearest
+from dali_cutmix._dali import nearest, verb
 from dali_cutmix.fused.cpu import is_compiled
 from dali_cutmix.fused.resample import Resample
 from dali_cutmix.gpu import gpu_of, upload
@@ -94,6 +94,7 @@ class FusedMix:
         self._views: WeakKeyDictionary[Pipeline, View] = WeakKeyDictionary()
         self._latest: View | None = None
 
+    @verb
     def inputs(self, crops: Any, labels: Any) -> tuple[Any, ...]:
         """Make the outputs of the graph: its crops (or whole images and windows), its labels, and the random numbers.
 

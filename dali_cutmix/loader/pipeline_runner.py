@@ -12,6 +12,7 @@ from dali_cutmix.bad_samples import (
     bisect_failing_batch,
     decode_error,
     find_bad_samples,
+    graph_error,
     is_about_samples,
     unreadable_samples,
 )
@@ -45,6 +46,7 @@ class PipelineRunner:
 
         Raises:
             DecodeError: a file could not be decoded, or too many; the next call tries the same batch again.
+            RuntimeError: another operator of the graph failed; so does the next call.
         """
         device = self.pipe.device_id
         stream = None if device is None else torch.cuda.current_stream(device)
@@ -56,6 +58,7 @@ class PipelineRunner:
                 outputs = self.pipe.run(stream)
             except RuntimeError as error:
                 self._failed = True
+                pipeline_template.shut_down(self.pipe)
                 self._handle(error)
             else:
                 self.checkpoint = self.pipe.checkpoint()
@@ -75,10 +78,12 @@ class PipelineRunner:
                 self._replace_or_raise(source, replacement, reasons, error)
 
     def _handle(self, error: RuntimeError) -> None:
-        """Prepare another try of a failed batch, without its bad samples, or raise an error that names them."""
+        """Prepare another try of a failed batch, without its bad samples, or raise an error that names the culprit."""
         source, replacement = self._notes.source, self._replacement
-        if replacement is None or source is None or not is_about_samples(error, source):
+        if replacement is None or source is None:
             raise error
+        if not is_about_samples(error):
+            raise graph_error(error) from error
         limit = self._notes.max_pixels or MAX_PIXELS
         reasons = find_bad_samples(source, limit, self.checkpoint, replacement.substitutes, self._template)
         if not reasons and self._tried_again != self.checkpoint:
@@ -86,7 +91,7 @@ class PipelineRunner:
             return
         reasons = reasons or bisect_failing_batch(source, self._template, self.checkpoint, replacement.substitutes)
         if not reasons:
-            raise error
+            raise graph_error(error) from error
         self._replace_or_raise(source, replacement, reasons, error)
 
     def _replace_or_raise(

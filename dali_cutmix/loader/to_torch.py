@@ -44,7 +44,18 @@ def to_tensors(outputs: Sequence[Any], pipeline: Pipeline, dtypes: Dtypes = ()) 
         outputs: of ``pipeline``, each with one shape for all samples.
         pipeline: that made them.
         dtypes: of each output, from :func:`output_dtypes`; by default as they are.
+
+    Raises:
+        RuntimeError: an output has samples of several shapes.
     """
+    for number, output in enumerate(outputs):
+        if not output.is_dense_tensor():
+            shapes = sorted({tuple(output[i].shape()) for i in range(len(output))})
+            raise RuntimeError(
+                f"Loader: output {number} of the graph has samples of different shapes in one batch "
+                f"({', '.join(map(str, shapes[:3]))}, …); a batch needs one shape: resize or crop its images "
+                "(dc.random_resized_crop does), or pad it (fn.pad)."
+            )
     gpu, pairs = pipeline.device_id, zip(outputs, dtypes or (None,) * len(outputs), strict=True)
     if gpu is None:
         # Executors other than the dynamic one write the next batch into the same memory.

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from dali_cutmix._dali import verb
 from dali_cutmix.ops.graph_notes import notes
 
 
+@verb
 def bind_state(**values: Any) -> None:
     """Refuse to resume with other values: a saved state of the loader remembers them, and loads only where they agree.
 

@@ -4,11 +4,13 @@ from typing import Any, get_args
 
 from nvidia.dali import fn, types
 
+from dali_cutmix._dali import verb
 from dali_cutmix.ops.decode import MAX_PIXELS, Decode, decoder_options, prepare_decoding
 from dali_cutmix.ops.graph_notes import Notes, Window, notes
 from dali_cutmix.utils import check_choice, check_range, check_resize, check_size
 
 
+@verb
 def random_crop(
     jpegs: Any,
     *,
@@ -84,6 +86,7 @@ def _random_region(
     return crops
 
 
+@verb
 def random_resized_crop(
     jpegs: Any,
     size: int = 224,
@@ -124,6 +127,7 @@ def random_resized_crop(
     return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
 
 
+@verb
 def resize_center_crop(
     jpegs: Any,
     size: int = 224,

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 from nvidia.dali import fn, types
 
-from dali_cutmix._dali import nearest
+from dali_cutmix._dali import nearest, verb
 from dali_cutmix.mixing import (
     BOX,
     HOLE,
@@ -136,6 +136,7 @@ def _checked_name(graph: Notes, name: str | None) -> str:
     return name
 
 
+@verb
 def mix(
     images: Any,
     labels: Any,

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from nvidia.dali import fn, types
 
-from dali_cutmix._dali import nearest
+from dali_cutmix._dali import nearest, verb
 from dali_cutmix.ops.graph_notes import Mixed, Notes, notes
 from dali_cutmix.utils import check_levels
 
@@ -31,6 +31,7 @@ def as_dtype(dtype: torch.dtype | str) -> torch.dtype:
     return found
 
 
+@verb
 def normalize(
     images: Any,
     *,

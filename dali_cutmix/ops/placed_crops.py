@@ -4,11 +4,13 @@ from typing import Any
 
 from nvidia.dali import fn, math, types
 
+from dali_cutmix._dali import verb
 from dali_cutmix.ops.decode import MAX_PIXELS, decoder_options, prepare_decoding
 from dali_cutmix.ops.graph_notes import notes
 from dali_cutmix.utils import check_padding, check_resize, check_size
 
 
+@verb
 def stretch_random_crop(
     jpegs: Any,
     size: int = 224,
@@ -64,6 +66,7 @@ def stretch_random_crop(
     )
 
 
+@verb
 def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int = MAX_PIXELS) -> Any:
     """Decode, pad each side with zeros, and crop size×size at a random place (the training crop of CIFAR).
 

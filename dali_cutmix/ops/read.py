@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dali_cutmix._dali import verb
 from dali_cutmix.ops.graph_notes import Notes, notes
 from dali_cutmix.sources import PackedFolder, Source, is_packed, list_folders, list_samples
 from dali_cutmix.utils import PathLike, Paths, check_classes, check_shard, local_paths
 
 
+@verb
 def read_folder(
     root: Paths,
     *,
@@ -77,6 +79,7 @@ def read_folder(
     return source_nodes(graph, source, num_classes)
 
 
+@verb
 def read_files(
     samples: Iterable[tuple[PathLike, int] | tuple[PathLike, Sequence[int]] | PathLike],
     *,

@@ -4,12 +4,14 @@ import json
 import os
 from typing import Any
 
+from dali_cutmix._dali import verb
 from dali_cutmix.ops.graph_notes import notes
 from dali_cutmix.ops.read_records import read_recordio
 from dali_cutmix.sources import convert_cifar
 from dali_cutmix.utils import Split, check_split
 
 
+@verb
 def read_cifar(
     path: str | os.PathLike[str],
     split: Split,

@@ -7,12 +7,14 @@ DALI's own readers of these formats shuffle within a window; these verbs reshuff
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from dali_cutmix._dali import verb
 from dali_cutmix.ops.graph_notes import Notes, notes
 from dali_cutmix.ops.read import source_nodes
 from dali_cutmix.sources import LabelMember, RecordFiles, RecordIO, Source, TFRecord, WebDataset
 from dali_cutmix.utils import Paths, check_choice, check_shard, local_files
 
 
+@verb
 def read_webdataset(
     paths: Paths,
     *,
@@ -72,6 +74,7 @@ def read_webdataset(
     return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes, member.classes)
 
 
+@verb
 def read_tfrecord(
     paths: Paths,
     *,
@@ -115,6 +118,7 @@ def read_tfrecord(
     return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes)
 
 
+@verb
 def read_recordio(
     paths: Paths,
     *,

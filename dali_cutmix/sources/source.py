@@ -110,11 +110,6 @@ class Source:
         return self._records.fix if self._records else "Remove or replace the file"
 
     @property
-    def reading_operators(self) -> tuple[str, ...]:
-        """Names, in DALI's errors, of the operators that read samples and are not readers of DALI's own."""
-        return ("PythonFunction",) if self._records else ()
-
-    @property
     def interchangeable(self) -> range:
         """Samples that this process may read in place of each other: its shard, or all where the order is shuffled."""
         rank, world_size = self.shard if self.seed is None else (0, 1)

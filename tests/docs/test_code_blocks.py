@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import linecache
 import math
 import tarfile
 from pathlib import Path
@@ -45,7 +46,10 @@ class Reader:
         code = block.text.replace("/data/", f"{self._data}/")
         for printed, small in SMALLER.items():
             code = code.replace(printed, small)
-        return compile("\n" * (block.line - 1) + code, block.document, "exec")
+        code = "\n" * (block.line - 1) + code
+        # DALI reads the source of a graph with conditionals again; without a time, Python takes these lines for it.
+        linecache.cache[str(block.document)] = (len(code), None, code.splitlines(keepends=True), str(block.document))
+        return compile(code, block.document, "exec")
 
 
 def missing(block: Block) -> list[str]:

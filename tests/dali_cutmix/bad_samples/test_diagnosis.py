@@ -291,6 +291,9 @@ def test_what_no_sample_is_to_blame_for_is_raised_as_it_is(good_files, kind, mon
             runs.append(1)
             raise RuntimeError("Error in CPU operator `nvidia.dali.fn.decoders.image`: out of something")
 
+        def _shutdown(self):
+            pass
+
     def build(template, checkpoint=None):
         pipeline = real(template, checkpoint)
         return pipeline if hasattr(template, "file") else Broken(pipeline)  # but what reads numbers works
