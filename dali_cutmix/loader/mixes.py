@@ -77,6 +77,6 @@ class Mixes:
             return dict.fromkeys(names, saved)
         each = f" for each of {', '.join(map(repr, names))}" if len(names) > 1 else ""
         raise ValueError(
-            f"load_state_dict: the state is damaged (mixup_enabled={saved!r}, expected True or False{each}) and cannot "
-            "be continued exactly; load another one."
+            f"load_state_dict: the state is damaged (mixup_enabled={saved!r} given; allowed is True or False{each}) "
+            "and cannot be continued exactly; load another one."
         )

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dali_cutmix._dali import verb
 from dali_cutmix.ops.read import read_files
 from dali_cutmix.sources import Column, csv_samples
 from dali_cutmix.utils import PathLike
 
 
+@verb
 def read_csv(
     path: PathLike,
     root: PathLike | None = None,

