@@ -213,8 +213,8 @@ def _check_options(loss: str, logits: Tensor, label_smoothing: float, reduction:
     for name, weight in weights.items():
         if weight is not None and not isinstance(weight, Tensor):
             raise ValueError(
-                f"{loss}: {name}={weight!r} given; expected a tensor with one factor for each class. Make one, and move "
-                "it to the device of the logits."
+                f"{loss}: {name}={weight!r} given; expected a tensor with one factor for each class. Make one, on the "
+                "device of the logits."
             )
         if weight is not None and weight.shape != logits.shape[1:]:
             raise ValueError(
