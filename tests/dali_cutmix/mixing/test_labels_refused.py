@@ -73,7 +73,9 @@ def test_pairs_of_dense_labels_are_refused_with_the_form_to_use(fused, labels):
 
 
 def test_labels_on_the_gpu_are_refused_when_the_graph_is_built(fused):
-    with pytest.raises(ValueError, match=r"mix: labels on the GPU given; .* on the CPU.*leave out labels\.gpu\(\)"):
+    with pytest.raises(
+        ValueError, match=r"mix: labels on the GPU given; .* on the CPU.*leave out labels\.gpu\(\).*labels\.cpu\(\)"
+    ):
         mix_labels(np.zeros(2, np.int64), dc.CutMix(), 5, fused=fused, change=lambda labels: labels.gpu())
 
 
