@@ -102,8 +102,8 @@ def read_files(
             of labels may be a tuple or a NumPy array of whole numbers; its order makes no difference.
         classes: names of the classes, for ``Loader.classes``.
         shard, shuffle, seed: see :func:`read_folder`.
-        num_classes: refuse labels that need more classes than this. For samples with several labels each it is K, by
-            default the number of ``classes``, or the largest label plus 1.
+        num_classes: refuse labels that need more classes than this. By default the number of classes is that of
+            ``classes``, or the largest label plus 1; for samples with several labels each it is K.
 
     Returns:
         Encoded bytes (1-D uint8, CPU), and labels on the CPU as above.
@@ -135,11 +135,11 @@ def read_files(
         raise ValueError(
             f"{len(names)} classes named, but labels go up to {listed.num_classes - 1}; name all, or none."
         )
-    found = len(names) or listed.num_classes
     if num_classes is not None:
-        check_classes(num_classes, found)
+        check_classes(num_classes, listed.num_classes)
+    found = len(names) or listed.num_classes
     if listed.labels:
-        found = num_classes or found
+        found = len(names) or num_classes or found
         if not found:
             raise ValueError(
                 "read_files: no sample has a label; labels need a number of classes, K: give classes or num_classes."

@@ -43,14 +43,9 @@ def test_lists_of_classes_become_dense_labels_in_the_lists_order(samples):
 
 @pytest.mark.parametrize(
     ("given", "k"),
-    [
-        ({}, 5),
-        ({"num_classes": 9}, 9),
-        ({"classes": list("abcdef")}, 6),
-        ({"classes": list("abcdef"), "num_classes": 7}, 7),
-    ],
+    [({}, 5), ({"num_classes": 9}, 9), ({"classes": list("abcdef")}, 6), ({"classes": "abcdef", "num_classes": 7}, 6)],
 )
-def test_k_is_num_classes_or_that_of_the_names_or_the_largest_label(samples, given, k):
+def test_k_is_that_of_the_names_or_num_classes_or_the_largest_label(samples, given, k):
     loader = loader_of(dc.read_files, samples, shuffle=False, **given)
     assert rows(loader) == dense(LISTS, k)
     assert loader.num_classes == k
