@@ -31,7 +31,7 @@ from dali_cutmix.sources import (
     list_folders,
     tar_extensions,
 )
-from dali_cutmix.utils import check_whole, in_order, write_atomically
+from dali_cutmix.utils import check_whole, in_order, is_compressed_tar, write_atomically
 
 KINDS = ("folder", "webdataset", "tfrecord", "recordio")
 
@@ -40,7 +40,7 @@ def kind_of(path: Path) -> str:
     """Guess the format of a data set from its ending or from the files in the folder."""
     if path.is_dir():
         return "webdataset" if not is_packed(path) and _tars(path) else "folder"
-    if path.suffix == ".tar" or _is_compressed_tar(path):
+    if path.suffix == ".tar" or is_compressed_tar(path):
         return "webdataset"
     return "recordio" if path.suffix == ".rec" else "tfrecord"
 
@@ -51,12 +51,7 @@ def _tars(folder: Path) -> list[Path]:
     tars = [path for path in entries if path.suffix == ".tar"]
     if tars or any(path.is_dir() for path in entries):
         return tars
-    return [path for path in entries if _is_compressed_tar(path)]
-
-
-def _is_compressed_tar(path: Path) -> bool:
-    endings = (".gz", ".zst", ".bz2", ".xz", ".lz4")
-    return path.suffix in (".tgz", ".tzst", ".tbz2", ".txz") or (path.suffix in endings and ".tar" in path.suffixes)
+    return [path for path in entries if is_compressed_tar(path)]
 
 
 def open_source(paths: list[Path], kind: str | None) -> Source:

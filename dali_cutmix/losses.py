@@ -211,6 +211,11 @@ def _check_options(loss: str, logits: Tensor, label_smoothing: float, reduction:
     check_fraction("label_smoothing", label_smoothing, "the fraction of the target that is spread over all classes")
     check_choice("reduction", reduction, ("mean", "sum", "none"))
     for name, weight in weights.items():
+        if weight is not None and not isinstance(weight, Tensor):
+            raise ValueError(
+                f"{loss}: {name}={weight!r} given; expected a tensor with one factor for each class. Make one, on the "
+                "device of the logits."
+            )
         if weight is not None and weight.shape != logits.shape[1:]:
             raise ValueError(
                 f"{loss}: {name} of shape {tuple(weight.shape)} given; expected one factor for each class, "

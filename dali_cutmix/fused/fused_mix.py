@@ -112,6 +112,11 @@ class FusedMix:
                 "view and give the Loader both, finish=(a, b); or use dc.mix for one of the views."
             )
         mixing = checked_mixing(graph, crops, labels, *self._arguments)
+        if not hasattr(labels, "name"):
+            raise ValueError(
+                f"FusedMix: labels={labels!r} given; expected a node of the graph: the labels that a verb that reads "
+                "returns. For the same label everywhere use dc.mix."
+            )
         self._note_crop(graph, crops)
         window = graph.windows.get(crops.name)
         # Whole images instead of the regions: the kernels read the regions in place, without a copy.

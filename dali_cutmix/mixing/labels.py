@@ -29,7 +29,7 @@ def check_label_node(labels: Any) -> None:
     if getattr(labels, "device", "cpu") != "cpu":
         raise ValueError(
             "mix: labels on the GPU given; expected labels on the CPU: leave out labels.gpu(), since the targets are "
-            "moved to the images' device."
+            "moved to the images' device. For targets of another mix give labels.cpu()."
         )
 
 

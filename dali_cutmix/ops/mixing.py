@@ -102,6 +102,11 @@ def checked_mixing(
     name: str | None,
 ) -> Mixing:
     """Check the arguments of :func:`mix` against each other and the graph's notes, and keep them in these."""
+    if not hasattr(images, "name"):
+        raise ValueError(
+            f"mix: images={images!r} given; expected a node of the graph: what a crop returns, such as "
+            "dc.random_resized_crop."
+        )
     check_label_node(labels)
     check_policy(policy)
     check_choice("targets", targets, get_args(Targets), {"dense": "(N×K)", "pairs": "(labels N×2, λ N)"})

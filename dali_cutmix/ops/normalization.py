@@ -78,10 +78,21 @@ def normalize(
         images, dtype=_DALI_DTYPE[found], output_layout=layout, mean=list(means), std=list(stds)
     )
     if holes is not None:
-        anchor, end = holes[:2], holes[2:]
+        anchor, end = _corners(holes)
         images = fn.erase(images, anchor=anchor, shape=end - anchor, axis_names="WH", fill_value=0.0)
     graph.dtypes[images.name] = found
     return images
+
+
+def _corners(holes: Any) -> tuple[Any, Any]:
+    try:
+        return holes[:2], holes[2:]
+    except ValueError as error:  # with conditionals, DALI refuses a node of a branch outside of it
+        raise ValueError(
+            "normalize: images given whose Cutout is inside an if of the graph; the holes are known only there. "
+            "Normalize inside the if, too (in both branches); or mix outside, and let dc.Cutout(probability=…) or "
+            "dc.OneOf say how often."
+        ) from error
 
 
 def _holes_of(graph: Notes, images: Any) -> Any:

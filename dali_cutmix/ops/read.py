@@ -170,5 +170,11 @@ def source_nodes(graph: Notes, source: Source, num_classes: int | None = None) -
     """
     if num_classes is not None:
         check_classes(num_classes, source.num_classes)
+    if graph.source is not None:
+        raise ValueError(
+            "a second verb that reads was called in this graph, but a graph reads one data set. For two views of each "
+            "image crop the same bytes twice; to read several folders or lists as one, give them to one verb; for "
+            "different data make two graphs with a Loader each."
+        )
     graph.source = source
     return source.nodes()

@@ -38,12 +38,8 @@ class ClassFolders:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.fspath(root)
         self.classes, images = _classes(Path(root))
-        if _PARTS.issuperset(map(str.lower, self.classes)) and not any(map(self._has_images, self.classes)):
-            part = os.path.join(self.root, min(self.classes, key=lambda name: not name.lower().startswith("train")))
-            raise ValueError(
-                f"{self.root}: it holds {', '.join(self.classes)}, each with folders of its own: parts of a data set, "
-                f"not classes; give one of them, such as {part}."
-            )
+        if _PARTS.issuperset(map(str.lower, self.classes)):
+            self._judge_parts()
         if images:
             warnings.warn(
                 f"{self.root}: images beside the class folders are not read ({len(images)}, such as {min(images)}); "
@@ -79,6 +75,22 @@ class ClassFolders:
                 f"({', '.join(EXTENSIONS)} are read); add images or remove the folder."
             )
         return images, [os.path.join(self.root, folder) for folder in found if folder != name]
+
+    def _judge_parts(self) -> None:
+        """Refuse parts of a data set in place of classes, or warn where they may be classes."""
+        names = ", ".join(self.classes)
+        if any(map(self._has_images, self.classes)):
+            warnings.warn(
+                f"{self.root}: its subfolders, {names}, are read as classes; if they are parts of a data set, put the "
+                f"images of each into one folder for each class. {_WAYS}",
+                stacklevel=3,
+            )
+            return
+        part = os.path.join(self.root, min(self.classes, key=lambda name: not name.lower().startswith("train")))
+        raise ValueError(
+            f"{self.root}: it holds {names}, each with folders of its own: parts of a data set, not classes; give one "
+            f"of them, such as {part}."
+        )
 
     def _has_images(self, name: str) -> bool:
         with os.scandir(os.path.join(self.root, name)) as entries:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dali_cutmix.sources.class_folders import EXTENSIONS
-from dali_cutmix.utils import PathLike
+from dali_cutmix.utils import PathLike, check_named_classes
 
 Column = str | int
 """Name of a column, or its number from 0."""
@@ -64,9 +64,7 @@ def csv_samples(
             raise ValueError(f"{name}={value!r} given; allowed is the name of a column, or its number from 0.")
     if delimiter is not None and not (isinstance(delimiter, str) and len(delimiter) == 1):
         raise ValueError(f"delimiter={delimiter!r} given; allowed is one character, such as ',' or '\\t', or None.")
-    names = tuple(classes)
-    if again := [name for number, name in enumerate(names) if name in names[:number]]:
-        raise ValueError(f"classes= names {again[0]!r} twice; name each class once.")
+    names = check_named_classes(classes)
     rows = _rows(Path(path), image, label, delimiter)
     folder = os.path.abspath(Path(path).parent if root is None else root) if "://" not in str(root) else str(root)
     paths = [(row.image if "://" in row.image else os.path.join(folder, row.image)) + suffix for row in rows]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dali_cutmix.sources.record_files import RecordFiles, index_lines
+from dali_cutmix.utils import refuse_compressed
 
 _MAGIC = struct.pack("<I", 0xCED7230A)
 _PART = struct.Struct("<4sI")  # magic number; 3 bits: which part of a record, 29 bits: its length
@@ -73,6 +74,7 @@ def _scan(path: Path) -> Iterator[int]:
             file.seek(at)
             head = file.read(_PART.size)
             if len(head) < _PART.size or head[:4] != _MAGIC:
+                refuse_compressed(path)
                 raise ValueError(f"{path}: not a RecordIO file, or damaged (at byte {at}); copy it again.")
             _, field = _PART.unpack(head)
             if field >> 29 in (0, 1):

@@ -140,6 +140,11 @@ def list_samples(samples: Iterable[Any]) -> ListedSamples:
         raise ValueError(
             f"read_files: samples={samples!r} given; expected a list of {_ONE_FORM}. For a folder use dc.read_folder."
         )
+    if isinstance(samples, Mapping):
+        raise ValueError(
+            f"read_files: a {type(samples).__name__} given; expected a list of {_ONE_FORM}: give its .items(), which "
+            "are (path, label)."
+        )
     items = list(samples)
     if not items:
         raise ValueError("read_files: no samples given; give at least one (path, label).")

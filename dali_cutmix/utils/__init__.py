@@ -20,6 +20,7 @@ from dali_cutmix.utils.checks import (
     check_classes,
     check_fraction,
     check_max_pixels,
+    check_named_classes,
     check_padding,
     check_preallocate,
     check_range,
@@ -30,7 +31,7 @@ from dali_cutmix.utils.checks import (
     check_split,
     check_whole,
 )
-from dali_cutmix.utils.compression import refuse_compressed
+from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.levels import check_levels
 from dali_cutmix.utils.ordered_pool import in_order
 from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
@@ -51,6 +52,7 @@ __all__ = [
     "check_fraction",
     "check_levels",
     "check_max_pixels",
+    "check_named_classes",
     "check_padding",
     "check_preallocate",
     "check_range",
@@ -62,6 +64,7 @@ __all__ = [
     "check_whole",
     "fields",
     "in_order",
+    "is_compressed_tar",
     "local_files",
     "local_paths",
     "make_atomically",

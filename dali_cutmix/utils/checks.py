@@ -4,7 +4,8 @@ An argument of a function is quoted as ``size=0``, an option of a command, whose
 ``--workers 0``.
 """
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral
 from typing import Any, Literal, get_args
 
@@ -146,6 +147,16 @@ def check_classes(num_classes: int, found: int) -> None:
             f"num_classes={num_classes} given, but the data has {found} classes, so labels go up to {found - 1}; give "
             f"at least {found}."
         )
+
+
+def check_named_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Refuse names of classes by which labels cannot be told apart; the names as a tuple."""
+    names = tuple(classes)
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{given_as('classes', classes)}; it is a list of the names of all classes.")
+    if again := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"classes= names {again[0]!r} twice; name each class once.")
+    return names
 
 
 def check_chances(**chances: float) -> dict[str, float]:

@@ -12,6 +12,12 @@ _TOOLS = {  # first bytes: the tool, and the endings of files that it writes
 }
 
 
+def is_compressed_tar(path: Path) -> bool:
+    """Whether a file's name is that of a compressed tar file: ``x.tar.gz``, ``x.tgz``."""
+    endings = {ending for _, those in _TOOLS.values() for ending in those}
+    return path.suffix in endings and (path.suffix.startswith(".t") or ".tar" in path.suffixes)
+
+
 def refuse_compressed(path: Path) -> None:
     """Refuse a compressed file, whose samples cannot be read by their places.
 

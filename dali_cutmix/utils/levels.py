@@ -16,7 +16,7 @@ def check_levels(
         mean=(123.7, 116.3, 103.5)    one value for each of three channels
         mean=128                      one value for all channels, as many as there are
         mean=0, std=1                 levels as they are
-        mean=0.5, std=0.5             refused: meant for pixels of 0 to 1
+        mean=0.5, std=0.5             refused: meant for pixels of 0 to 1, as is either of them alone
 
     Args:
         mean, std: a number, or 1 or 3 numbers in a list, tuple, NumPy array or torch tensor.
@@ -33,12 +33,12 @@ def check_levels(
     if min(stds) <= 0:
         raise ValueError(f"{given_as(names[1], std)}; pixels are divided by it, so it is above 0 in each channel.")
     channels = max(len(means), len(stds))
-    if max(means + stds) <= 1 and not (set(means) == {0.0} and set(stds) == {1.0}):
-        times_255 = (tuple(float(f"{255 * value:.6g}") for value in values) for values in (means, stds))
-        meant = ", ".join(f"{name}={values}" for name, values in zip(names, times_255, strict=True))
+    if meant := _meant(names, means, stds):
+        both = len(meant) == 2
         raise ValueError(
-            f"{given_as(names[0], mean)} with {names[1]}={std}; these are for pixels of 0 to 1, but here they are "
-            f"levels of 0 to 255. Multiply both by 255: {meant}."
+            f"{given_as(names[0], mean)} with {names[1]}={std}; {'these are' if both else f'{min(meant)} is'} for "
+            f"pixels of 0 to 1, but here they are levels of 0 to 255. Multiply {'both' if both else 'it'} by 255: "
+            f"{', '.join(f'{name}={values}' for name, values in meant.items())}."
         )
     return _spread(means, channels), _spread(stds, channels)
 
@@ -59,6 +59,19 @@ def _numbers(name: str, value: Any) -> tuple[float, ...]:
 def _plain(value: Any) -> Any:
     """Numbers of NumPy and torch as Python's."""
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _meant(names: tuple[str, str], means: tuple[float, ...], stds: tuple[float, ...]) -> dict[str, tuple[float, ...]]:
+    """Values that are for pixels of 0 to 1, as levels, by name. One of the two may have been left at its default."""
+    if set(means) == {0.0} and set(stds) == {1.0}:
+        return {}
+    both = max(map(abs, means + stds)) <= 1
+    is_small = {names[0]: both or 0 < max(map(abs, means)) < 1, names[1]: both or max(stds) < 1}
+    return {
+        name: tuple(float(f"{255 * value:.6g}") for value in values)
+        for name, values in zip(names, (means, stds), strict=True)
+        if is_small[name]
+    }
 
 
 def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

@@ -54,6 +54,12 @@ def test_a_pos_weight_that_is_not_one_number_for_each_class_is_refused(loss):
         loss(*arguments(loss), pos_weight=torch.ones(4))
 
 
+@pytest.mark.parametrize("loss", LOSSES, ids=name)
+def test_a_weight_that_is_no_tensor_is_refused(loss):
+    with pytest.raises(ValueError, match=r"weight=\[1, 2\] given; expected a tensor with one factor for each class"):
+        loss(*arguments(loss), weight=[1, 2])
+
+
 @pytest.mark.parametrize("loss", [dc.pair_cross_entropy, dc.pair_binary_cross_entropy], ids=name)
 @pytest.mark.parametrize(
     ("labels", "lam"), [(torch.float32, torch.float32), (torch.bool, torch.float32), (torch.int64, torch.int64)]

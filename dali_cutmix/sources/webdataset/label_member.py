@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dali_cutmix.utils import check_named_classes
+
 
 @dataclass(frozen=True)
 class LabelMember:
@@ -34,10 +36,7 @@ class LabelMember:
             raise ValueError(
                 f"key={key!r} given; allowed is the name of a key of the JSON, or several that lead to it."
             )
-        names = tuple(classes)
-        if again := [name for number, name in enumerate(names) if name in names[:number]]:
-            raise ValueError(f"classes= names {again[0]!r} twice; name each class once.")
-        return cls(keys, names)
+        return cls(keys, check_named_classes(classes))
 
     def number(self, content: bytes) -> int:
         """The class of a sample.

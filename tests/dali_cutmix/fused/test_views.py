@@ -176,6 +176,11 @@ def test_inputs_that_are_not_returned_as_they_are_are_refused(photo_folder, chan
         dc.Loader(graph_of(photo_folder, views), finish=finish)
 
 
+def test_labels_that_are_no_node_are_refused(photo_folder):
+    with pytest.raises(ValueError, match=r"FusedMix: labels=1 given; expected a node of the graph: .*use dc\.mix"):
+        graph_of(photo_folder, lambda jpegs, _: fused().inputs(dc.random_crop(jpegs), 1))
+
+
 def test_a_function_of_ones_own_around_it_works_as_before(photo_folder):
     finish = fused()
     seen = dc.Loader(one_view(photo_folder, finish), finish=lambda *outputs: (*finish(*outputs), torch.zeros(4)))

@@ -73,7 +73,9 @@ def test_pairs_of_dense_labels_are_refused_with_the_form_to_use(fused, labels):
 
 
 def test_labels_on_the_gpu_are_refused_when_the_graph_is_built(fused):
-    with pytest.raises(ValueError, match=r"mix: labels on the GPU given; .* on the CPU.*leave out labels\.gpu\(\)"):
+    with pytest.raises(
+        ValueError, match=r"mix: labels on the GPU given; .* on the CPU.*leave out labels\.gpu\(\).*labels\.cpu\(\)"
+    ):
         mix_labels(np.zeros(2, np.int64), dc.CutMix(), 5, fused=fused, change=lambda labels: labels.gpu())
 
 
@@ -114,3 +116,18 @@ def test_images_with_other_channels_are_refused(fused, shape):
         message = r"crops of uint8 and shape .* given; expected .*height×width×3.*RGB"
     with pytest.raises(ValueError if fused else RuntimeError, match=message):
         mix_labels(np.zeros(2, np.int64), dc.CutMix(), 5, fused=fused, images=images)
+
+
+@pytest.mark.parametrize(
+    "images", [None, np.zeros((4, 4, 3), np.uint8), ("jpegs", "labels")], ids=["none", "array", "pair"]
+)
+def test_images_that_are_no_node_are_refused_when_the_graph_is_built(photo_folder, images):
+    @pipeline_def(batch_size=2, num_threads=1, device_id=None)
+    def graph():
+        _, labels = dc.read_folder(photo_folder)
+        return dc.mix(images, labels)
+
+    with pytest.raises(
+        ValueError, match=r"(?s)mix: images=.* given; expected a node of the graph: what a crop returns"
+    ):
+        graph()

@@ -135,6 +135,42 @@ def test_a_fault_inside_an_if_is_raised_with_its_line(photos):
         take(loader_of(photos, body), 1)
 
 
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_some_samples_of_a_batch_may_be_mixed_among_themselves(photos, chance):
+    @pipeline_def(batch_size=6, num_threads=1, device_id=None, seed=0, enable_conditionals=True)
+    def graph():
+        jpegs, labels = dc.read_folder(photos)
+        images, targets = dc.random_resized_crop(jpegs, 24), fn.one_hot(labels, num_classes=3)
+        if fn.random.coin_flip(probability=chance, dtype=types.BOOL):
+            images, targets = dc.mix(images, labels, dc.Mixup())
+        return dc.normalize(images), targets
+
+    rows = np.concatenate([targets.numpy() for _, targets in dc.Loader(graph())])
+    assert rows.sum(1) == pytest.approx(1)
+    assert (rows.max(1) < 1).any() == (chance > 0)
+
+
+def test_holes_from_inside_an_if_are_filled_inside_it_and_refused_outside(photos):
+    def loader(inside):
+        @pipeline_def(batch_size=6, num_threads=1, device_id=None, seed=0, enable_conditionals=True)
+        def graph():
+            jpegs, labels = dc.read_folder(photos)
+            images = dc.random_resized_crop(jpegs, 24)
+            if fn.random.coin_flip(dtype=types.BOOL):
+                images, _ = dc.mix(images, labels, dc.Cutout())
+                result = dc.normalize(images) if inside else images
+            else:
+                result = dc.normalize(images) if inside else images
+            return result if inside else dc.normalize(result)
+
+        return dc.Loader(graph())
+
+    with pytest.raises(ValueError, match=r"Cutout is inside an if of the graph.*Normalize inside the if, too"):
+        loader(inside=False)
+    (images,) = next(iter(loader(inside=True)))
+    assert len({bool((image == 0).all(0).any()) for image in images}) == 2
+
+
 def test_the_fused_pass_works_in_it(photos):
     if not dc.can_fuse(None, None):
         pytest.skip("dali_cutmix was built without a C++ compiler")

@@ -201,6 +201,7 @@ REFUSED = {
         row(f"{NAMES[1]},1"),
         r"line 3: label '1' given; .* 1 name in classes=",
     ),
+    "classes as text": ({"classes": "a"}, None, r"classes='a' given; it is a list of the names of all classes"),
     "classes twice": ({"classes": ["a", "a"]}, None, r"classes= names 'a' twice; .*once"),
     "an image again": ({}, row(f"{NAMES[0]},a"), r"line 3: '000bec18' again; it is in line 2. Remove one of the lines"),
     "an image with two labels": (

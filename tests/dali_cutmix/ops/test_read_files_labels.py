@@ -229,6 +229,7 @@ ONE_FORM = r"expected one form for all samples: \(path, label\), \(path, \[label
         ([("/a", 0), (7, 0)], r"sample 1: \(7, 0\) given; expected \(path, label\)"),
         (["/a", ""], r"sample 1: '' given; expected"),
         ([b"/a"], r"sample 0: b'/a' given; expected"),
+        ({"/a": 0}, r"a dict given; expected a list of .*give its \.items\(\)"),
         ("/data/train", r"samples='/data/train' given; .*list.*dc\.read_folder"),
         (Path("/data/train"), r"samples=PosixPath\('/data/train'\) given; .*list.*dc\.read_folder"),
     ],
@@ -242,5 +243,7 @@ def test_labels_in_another_form_are_refused_with_the_number_of_the_sample(wrong,
 def test_a_num_classes_that_the_labels_exceed_is_refused(samples):
     with pytest.raises(ValueError, match=r"num_classes=3 given, but the data has 5 classes"):
         loader_of(dc.read_files, samples, num_classes=3)
+    with pytest.raises(ValueError, match=r"num_classes=5 given, but the data has 6 classes"):
+        loader_of(dc.read_files, samples, num_classes=5, classes=list("abcdef"))
     with pytest.raises(ValueError, match="2 classes named, but labels go up to 4; name all, or none"):
         loader_of(dc.read_files, samples, classes=["a", "b"])

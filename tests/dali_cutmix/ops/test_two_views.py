@@ -253,3 +253,12 @@ def test_a_view_is_the_same_to_the_bit_as_in_a_graph_of_its_own(white, photo_fol
     for weak, weak_seen, strong, strong_seen, _ in loader_of(photo_folder, make):
         assert np.allclose(weak_seen, (weak.numpy() - 10.0) / 20, atol=1e-5)
         assert np.allclose(strong_seen, (strong.numpy() - np.reshape([1.0, 2, 3], (3, 1, 1))) / 5, atol=1e-5)
+
+
+def test_a_second_verb_that_reads_is_refused(photo_folder):
+    @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+    def graph():
+        return *dc.read_folder(photo_folder), *dc.read_files(["a.jpg"])[:1]
+
+    with pytest.raises(ValueError, match=r"a graph reads one data set.*crop the same bytes twice.*a Loader each"):
+        graph()

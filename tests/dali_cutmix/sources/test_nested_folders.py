@@ -115,9 +115,10 @@ def test_the_folder_above_train_and_val_is_refused(tmp_path, parts):
         scan_folder(tmp_path)
 
 
-def test_classes_that_are_called_train_and_test_are_classes_where_they_hold_images(tmp_path):
+def test_train_and_test_are_classes_where_they_hold_images_with_a_warning(tmp_path):
     touch(tmp_path / "train" / "1.jpg", tmp_path / "test" / "1.jpg")
-    assert scan_folder(tmp_path)[2] == ["test", "train"]
+    with pytest.warns(UserWarning, match=r"test, train, are read as classes; if they are parts of .*read_csv"):
+        assert scan_folder(tmp_path)[2] == ["test", "train"]
 
 
 def test_images_without_class_folders_are_refused_with_the_ways_to_read_them(tmp_path):

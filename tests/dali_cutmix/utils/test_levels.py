@@ -37,7 +37,7 @@ def test_one_number_is_for_all_channels(one):
 
 @pytest.mark.parametrize(
     "levels",
-    [((0, 0, 0), (1, 1, 1)), (0, 1), (0, 255), ((0, 0, 0), 255), (1, 2), ((10, 20, 30), 1), (0.5, 60), (-3, 2)],
+    [((0, 0, 0), (1, 1, 1)), (0, 1), (0, 255), ((0, 0, 0), 255), (1, 2), ((10, 20, 30), 1), (-3, 2)],
     ids=repr,
 )
 def test_levels_as_they_are_and_unusual_ones_are_taken(levels):
@@ -82,6 +82,21 @@ def test_a_deviation_that_is_not_above_zero_is_refused(std):
 def test_values_for_pixels_of_0_to_1_are_refused_with_those_that_are_meant(mean, std, meant):
     with pytest.raises(ValueError, match=r"(?s)mean=.* given with std=.* Multiply both by 255: " + re.escape(meant)):
         check_levels(mean, std)
+
+
+@pytest.mark.parametrize(
+    ("levels", "meant"),
+    [
+        (((0.485, 0.456, 0.406), STD), f"mean is for pixels of 0 to 1, .* Multiply it by 255: mean={MEAN}."),
+        ((0.5, 60), "Multiply it by 255: mean=(127.5,)."),
+        ((MEAN, (0.229, 0.224, 0.225)), f"std is for pixels of 0 to 1, .* Multiply it by 255: std={STD}."),
+        (((0, 0, 0.5), STD), "Multiply it by 255: mean=(0.0, 0.0, 127.5)."),
+    ],
+    ids=repr,
+)
+def test_one_of_the_two_is_refused_where_the_other_keeps_its_default(levels, meant):
+    with pytest.raises(ValueError, match=re.escape(meant).replace(re.escape(".*"), ".*")):
+        check_levels(*levels)
 
 
 def test_an_option_of_a_command_is_named_as_it_is_written():

@@ -14,7 +14,7 @@ import dali_cutmix as dc
 from dali_cutmix.check import main as check
 from tests.helpers import tally
 from tests.helpers.record_loaders import delivered
-from tests.helpers.records import write_tfrecord, write_webdataset
+from tests.helpers.records import write_recordio, write_tfrecord, write_webdataset
 
 
 def command_of(error):
@@ -67,11 +67,15 @@ def test_a_pattern_that_matches_compressed_shards_is_refused(tmp_path, samples):
         delivered(partial(dc.read_webdataset, str(tmp_path / "train-{000..002}.tar.gz")))
 
 
-def test_a_compressed_tfrecord_is_refused_too(tmp_path, samples):
-    (path,) = write_tfrecord(tmp_path, samples, 30, index=False)
+@pytest.mark.parametrize("kind", ["tfrecord", "recordio"])
+def test_other_compressed_records_are_refused_too(tmp_path, samples, kind):
+    if kind == "tfrecord":
+        (path,) = write_tfrecord(tmp_path, samples, 30, index=False)
+    else:
+        path = write_recordio(tmp_path, samples, index=False)
     path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(ValueError, match=r"\.gz: compressed by gzip") as error:
-        delivered(partial(dc.read_tfrecord, path.with_suffix(".gz")))
+        delivered(partial({"tfrecord": dc.read_tfrecord, "recordio": dc.read_recordio}[kind], path.with_suffix(".gz")))
     assert command_of(error).endswith(f"> {path.with_suffix('')}")
 
 

@@ -173,6 +173,7 @@ def test_images_with_labels_of_any_kind_are_checked(tmp_path, samples, capfd):
     [
         ({"key": ["a", ""]}, r"key=\['a', ''\] given; allowed is the name of a key of the JSON, or several"),
         ({"key": [0]}, r"key=\[0\] given; allowed is the name of a key"),
+        ({"classes": [0, 1]}, r"classes=\[0, 1\] given; it is a list of the names of all classes"),
         ({"classes": ["a", "b", "a"]}, r"classes= names 'a' twice; name each class once"),
     ],
 )
