@@ -183,7 +183,7 @@ class Loader(DataLoaderNames, Uncopyable):
             enabled: on or off.
 
         Raises:
-            ValueError: the graph has no such mix, or its policy is None.
+            ValueError: ``enabled`` is not a bool, the graph has no such mix, or its policy is None.
         """
         self._switch(self._mixes.one(name, enabled))
 
