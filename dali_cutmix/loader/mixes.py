@@ -16,6 +16,7 @@ class Mixes:
 
     def __init__(self, mixings: dict[str, Mixing]) -> None:
         self._mixings = mixings
+        self.apply(dict.fromkeys(mixings, True))  # a loader before, which is gone by now, may have switched them
 
     @property
     def enabled(self) -> dict[str, bool]:
