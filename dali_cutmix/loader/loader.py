@@ -109,7 +109,7 @@ class Loader(DataLoaderNames, Uncopyable):
         if after_break is not None:
             check_choice("after_break", after_break, ("continue", "restart"))
         if steps_per_epoch is not None:
-            check_whole("steps_per_epoch", steps_per_epoch)
+            steps_per_epoch = check_whole("steps_per_epoch", steps_per_epoch)
         self._graph = unclaimed(pipeline)
         self._mixes = Mixes(self._graph.mixes)
         source, replaces, on_gpu = self._graph.source, on_error == "replace", pipeline.device_id is not None
@@ -213,8 +213,7 @@ class Loader(DataLoaderNames, Uncopyable):
             ValueError: it is not a whole number of 0 or more. When the pass begins: the graph has a reader of its own,
                 and its next pass is another one.
         """
-        check_whole("epoch", epoch, least=0)
-        self._passes.want_epoch(epoch)
+        self._passes.want_epoch(check_whole("epoch", epoch, least=0))
 
     def __iter__(self) -> Iterator[Batch]:
         return self._passes.start()
