@@ -14,6 +14,7 @@ from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
 from dali_cutmix.sources import is_cifar
+from dali_cutmix.utils import accepted
 
 PathLike = str | os.PathLike[str]
 Root = PathLike | Sequence[PathLike] | Callable[..., tuple[Any, Any]]
@@ -48,7 +49,7 @@ def train(
             subfolder of images for each class, several such folders, or a verb with its data.
         size: side of the crop in pixels.
         padding: zeros on each side of an image, in pixels.
-        num_classes: K; by default as many classes as the data has.
+        num_classes: K; by default as many classes as the data has. The verb gets it, too, if it takes it.
         mix: ``dc.CutMix``, ``dc.Mixup``, ``dc.Cutout``, ``dc.OneOf`` or None.
         targets: ``"dense"`` yields (images, N×K float32); ``"pairs"`` yields (images, labels N×2 int64, λ N float32).
         flip: chance of a horizontal flip.
@@ -76,10 +77,11 @@ def train(
         read_samples = partial(read, root, "train")
     else:
         read_samples = partial(dc.read_folder, root)
+    classes = accepted(read_samples, num_classes=num_classes)
 
     @pipeline_def(**groups.pipeline)
     def graph() -> Any:
-        jpegs, labels = read_samples(shard=groups.shard, seed=seed)
+        jpegs, labels = read_samples(shard=groups.shard, seed=seed, **classes)
         images = dc.padded_crop(jpegs, size, padding=padding, **groups.crop)
         images, *mixed = dc.mix(images, labels, mix, num_classes=num_classes, targets=targets, flip=flip)
         return dc.normalize(images, **groups.normalize), *mixed

@@ -16,7 +16,7 @@ from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
 from dali_cutmix.detection import Box
-from dali_cutmix.utils import Split, check_split
+from dali_cutmix.utils import Split, accepted, check_split
 
 PathLike = str | os.PathLike[str]
 Root = PathLike | Sequence[PathLike] | Callable[..., tuple[Any, Any]]
@@ -183,7 +183,7 @@ def train(
             or a verb with its data.
         size: side of the crop in pixels.
         resize: side of the stretched image in pixels.
-        num_classes: K; by default as many classes as the data has.
+        num_classes: K; by default as many classes as the data has. The verb gets it, too, if it takes it.
         mix: ``dc.CutMix``, ``dc.Mixup``, ``dc.Cutout``, ``dc.OneOf`` or None.
         targets: ``"dense"`` yields (images, N×K float32); ``"pairs"`` yields (images, labels N×2 int64, λ N float32).
         flip: chance of a horizontal flip.
@@ -210,10 +210,11 @@ def train(
         read_samples = partial(read, root, "train")
     else:
         read_samples = partial(dc.read_folder, root)
+    classes = accepted(read_samples, num_classes=num_classes)
 
     @pipeline_def(**groups.pipeline)
     def graph() -> Any:
-        jpegs, labels = read_samples(shard=groups.shard, seed=seed)
+        jpegs, labels = read_samples(shard=groups.shard, seed=seed, **classes)
         images = dc.stretch_random_crop(jpegs, size, resize=resize, **groups.crop)
         images, *mixed = dc.mix(images, labels, mix, num_classes=num_classes, targets=targets, flip=flip)
         return dc.normalize(images, **groups.normalize), *mixed

@@ -60,7 +60,7 @@ def train(
         (torch.Size([2, 3, 600, 900]), [[600, 900], [600, 900]])
     """
     groups = dc.split_options(options, seed=seed, batch_size=8)
-    _check_sides(short_side, long_side)
+    short_side, long_side = _check_sides(short_side, long_side)
     chances = check_chances(flip=flip)
     objects = annotated.for_training()
 
@@ -100,7 +100,7 @@ def val(
         [([0, 1], [[600, 900], [600, 900]])]
     """
     groups = dc.split_options(options, batch_size=8)
-    _check_sides(short_side, long_side)
+    short_side, long_side = _check_sides(short_side, long_side)
 
     @pipeline_def(**groups.pipeline)
     def graph() -> Any:
@@ -128,10 +128,10 @@ def _resized(images: Any, sides: Any) -> Any:
     return dc.detection.resize(images, fn.cast(sides, dtype=types.FLOAT))
 
 
-def _check_sides(short_side: int, long_side: int) -> None:
-    check_size("short_side", short_side)
-    check_size("long_side", long_side)
+def _check_sides(short_side: int, long_side: int) -> tuple[int, int]:
+    short_side, long_side = check_size("short_side", short_side), check_size("long_side", long_side)
     if short_side > long_side:
         raise ValueError(
             f"short_side={short_side} given with long_side={long_side}; long_side must be at least short_side."
         )
+    return short_side, long_side

@@ -15,7 +15,7 @@ import torch
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
-from dali_cutmix.utils import check_levels
+from dali_cutmix.utils import accepted, check_levels
 
 Path = str | os.PathLike[str]
 Root = Path | Sequence[Path] | Callable[..., tuple[Any, Any]]
@@ -62,7 +62,7 @@ def train(
             ``partial(dc.read_webdataset, "/data/train-*.tar")``.
         batch_size: samples in a batch of this rank.
         size: side of the images in pixels.
-        num_classes: K; by default as many classes as the data has.
+        num_classes: K; by default as many classes as the data has. The verb gets it, too, if it takes it.
         mix: ``dc.CutMix``, ``dc.Mixup``, ``dc.Cutout``, ``dc.OneOf`` or None.
         targets: ``"dense"`` yields (images, N×K float32); ``"pairs"`` yields (images, labels N×2 int64, λ N float32).
         device: ``"cpu"``, ``"cuda:N"`` or ``"auto"``.
@@ -126,10 +126,11 @@ def train(
     passes: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log}
     passes |= {"after_break": after_break, "steps_per_epoch": steps_per_epoch}
     read = root if callable(root) else partial(dc.read_folder, root)
+    classes = accepted(read, num_classes=num_classes)
 
     @pipeline_def(**options, enable_conditionals=augment is not None)
     def graph() -> Any:
-        jpegs, labels = read(shard=shard, seed=seed)
+        jpegs, labels = read(shard=shard, seed=seed, **classes)
         images = dc.random_resized_crop(jpegs, size, **crop)
         if augment is not None:
             dc.bind_state(augment=_description(augment))
@@ -145,7 +146,7 @@ def train(
 
     @pipeline_def(**options)
     def fused_graph() -> Any:
-        jpegs, labels = read(shard=shard, seed=seed)
+        jpegs, labels = read(shard=shard, seed=seed, **classes)
         return finish.inputs(dc.random_crop(jpegs, **crop), labels)
 
     return dc.Loader(fused_graph(), finish=finish, **passes)
@@ -192,10 +193,11 @@ def val(
 
     check_levels(mean, std)
     read = root if callable(root) else partial(dc.read_folder, root)
+    classes = {} if num_classes is None else {"num_classes": num_classes}
 
     @pipeline_def
     def graph() -> Any:
-        jpegs, labels = read(shard=shard, shuffle=False, num_classes=num_classes)
+        jpegs, labels = read(shard=shard, shuffle=False, **classes)
         images = dc.resize_center_crop(jpegs, size, resize=resize, stretch=stretch, max_pixels=max_pixels)
         images = dc.normalize(images, mean=mean, std=std, dtype=dtype, channels_last=channels_last)
         return images if labels is None else (images, labels)

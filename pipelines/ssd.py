@@ -73,7 +73,7 @@ def train(
         (torch.Size([2, 3, 300, 300]), 2, 4)
     """
     groups = dc.split_options(options, seed=seed, batch_size=32)
-    check_size("size", size)
+    size = check_size("size", size)
     chances = check_chances(distort=distort, zoom_out=zoom_out, flip=flip)
     fill, _ = check_levels(options.get("mean", dc.IMAGENET_MEAN), dc.IMAGENET_STD)  # three numbers
     objects = annotated.for_training()
@@ -108,7 +108,7 @@ def val(annotated: dc.detection.Annotated, *, size: int = 300, **options: Unpack
         [([0, 1], [[300, 300], [300, 300]])]
     """
     groups = dc.split_options(options, batch_size=32)
-    check_size("size", size)
+    size = check_size("size", size)
 
     @pipeline_def(**groups.pipeline)
     def graph() -> Any:

@@ -64,15 +64,11 @@ def pipeline_options(
         ...     jpegs, labels = dc.read_folder("photos", shard=(0, 2))
         ...     return dc.random_resized_crop(jpegs, 64), labels
     """
-    check_shard(shard)
-    num_threads = _num_threads() if num_threads is None else num_threads
-    for name, value in {"batch_size": batch_size, "num_threads": num_threads, "prefetch": prefetch}.items():
-        check_whole(name, value)
-    check_seed(seed)
+    rank, _ = check_shard(shard)
     return {
-        "batch_size": batch_size,
+        "batch_size": check_whole("batch_size", batch_size),
         "device_id": _device_id(device),
-        "num_threads": num_threads,
-        "prefetch_queue_depth": prefetch,
-        "seed": int(np.random.SeedSequence([seed, shard[0]]).generate_state(1)[0] >> 1),
+        "num_threads": check_whole("num_threads", _num_threads() if num_threads is None else num_threads),
+        "prefetch_queue_depth": check_whole("prefetch", prefetch),
+        "seed": int(np.random.SeedSequence([check_seed(seed), rank]).generate_state(1)[0] >> 1),
     }

@@ -83,7 +83,7 @@ def graph_error(error: RuntimeError) -> RuntimeError:
     """Make the error to raise instead of DALI's where no sample is to blame: it names the operator and its place."""
     failed = " ".join(f"{operator.name} failed{operator.place}." for operator in failed_operators(error))
     return RuntimeError(
-        f"{failed or 'The graph failed.'} No file is to blame: no file was replaced or logged for it. Mend the graph. "
+        f"{failed or 'The graph failed.'} No file is to blame: no file was replaced or logged for it. Fix the graph. "
         f"DALI says: {error}"
     )
 

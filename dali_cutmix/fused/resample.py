@@ -52,7 +52,7 @@ class Resample:
         channels_last: bool = False,
         num_threads: int = 1,
     ) -> None:
-        check_size("size", size)
+        size = check_size("size", size)
         means, stds = (values * 3 if len(values) == 1 else values for values in check_levels(mean, std))
         scale = tuple(1 / s for s in stds)
         shift = tuple(-m / s for m, s in zip(means, stds, strict=True))

@@ -8,6 +8,7 @@
 - ``passes``: where each ``for`` loop begins, ``position``: how far it has come
 - ``batch_producer``: batches in order, on a CPU one ahead in a thread
 - ``pipeline_runner``: a live pipeline that is rebuilt after a bad sample
+- ``claim``: one pipeline belongs to one loader
 - ``epoch``: where an epoch ends; ``dataset``: what is read, by the names of PyTorch's DataLoader
 - ``saver``: takes and restores a state; ``state``: what it holds; ``mixes``: switched on and off
 - ``to_torch``: DALI's outputs as tensors; ``finish``: outputs that ``FusedMix`` makes tensors of

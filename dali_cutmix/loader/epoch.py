@@ -73,7 +73,7 @@ def read_epoch(
             ``pad_last_batch``, or a shard smaller than a batch.
     """
     if epoch_size is not None:
-        check_whole("epoch_size", epoch_size)
+        epoch_size = check_whole("epoch_size", epoch_size)
         if readers:
             raise ValueError(
                 f"epoch_size={epoch_size} given, but reader {next(iter(readers))!r} says where an epoch ends; leave it "

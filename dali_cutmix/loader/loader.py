@@ -11,6 +11,7 @@ from dali_cutmix.bad_samples import Replacement
 from dali_cutmix.fused import FusedMix
 from dali_cutmix.gpu import warn_of_cpu_decoding
 from dali_cutmix.loader.batch_producer import Batch, BatchProducer
+from dali_cutmix.loader.claim import claim, unclaimed
 from dali_cutmix.loader.dataset import DataLoaderNames
 from dali_cutmix.loader.finish import as_finish
 from dali_cutmix.loader.mixes import Mixes
@@ -18,7 +19,6 @@ from dali_cutmix.loader.passes import Passes
 from dali_cutmix.loader.saver import Saver
 from dali_cutmix.loader.state import State
 from dali_cutmix.loader.to_torch import output_dtypes
-from dali_cutmix.ops import notes
 from dali_cutmix.utils import Uncopyable, check_choice, check_whole
 
 
@@ -44,8 +44,8 @@ class Loader(DataLoaderNames, Uncopyable):
         rank 2     2 samples, len 1           2, 2 samples, len 2
 
     Args:
-        pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, with exactly one reader
-            (or none and ``epoch_size``), which has ``pad_last_batch=True`` (the verbs' readers do).
+        pipeline: what a function decorated with ``@pipeline_def`` returns, not yet built, for this loader alone, with
+            exactly one reader (or none and ``epoch_size``), which has ``pad_last_batch=True`` (the verbs' readers do).
         finish: makes the batch from the graph's outputs (:class:`~dali_cutmix.FusedMix`, or several in a tuple): on a
             CPU one batch ahead in a thread, on a GPU on the consumer's stream. The outputs live until that stream has
             used them; the result must not share their memory.
@@ -65,8 +65,8 @@ class Loader(DataLoaderNames, Uncopyable):
         layout HWC comes as N×C×H×W in channels_last memory format.
 
     Raises:
-        ValueError: an invalid argument, or the pipeline has been built already, has no reader or several, runs on a GPU
-            without DALI's dynamic executor, or its shard is smaller than a batch.
+        ValueError: an invalid argument, or the pipeline has been built already, belongs to another loader, has no
+            reader or several, runs on a GPU without DALI's dynamic executor, or its shard is smaller than a batch.
         DecodeError: a file could not be decoded, the message has its path; or too many could not.
 
     Example:
@@ -109,8 +109,8 @@ class Loader(DataLoaderNames, Uncopyable):
         if after_break is not None:
             check_choice("after_break", after_break, ("continue", "restart"))
         if steps_per_epoch is not None:
-            check_whole("steps_per_epoch", steps_per_epoch)
-        self._graph = notes(pipeline)
+            steps_per_epoch = check_whole("steps_per_epoch", steps_per_epoch)
+        self._graph = unclaimed(pipeline)
         self._mixes = Mixes(self._graph.mixes)
         source, replaces, on_gpu = self._graph.source, on_error == "replace", pipeline.device_id is not None
         if replaces and source is None:
@@ -156,6 +156,7 @@ class Loader(DataLoaderNames, Uncopyable):
         self._saver = Saver(
             self._template, self._producer, self._passes, self._mixes, self._replacement, fused=finish is not None
         )
+        claim(pipeline, self._producer)  # an iterator keeps it alive, too
 
     def __len__(self) -> int:
         """Batches in a pass; exact, and the same on all ranks."""
@@ -183,7 +184,7 @@ class Loader(DataLoaderNames, Uncopyable):
             enabled: on or off.
 
         Raises:
-            ValueError: the graph has no such mix, or its policy is None.
+            ValueError: ``enabled`` is not a bool, the graph has no such mix, or its policy is None.
         """
         self._switch(self._mixes.one(name, enabled))
 
@@ -212,8 +213,7 @@ class Loader(DataLoaderNames, Uncopyable):
             ValueError: it is not a whole number of 0 or more. When the pass begins: the graph has a reader of its own,
                 and its next pass is another one.
         """
-        check_whole("epoch", epoch, least=0)
-        self._passes.want_epoch(epoch)
+        self._passes.want_epoch(check_whole("epoch", epoch, least=0))
 
     def __iter__(self) -> Iterator[Batch]:
         return self._passes.start()

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from dali_cutmix.ops import Mixing
 
 
@@ -14,6 +16,7 @@ class Mixes:
 
     def __init__(self, mixings: dict[str, Mixing]) -> None:
         self._mixings = mixings
+        self.apply(dict.fromkeys(mixings, True))  # a loader before, which is gone by now, may have switched them
 
     @property
     def enabled(self) -> dict[str, bool]:
@@ -33,14 +36,15 @@ class Mixes:
     def apply(self, enabled: dict[str, bool]) -> None:
         """Switch mixes on and off."""
         for name, on in enabled.items():
-            self._mixings[name].enabled = bool(on)
+            self._mixings[name].enabled = on
 
     def all(self, enabled: bool) -> dict[str, bool]:
         """What to ``apply`` to switch all of them.
 
         Raises:
-            ValueError: there is none to switch on.
+            ValueError: ``enabled`` is not a bool, or there is none to switch on.
         """
+        enabled = _as_bool("mixup_enabled", enabled)
         if enabled and not any(mixing.policy for mixing in self._mixings.values()):
             raise ValueError("mixup_enabled=True given, but the graph has no mixing policy; build the loader with one.")
         return dict.fromkeys(self._mixings, enabled)
@@ -49,8 +53,9 @@ class Mixes:
         """What to ``apply`` to switch one of them.
 
         Raises:
-            ValueError: there is no such mix, or it has no policy to switch on.
+            ValueError: ``enabled`` is not a bool, there is no such mix, or it has no policy to switch on.
         """
+        enabled = _as_bool("switch_mix: enabled", enabled)
         if name not in self._mixings:
             names = ", ".join(map(repr, self._mixings)) or "none"
             raise ValueError(f"switch_mix: name={name!r} given; the mixes of this graph are: {names}.")
@@ -80,3 +85,12 @@ class Mixes:
             f"load_state_dict: the state is damaged (mixup_enabled={saved!r} given; allowed is True or False{each}) "
             "and cannot be continued exactly; load another one."
         )
+
+
+def _as_bool(name: str, given: Any) -> bool:
+    if not isinstance(given, (bool, np.bool_)):
+        raise ValueError(
+            f"{name}={given!r} given; allowed are True and False. Convert it first: a text such as 'False' is true in "
+            "Python."
+        )
+    return bool(given)

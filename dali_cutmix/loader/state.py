@@ -1,6 +1,7 @@
 """The state of a Loader: which values it is bound to, and the refusal of a state that belongs to something else."""
 
 import base64
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -186,5 +187,13 @@ def _differences(saved: dict[str, Any], here: dict[str, Any]) -> str:
     return "; ".join(
         f"{name}: {saved.get(name)!r} saved, {here.get(name)!r} here"
         for name in {**here, **saved}
-        if saved.get(name) != here.get(name)
+        if _comparable(name, saved.get(name)) != _comparable(name, here.get(name))
     )
+
+
+def _comparable(name: str, value: Any) -> Any:
+    """The same value for a policy that was saved as ``CutMix(alpha=1, …)``: policies once kept numbers as given."""
+    if not (isinstance(value, str) and name.rpartition(".")[2] == "mix"):
+        return value
+    plain = re.sub(r"np\.(?:float64|u?int\d+)\(([^()]*)\)", r"\1", value)
+    return re.sub(r"(?<=[=( ])(\d+)(?=[,)])", r"\1.0", plain)

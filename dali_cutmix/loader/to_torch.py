@@ -72,5 +72,6 @@ def _tensor(output: Any, dtype: torch.dtype | None, *, copy: bool) -> Tensor:
     tensor, layout = torch.from_dlpack(output.as_tensor()), output.layout()
     if layout == "HWC":
         tensor = tensor.permute(0, 3, 1, 2)
-    is_image = layout in ("HWC", "CHW") and tensor.is_floating_point()
-    return tensor.to(dtype if dtype and is_image else tensor.dtype, copy=copy)
+    # DALI has written every other dtype itself; a cast of the user's own after normalize stays as it is.
+    narrow = dtype == torch.bfloat16 and tensor.dtype == torch.float32 and layout in ("HWC", "CHW")
+    return tensor.to(torch.bfloat16 if narrow else tensor.dtype, copy=copy)

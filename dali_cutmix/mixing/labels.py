@@ -52,7 +52,7 @@ def check_dense_form(length: int, num_classes: int, is_pairs: bool) -> None:
     if length != num_classes:
         raise ValueError(
             f"mix: dense labels of shape [{length}] given with num_classes={num_classes}; expected the same number: "
-            f"give num_classes={num_classes} to the verb that reads (dc.read_files), too."
+            f"give num_classes={num_classes}, or as many classes, to the verb that reads (dc.read_files), too."
         )
 
 

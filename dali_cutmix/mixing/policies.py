@@ -1,19 +1,44 @@
-"""Mixing policies: frozen values that say what to mix, without behaviour."""
+"""Mixing policies: frozen values that say what to mix, without behaviour.
+
+Each stores its numbers as floats: equal policies have equal representations, and saved states are bound to these.
+"""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+import numpy as np
 
 
-def _check_alpha(policy: str, alpha: float) -> None:
-    if not 0 < alpha < math.inf:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _set_alpha(policy: "CutMix | Mixup") -> None:
+    alpha = policy.alpha
+    if not (_is_number(alpha) and 0 < alpha < math.inf):
         raise ValueError(
-            f"{policy}: alpha={alpha} given; Beta(alpha, alpha) needs a finite alpha > 0 (the paper uses 1.0)."
+            f"{type(policy).__name__}: alpha={alpha!r} given; Beta(alpha, alpha) needs a number, a finite alpha > 0 "
+            "(the paper uses 1.0)."
         )
+    object.__setattr__(policy, "alpha", float(alpha))
 
 
-def _check_probability(policy: str, probability: float) -> None:
-    if not 0 <= probability <= 1:
-        raise ValueError(f"{policy}: probability={probability} given; allowed is 0 (never mix) to 1 (mix every batch).")
+def _set_chance(policy: "CutMix | Mixup | Cutout") -> None:
+    name, probability, per_sample = type(policy).__name__, policy.probability, policy.per_sample
+    if not (_is_number(probability) and 0 <= probability <= 1):
+        raise ValueError(
+            f"{name}: probability={probability!r} given; allowed is 0 (never mix) to 1 (mix every batch), a number."
+        )
+    if not isinstance(per_sample, (bool, np.bool_)):
+        raise ValueError(
+            f"{name}: per_sample={per_sample!r} given; allowed are True (draw for each sample) and False (once for "
+            "the batch)."
+        )
+    object.__setattr__(policy, "probability", float(probability))
+    object.__setattr__(policy, "per_sample", bool(per_sample))
 
 
 @dataclass(frozen=True)
@@ -36,14 +61,14 @@ class CutMix:
         per_sample: draw λ, box and chance for each sample instead of once for the batch (lines 5 to 7 of A1).
 
     Raises:
-        ValueError: ``alpha`` is not positive, or ``probability`` is not in 0 to 1.
+        ValueError: ``alpha`` is not positive, ``probability`` is not in 0 to 1, or ``per_sample`` is not a bool.
 
     Example:
         >>> dc.CutMix(alpha=1.0, probability=0.5)
         CutMix(alpha=1.0, probability=0.5, per_sample=False)
         >>> dc.CutMix(alpha=0.0)
         Traceback (most recent call last):
-        ValueError: CutMix: alpha=0.0 given; Beta(alpha, alpha) needs a finite alpha > 0 (the paper uses 1.0).
+        ValueError: CutMix: alpha=0.0 given; Beta(alpha, alpha) needs a number, a finite alpha > 0 (the paper uses 1.0).
     """
 
     alpha: float = 1.0
@@ -51,8 +76,8 @@ class CutMix:
     per_sample: bool = False
 
     def __post_init__(self) -> None:
-        _check_alpha("CutMix", self.alpha)
-        _check_probability("CutMix", self.probability)
+        _set_alpha(self)
+        _set_chance(self)
 
 
 @dataclass(frozen=True)
@@ -72,8 +97,8 @@ class Mixup:
     per_sample: bool = False
 
     def __post_init__(self) -> None:
-        _check_alpha("Mixup", self.alpha)
-        _check_probability("Mixup", self.probability)
+        _set_alpha(self)
+        _set_chance(self)
 
 
 @dataclass(frozen=True)
@@ -89,7 +114,7 @@ class Cutout:
         per_sample: draw centre and chance for each sample instead of once for the batch.
 
     Raises:
-        ValueError: ``length`` is not in (0, 2], or ``probability`` is not in 0 to 1.
+        ValueError: ``length`` is not in (0, 2], ``probability`` is not in 0 to 1, or ``per_sample`` is not a bool.
 
     Example:
         >>> dc.Cutout(length=0.5)
@@ -101,12 +126,13 @@ class Cutout:
     per_sample: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.length <= 2:
+        if not (_is_number(self.length) and 0 < self.length <= 2):
             raise ValueError(
-                f"Cutout: length={self.length} given; it is the side of the square as a fraction of the image's "
-                "shorter side, above 0 and at most 2 (0.5 means 112 of 224 pixels)."
+                f"Cutout: length={self.length!r} given; it is the side of the square as a fraction of the image's "
+                "shorter side, a number above 0 and at most 2 (0.5 means 112 of 224 pixels)."
             )
-        _check_probability("Cutout", self.probability)
+        object.__setattr__(self, "length", float(self.length))
+        _set_chance(self)
 
 
 @dataclass(frozen=True)
@@ -123,15 +149,22 @@ class OneOf:
     Example:
         >>> policy = dc.OneOf((dc.CutMix(), dc.Mixup(0.2), None), weights=(2, 1, 1))
         >>> policy.weights
-        (2, 1, 1)
+        (2.0, 1.0, 1.0)
     """
 
     policies: "tuple[CutMix | Mixup | Cutout | None, ...]"
     weights: tuple[float, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "policies", tuple(self.policies))
-        object.__setattr__(self, "weights", tuple(self.weights) or (1.0,) * len(self.policies))
+        given: Any = self.policies, self.weights
+        for name, values in zip(("policies", "weights"), given, strict=True):
+            if not isinstance(values, Iterable):
+                raise ValueError(
+                    f"OneOf: {name}={values!r} given; allowed are several, in a tuple: dc.OneOf((dc.CutMix(), "
+                    "dc.Mixup()), weights=(2, 1))."
+                )
+            object.__setattr__(self, name, tuple(values))
+        object.__setattr__(self, "weights", self.weights or (1.0,) * len(self.policies))
         if len(self.policies) < 2:
             raise ValueError(
                 f"OneOf: {len(self.policies)} policies given; two or more are needed (pass a single one without OneOf)."
@@ -143,8 +176,10 @@ class OneOf:
             raise ValueError(
                 f"OneOf: {len(self.weights)} weights given for {len(self.policies)} policies; give one weight for each."
             )
-        if min(self.weights) < 0 or not 0 < sum(self.weights) < math.inf:
-            raise ValueError(f"OneOf: weights={self.weights} given; weights are at least 0 and not all 0.")
+        numbers = all(map(_is_number, self.weights))
+        if not numbers or min(self.weights) < 0 or not 0 < sum(self.weights) < math.inf:
+            raise ValueError(f"OneOf: weights={self.weights} given; weights are numbers of at least 0 and not all 0.")
+        object.__setattr__(self, "weights", tuple(map(float, self.weights)))
 
 
 Policy = CutMix | Mixup | Cutout | OneOf
@@ -154,6 +189,8 @@ Policy = CutMix | Mixup | Cutout | OneOf
 def check_policy(policy: Policy | None) -> None:
     """Refuse anything but a policy or None."""
     if policy is not None and not isinstance(policy, Policy):
+        fix = " To choose one of several for each batch, wrap them: dc.OneOf((dc.CutMix(), dc.Mixup()))."
         raise ValueError(
             f"mix={policy!r} given; allowed are dc.CutMix(...), dc.Mixup(...), dc.Cutout(...), dc.OneOf(...) or None."
+            f"{fix if isinstance(policy, (list, tuple)) else ''}"
         )

@@ -121,7 +121,7 @@ def random_resized_crop(
         >>> images.as_tensor().shape()
         [8, 96, 96, 3]
     """
-    check_size("size", size)
+    size = check_size("size", size)
     bound: Any = {"size": size, "antialias": antialias}
     crops = _random_region(notes(), jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels, **bound)
     return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
@@ -169,7 +169,7 @@ def resize_center_crop(
         >>> images.as_tensor().shape()
         [8, 56, 56, 3]
     """
-    check_resize(resize, size, "stretched" if stretch else "shorter")
+    resize, size = check_resize(resize, size, "stretched" if stretch else "shorter")
     graph = notes()
     options = decoder_options(graph, hw_decoder_load, preallocate)
     bound: Any = {"size": size, "resize": resize, "stretch": stretch, "antialias": antialias}

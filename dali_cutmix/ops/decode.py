@@ -44,7 +44,7 @@ def prepare_decoding(
     Returns:
         See :func:`limit_pixels`.
     """
-    check_max_pixels(max_pixels)
+    max_pixels = check_max_pixels(max_pixels)
     crop = Crop(arguments, max_pixels, options.get("hw_decoder_load"))
     encoded, shape = limit_pixels(jpegs, max_pixels)
     graph.crops.append(crop)
@@ -61,10 +61,9 @@ def decoder_options(
         ValueError: ``hw_decoder_load`` is not a fraction, or ``preallocate`` not a size.
     """
     load = check_fraction("hw_decoder_load", hw_decoder_load, "a fraction of the batch")
-    check_preallocate(preallocate)
+    width, height = check_preallocate(preallocate)
     options: dict[str, Any] = {"output_type": types.RGB, "jpeg_fancy_upsampling": True}
     if graph.device == "cpu":
         return options | {"device": "cpu"}
-    width, height = preallocate
     hints = {"preallocate_width_hint": width, "preallocate_height_hint": height}
     return options | {"device": "mixed", "hw_decoder_load": load} | hints

@@ -115,7 +115,7 @@ def checked_mixing(
     num_classes = (found or None) if num_classes is None else num_classes
     if num_classes is None:
         raise ValueError("num_classes=None given, and the data does not say it; give the number of classes, K.")
-    check_classes(num_classes, found)
+    num_classes = check_classes(num_classes, found)
     if graph.source and getattr(labels, "name", None) == MULTI_LABELS:
         check_dense_form(found, num_classes, targets == "pairs")
     for mixed in nearest(images, graph.mixed):

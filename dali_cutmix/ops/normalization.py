@@ -27,7 +27,10 @@ def as_dtype(dtype: torch.dtype | str) -> torch.dtype:
     """
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(found, torch.dtype) or found not in _DALI_DTYPE:
-        raise ValueError(f"dtype={dtype!r} given; allowed are torch.float32, torch.float16 and torch.bfloat16.")
+        raise ValueError(
+            f"dtype={dtype!r} given; allowed are torch.float32, torch.float16 and torch.bfloat16, or their names: "
+            "'float32', 'float16' and 'bfloat16'."
+        )
     return found
 
 

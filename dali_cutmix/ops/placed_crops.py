@@ -48,7 +48,7 @@ def stretch_random_crop(
         >>> images.as_tensor().shape()
         [8, 56, 56, 3]
     """
-    check_resize(resize, size, "stretched")
+    resize, size = check_resize(resize, size, "stretched")
     graph = notes()
     options = decoder_options(graph, hw_decoder_load, preallocate)
     bound: Any = {"size": size, "resize": resize, "stretch": True, "antialias": antialias}
@@ -95,8 +95,8 @@ def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int
         >>> images.as_tensor().shape()
         [8, 32, 32, 3]
     """
-    check_size("size", size)
-    check_padding(padding, size)
+    size = check_size("size", size)
+    padding = check_padding(padding, size)
     graph = notes()
     options = decoder_options(graph)
     encoded, shape = prepare_decoding(graph, jpegs, max_pixels, options, size=size, padding=padding)

@@ -136,7 +136,7 @@ def read_files(
             f"{len(names)} classes named, but labels go up to {listed.num_classes - 1}; name all, or none."
         )
     if num_classes is not None:
-        check_classes(num_classes, listed.num_classes)
+        num_classes = check_classes(num_classes, listed.num_classes)
     found = len(names) or listed.num_classes
     if listed.labels:
         found = len(names) or num_classes or found

@@ -12,7 +12,7 @@ from nvidia.dali import fn, pipeline_def, types
 from dali_cutmix.sources.multi_labels import MultiLabels
 from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.sample_list import ListFile, SampleList
-from dali_cutmix.utils import check_shard
+from dali_cutmix.utils import check_shard, check_whole
 
 READER = "reader"
 """Name of the node that reads, in every graph."""
@@ -52,7 +52,7 @@ class Source:
         digest: hash that saved states are bound to; by default of the samples, their labels and the class names.
 
     Raises:
-        ValueError: an invalid shard, or fewer samples than shards.
+        ValueError: an invalid shard or seed, or fewer samples than shards.
     """
 
     def __init__(
@@ -68,7 +68,9 @@ class Source:
         is_labelled: bool = True,
         digest: str | None = None,
     ) -> None:
-        check_shard(shard)
+        shard = check_shard(shard)
+        if seed is not None:
+            seed = check_whole("seed", seed, least=-(2**63), most=2**63 - 1)
         if len(samples) < shard[1]:
             raise ValueError(
                 f"{len(samples)} images for {shard[1]} shards; every shard needs at least one. Read more images, or "

@@ -7,9 +7,11 @@
 - ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
 - ``ordered_pool``: work done in parallel, results in order
 - ``protobuf``: the wire format of protocol buffers
+- ``accepted``: the optional arguments that a user's function takes
 - ``uncopyable``: a base for objects that cannot be copied or pickled
 """
 
+from dali_cutmix.utils.accepted import accepted
 from dali_cutmix.utils.atomic_files import make_atomically, publish, write_atomically
 from dali_cutmix.utils.cache import cache_folder, cache_path, remember, remembered
 from dali_cutmix.utils.checks import (
@@ -43,6 +45,7 @@ __all__ = [
     "Paths",
     "Split",
     "Uncopyable",
+    "accepted",
     "cache_folder",
     "cache_path",
     "check_chance",

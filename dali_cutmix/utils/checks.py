@@ -1,5 +1,8 @@
 """Checks of arguments, shared by all verbs: each error says what was given and what is allowed.
 
+Whole numbers may be Python's or NumPy's, and come back as Python's: both are then the same to a saved state. True and
+False are none.
+
 An argument of a function is quoted as ``size=0``, an option of a command, whose name begins with dashes, as
 ``--workers 0``.
 """
@@ -20,59 +23,71 @@ def given_as(name: str, value: Any) -> str:
     return f"{name}={value!r} given"
 
 
-def check_whole(name: str, value: int, least: int = 1, most: int | None = None) -> None:
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_whole(name: str, value: int, least: int = 1, most: int | None = None) -> int:
     """Refuse anything but a whole number from ``least`` to ``most``."""
-    if not (isinstance(value, int) and value >= least and (most is None or value <= most)):
+    if not (_is_whole(value) and value >= least and (most is None or value <= most)):
         limits = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"{given_as(name, value)}; allowed is a whole number {limits}.")
+    return int(value)
 
 
-def check_seed(seed: int) -> None:
+def check_seed(seed: int) -> int:
     """Refuse anything but a whole number of 32 bits."""
-    if not (isinstance(seed, int) and 0 <= seed < 2**32):
+    if not (_is_whole(seed) and 0 <= seed < 2**32):
         raise ValueError(f"{given_as('seed', seed)}; allowed is a whole number from 0 to 2**32 - 1.")
+    return int(seed)
 
 
-def check_size(name: str, size: int) -> None:
+def check_size(name: str, size: int) -> int:
     """Refuse anything but a number of pixels, at least 1."""
-    if not (isinstance(size, int) and size >= 1):
+    if not (_is_whole(size) and size >= 1):
         raise ValueError(f"{given_as(name, size)}; it is a number of pixels, a whole number of at least 1.")
+    return int(size)
 
 
-def check_resize(resize: int, size: int, side: str) -> None:
+def check_resize(resize: int, size: int, side: str) -> tuple[int, int]:
     """Refuse sizes of a resized image and of a crop from it that do not fit together.
 
     Args:
         resize: side of the image before the crop.
         size: side of the crop.
         side: which side of the image that is, for the message.
+
+    Returns:
+        ``resize`` and ``size``.
     """
-    check_size("size", size)
-    check_size("resize", resize)
+    size, resize = check_size("size", size), check_size("resize", resize)
     if resize < size:
         raise ValueError(f"resize={resize} given with size={size}; the {side} side must be at least the crop's.")
+    return resize, size
 
 
-def check_padding(padding: int, size: int) -> None:
+def check_padding(padding: int, size: int) -> int:
     """Refuse padding after which a crop of ``size`` pixels could miss the image."""
-    if not (isinstance(padding, int) and 0 <= padding < size):
+    if not (_is_whole(padding) and 0 <= padding < size):
         raise ValueError(
             f"padding={padding!r} given with size={size}; it is a whole number of pixels, 0 to {size - 1}, so that "
             "every crop holds some of the image."
         )
+    return int(padding)
 
 
-def check_max_pixels(max_pixels: int) -> None:
+def check_max_pixels(max_pixels: int) -> int:
     """Refuse anything but a number of pixels, width × height."""
-    if not (isinstance(max_pixels, int) and max_pixels >= 1):
+    if not (_is_whole(max_pixels) and max_pixels >= 1):
         raise ValueError(f"{given_as('max_pixels', max_pixels)}; it is width × height, a whole number of at least 1.")
+    return int(max_pixels)
 
 
-def check_preallocate(preallocate: tuple[int, int]) -> None:
+def check_preallocate(preallocate: tuple[int, int]) -> tuple[int, int]:
     """Refuse anything but (width, height), neither below 0."""
     match preallocate:
-        case (int(width), int(height)) if width >= 0 and height >= 0:
-            return
+        case (width, height) if _is_whole(width) and _is_whole(height) and width >= 0 and height >= 0:
+            return int(width), int(height)
     raise ValueError(
         f"{given_as('preallocate', preallocate)}; it is (width, height) in pixels of the largest image, or (0, 0) to "
         "allocate no memory ahead."
@@ -123,30 +138,30 @@ def check_choice(name: str, value: str, choices: Collection[str], notes: Mapping
         raise ValueError(f"{given_as(name, value)}; allowed are {', '.join(others)} and {last}.")
 
 
-def check_shard(shard: tuple[int, int]) -> None:
+def check_shard(shard: tuple[int, int]) -> tuple[int, int]:
     """Refuse anything but (rank, world_size) with 0 ≤ rank < world_size."""
     match shard:
-        case (int(rank), int(world_size)) if 0 <= rank < world_size:
-            return
+        case (rank, world_size) if _is_whole(rank) and _is_whole(world_size) and 0 <= rank < world_size:
+            return int(rank), int(world_size)
     raise ValueError(
         f"{given_as('shard', shard)}; it is (rank, world_size) with 0 <= rank < world_size, (0, 1) for one process."
     )
 
 
-def check_classes(num_classes: int, found: int) -> None:
+def check_classes(num_classes: int, found: int) -> int:
     """Refuse anything but a number of classes, and fewer classes than the labels need.
 
     Args:
         num_classes: the argument.
         found: the least number of classes that the labels need.
     """
-    if not (isinstance(num_classes, Integral) and num_classes >= 1):
-        raise ValueError(f"{given_as('num_classes', num_classes)}; allowed is a whole number of at least 1.")
+    num_classes = check_whole("num_classes", num_classes)
     if num_classes < found:
         raise ValueError(
             f"num_classes={num_classes} given, but the data has {found} classes, so labels go up to {found - 1}; give "
             f"at least {found}."
         )
+    return num_classes
 
 
 def check_named_classes(classes: Sequence[str]) -> tuple[str, ...]:

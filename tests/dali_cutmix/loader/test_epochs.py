@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 from nvidia.dali import fn, pipeline_def
+from torch.nn.functional import cross_entropy
 
 import dali_cutmix as dc
 from pipelines import imagenet
@@ -123,3 +125,15 @@ def test_a_reader_of_ones_own_will_do(numbered_folder):
     loader = dc.Loader(graph())
     assert loader.classes == ()
     assert [labels.flatten().tolist() for (labels,) in loader] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_an_empty_last_batch_adds_nothing_to_a_sum_of_losses(photo_folder):
+    """24 photos in 5 shards: 4 on rank 0, in whole batches, and 5 on others."""
+    val = imagenet.val(photo_folder, batch_size=4, size=8, resize=8, device="cpu", shard=(0, 5))
+    model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4))
+    batches = list(val)
+    assert [tuple(images.shape) for images, _ in batches] == [(4, 3, 8, 8), (0, 3, 8, 8)]
+    losses = [cross_entropy(model(images), labels, reduction="sum") for images, labels in batches]
+    assert losses[1] == 0
+    assert torch.isclose(sum(losses) / val.num_samples, cross_entropy(model(batches[0][0]), batches[0][1]))
+    assert cross_entropy(model(batches[1][0]), batches[1][1]).isnan()

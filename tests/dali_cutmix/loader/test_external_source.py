@@ -130,8 +130,7 @@ def test_two_loaders_of_one_graph_do_not_share_a_position():
     def graph():
         return fn.external_source(numbers, batch=False)
 
-    pipeline = graph()
-    loaders = [dc.Loader(pipeline, epoch_size=SAMPLES) for _ in range(2)]
+    loaders = [dc.Loader(graph(), epoch_size=SAMPLES) for _ in range(2)]
     assert epoch_of(loaders[0]) == epoch_of(loaders[1])
 
 

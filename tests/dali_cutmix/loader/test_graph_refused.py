@@ -1,10 +1,12 @@
 """Graphs that no Loader can take are refused before anything is decoded."""
 
+import re
+
 import pytest
 from nvidia.dali import fn, pipeline_def
 
 import dali_cutmix as dc
-from tests.helpers.loaders import label_loader
+from tests.helpers.loaders import label_loader, take
 
 
 def test_a_batch_larger_than_the_shard_is_refused_before_anything_is_decoded(numbered_folder):
@@ -58,3 +60,60 @@ def test_a_built_pipeline_is_refused(numbered_folder):
     pipe.build()
     with pytest.raises(ValueError, match="has been built or run already; give it as the function"):
         dc.Loader(pipe)
+
+
+def mixed_graph(root):
+    @pipeline_def(batch_size=4, num_threads=1, device_id=None, seed=3)
+    def graph():
+        jpegs, labels = dc.read_folder(root)
+        images, targets = dc.mix(dc.random_resized_crop(jpegs, 8), labels, dc.CutMix(), name="only")
+        return dc.normalize(images), targets
+
+    return graph
+
+
+def test_a_graph_that_was_not_called_is_refused_with_the_call_to_write(photo_folder):
+    message = r"Loader: pipeline=<function .*> given; allowed is a DALI pipeline, .*: call the function first: "
+    with pytest.raises(ValueError, match=message + r"dc\.Loader\(graph\(\)\)\."):
+        dc.Loader(mixed_graph(photo_folder))
+
+
+@pytest.mark.parametrize("given", [None, 3, "/data/train", [], {"graph": 1}], ids=str)
+def test_what_is_no_pipeline_is_refused(given):
+    message = f"Loader: pipeline={given!r} given; allowed is a DALI pipeline, as a function decorated with"
+    with pytest.raises(ValueError, match=re.escape(message) + r".*: dc\.Loader\(graph\(\)\)\."):
+        dc.Loader(given)
+
+
+def test_a_second_loader_of_one_pipeline_is_refused_and_the_first_goes_on(photo_folder):
+    """They would share their mixes: switching those of one switched the other's."""
+    graph = mixed_graph(photo_folder)
+    pipeline, expected = graph(), take(dc.Loader(graph()), 3)
+    first = dc.Loader(pipeline)
+    found = take(first, 1)
+    message = r"a pipeline given that another Loader has; .* Give each its own: call the function decorated with @pipe"
+    with pytest.raises(ValueError, match=message):
+        dc.Loader(pipeline)
+    assert found + take(first, 2) == expected
+
+
+def test_a_loader_that_could_not_be_made_leaves_its_pipeline_free(photo_folder):
+    pipeline, expected = mixed_graph(photo_folder)(), take(dc.Loader(mixed_graph(photo_folder)()), 2)
+    with pytest.raises(ValueError, match="max_bad=2 given"):
+        dc.Loader(pipeline, max_bad=2)
+    with pytest.raises(ValueError, match="epoch_size=10 given, but reader"):
+        dc.Loader(pipeline, epoch_size=10)
+    assert take(dc.Loader(pipeline), 2) == expected
+
+
+def test_a_loader_that_is_gone_leaves_its_pipeline_as_it_was(photo_folder):
+    pipeline, expected = mixed_graph(photo_folder)(), take(dc.Loader(mixed_graph(photo_folder)()), 2)
+    loader = dc.Loader(pipeline)
+    loader.mixup_enabled = False
+    batches = iter(loader)
+    del loader
+    next(batches)
+    with pytest.raises(ValueError, match="another Loader has"):
+        dc.Loader(pipeline)
+    del batches
+    assert take(dc.Loader(pipeline), 2) == expected

@@ -118,3 +118,15 @@ def test_constants_and_numbers_reach_the_consumer_too(numbered_folder):
     assert labels.tolist() == [0, 1]
     assert pairs.tolist() == [[0, 1], [1, 2]]
     assert floats.tolist() == [0.0, 1.0]
+
+
+def test_a_cast_of_the_users_own_after_normalize_is_kept(photo_folder):
+    @pipeline_def(batch_size=2, num_threads=1, device_id=None)
+    def graph():
+        jpegs, _ = dc.read_folder(photo_folder)
+        images = dc.normalize(dc.random_resized_crop(jpegs, 8), dtype="float16")
+        return fn.cast(images, dtype=types.FLOAT), images
+
+    wide, narrow = next(iter(dc.Loader(graph())))
+    assert (wide.dtype, narrow.dtype) == (torch.float32, torch.float16)
+    assert torch.equal(wide, narrow.float())

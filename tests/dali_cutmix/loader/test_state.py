@@ -1,6 +1,7 @@
 """A loader resumes bit for bit from any position: a state is where the consumer stands, small and fit for JSON."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -225,3 +226,37 @@ def test_a_state_is_small_and_fit_for_json_and_for_torch(photo_folder, tmp_path)
     assert len(text) < 8000
     torch.save(saved, tmp_path / "state.pt")
     assert torch.load(tmp_path / "state.pt", weights_only=True) == saved
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        (dc.CutMix(alpha=1), "CutMix(alpha=1, probability=1.0, per_sample=False)"),
+        (dc.CutMix(alpha=0.2), "CutMix(alpha=np.float64(0.2), probability=1, per_sample=False)"),
+        (
+            dc.OneOf((dc.Mixup(2), None), (3, 1)),
+            "OneOf(policies=(Mixup(alpha=2, probability=1.0, per_sample=False), None), weights=(3, 1))",
+        ),
+    ],
+    ids=["whole", "numpy", "weights"],
+)
+def test_a_state_of_a_policy_that_kept_its_numbers_as_given_loads(photo_folder, policy, text):
+    def make(mix):
+        return imagenet.train(photo_folder, batch_size=4, size=8, device="cpu", mix=mix)
+
+    loader = make(policy)
+    take(loader, 1)
+    saved = loader.state_dict()
+    saved["binding"]["mix"] = text
+    resumed = make(policy)
+    resumed.load_state_dict(saved)
+    assert take(resumed, 2) == take(loader, 2)
+    with pytest.raises(ValueError, match=f"mix: '{re.escape(text)}' saved, 'CutMix"):
+        make(dc.CutMix(alpha=10)).load_state_dict(saved)
+
+
+def test_a_state_belongs_to_all_ways_to_write_its_policy(photo_folder):
+    def make(mix):
+        return imagenet.train(photo_folder, batch_size=4, size=8, device="cpu", mix=mix)
+
+    make(dc.CutMix(alpha=1.0)).load_state_dict(make(dc.CutMix(alpha=1)).state_dict())

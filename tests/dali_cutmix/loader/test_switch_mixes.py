@@ -1,7 +1,9 @@
 """Several mixes in one graph are switched together or by name; the state has each of them."""
 
 import json
+import re
 
+import numpy as np
 import pytest
 import torch
 from nvidia.dali import pipeline_def
@@ -241,3 +243,22 @@ def test_a_fused_view_and_a_mix_are_switched_by_name_too(photo_folder):
         switched = {"fused": fused_targets, "mix": targets}
         assert torch.equal(switched.pop(name).max(1).values, torch.ones(6))
         assert (switched.popitem()[1].max(1).values < 1).any()
+
+
+@pytest.mark.parametrize("given", ["False", "", 0, 1, None, np.int64(0), {}, torch.tensor(False)], ids=str)
+def test_a_switch_takes_true_and_false_only(photo_folder, given):
+    loader = two_mixes(photo_folder)
+    said = rf"={re.escape(repr(given))} given; allowed are True and False\. Convert it first"
+    with pytest.raises(ValueError, match=f"^mixup_enabled{said}"):
+        loader.mixup_enabled = given
+    with pytest.raises(ValueError, match=f"^switch_mix: enabled{said}"):
+        loader.switch_mix("weak", given)
+    assert loader.mixes == ON
+
+
+def test_a_switch_takes_the_bools_of_numpy(photo_folder):
+    loader = two_mixes(photo_folder)
+    loader.mixup_enabled = np.bool_(False)
+    loader.switch_mix("strong", np.bool_(True))
+    assert loader.mixes == STRONG
+    assert json.loads(json.dumps(loader.state_dict()))["mixup_enabled"] == STRONG

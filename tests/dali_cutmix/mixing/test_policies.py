@@ -1,10 +1,13 @@
 """Policies: frozen values that refuse what no policy can mean."""
 
 import dataclasses
+import re
 
+import numpy as np
 import pytest
 
 import dali_cutmix as dc
+from dali_cutmix.mixing import check_policy
 
 NAN, INF = float("nan"), float("inf")
 
@@ -76,3 +79,63 @@ def test_weights_are_numbers_of_at_least_0_and_not_all_0(weights):
 def test_one_of_weighs_all_alike_by_default_and_takes_lists():
     assert dc.OneOf([dc.CutMix(), dc.Mixup()]).weights == (1.0, 1.0)
     assert dc.OneOf([dc.CutMix(), None], [1, 3]) == dc.OneOf((dc.CutMix(), None), (1, 3))
+
+
+SAME = [
+    (dc.CutMix(1, np.int64(1), np.True_), dc.CutMix(1.0, 1.0, True)),
+    (dc.Mixup(np.float32(0.5), 0), dc.Mixup(0.5, 0.0)),
+    (dc.Cutout(np.float64(1), probability=1), dc.Cutout(1.0, 1.0)),
+    (dc.OneOf((dc.CutMix(), None), np.array([2, 1])), dc.OneOf((dc.CutMix(), None), (2.0, 1.0))),
+]
+
+
+@pytest.mark.parametrize(("policy", "same"), SAME, ids=lambda policy: type(policy).__name__)
+def test_equal_policies_have_equal_texts_however_their_numbers_were_given(policy, same):
+    assert policy == same
+    assert repr(policy) == repr(same)
+    assert "np." not in repr(policy)
+
+
+@pytest.mark.parametrize("value", ["1", True, None, np.True_, (1,), 1j], ids=repr)
+@pytest.mark.parametrize(
+    ("policy", "name", "allowed"),
+    [
+        (dc.CutMix, "alpha", "a number, a finite alpha > 0"),
+        (dc.Mixup, "alpha", "a number, a finite alpha > 0"),
+        (dc.Cutout, "length", "a number above 0 and at most 2"),
+        (dc.CutMix, "probability", "allowed is 0 (never mix) to 1 (mix every batch), a number"),
+        (dc.Cutout, "probability", "allowed is 0 (never mix) to 1 (mix every batch), a number"),
+    ],
+)
+def test_a_number_of_another_type_is_refused(policy, name, allowed, value):
+    with pytest.raises(ValueError, match=re.escape(f"{policy.__name__}: {name}={value!r} given; ")) as caught:
+        policy(**{name: value})
+    assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize("policy", [dc.CutMix, dc.Mixup, dc.Cutout])
+@pytest.mark.parametrize("value", ["no", 0, 1.0, None])
+def test_per_sample_is_true_or_false(policy, value):
+    message = f"{policy.__name__}: per_sample={value!r} given; allowed are True (draw for each sample) and False"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        policy(per_sample=value)
+
+
+@pytest.mark.parametrize("weights", [("1", 2), (True, 1), (None, 1)])
+def test_weights_of_another_type_are_refused(weights):
+    with pytest.raises(ValueError, match=re.escape(f"OneOf: weights={weights} given; weights are numbers of at least")):
+        dc.OneOf((dc.CutMix(), None), weights)
+
+
+def test_one_of_without_a_tuple_is_refused_with_the_way_to_write_it():
+    written = r"allowed are several, in a tuple: dc\.OneOf\(\(dc\.CutMix\(\), dc\.Mixup\(\)\)"
+    with pytest.raises(ValueError, match=rf"OneOf: policies=CutMix\(.*\) given; {written}"):
+        dc.OneOf(dc.CutMix())
+    with pytest.raises(ValueError, match=rf"OneOf: weights=2 given; {written}"):
+        dc.OneOf((dc.CutMix(), None), 2)
+
+
+@pytest.mark.parametrize("several", [[dc.CutMix(), dc.Mixup()], (dc.CutMix(), None)], ids=["list", "tuple"])
+def test_several_policies_are_refused_with_the_hint_to_wrap_them(several):
+    with pytest.raises(ValueError, match=r"mix=[\[(]CutMix.*given; allowed are .*wrap them: dc\.OneOf\(\(dc\.CutMix"):
+        check_policy(several)

@@ -68,12 +68,13 @@ def test_a_dtype_may_be_named(name):
 
 
 @pytest.mark.parametrize(
-    "dtype", ["float64", "half-ish", "int8", torch.float64, torch.uint8, 3, None, "Tensor", []], ids=str
+    "dtype",
+    ["float64", "fp16", np.float32, "half-ish", "int8", torch.float64, torch.uint8, 3, None, "Tensor", []],
+    ids=str,
 )
 def test_another_dtype_is_refused(levels, dtype):
-    with pytest.raises(
-        ValueError, match=r"dtype=.* given; allowed are torch.float32, torch.float16 and torch.bfloat16"
-    ):
+    allowed = "allowed are torch.float32, torch.float16 and torch.bfloat16, or their names: 'float32', 'float16' and"
+    with pytest.raises(ValueError, match=rf"dtype=.* given; {allowed} 'bfloat16'"):
         normalized(levels, dtype=dtype)
 
 

@@ -86,9 +86,9 @@ def test_a_bad_file_is_replaced_together_with_its_labels(photo_folder, tmp_path)
     tally.count("bad")
 
 
-def multi_label_loader(folder, fused, lists=LISTS, **options):
+def multi_label_loader(folder, fused, lists=LISTS, classes=(), **options):
     paths = sorted(Path(folder).glob("*/*.jpg"))[: len(lists)]
-    read = partial(dc.read_files, list(zip(paths, lists, strict=True)))
+    read = partial(dc.read_files, list(zip(paths, lists, strict=True)), classes=classes)
     return imagenet.train(read, batch_size=4, size=24, device="cpu", seed=3, fused=fused, **options)
 
 
@@ -142,8 +142,10 @@ def test_pairs_of_multi_label_data_are_refused_before_anything_is_read(photo_fol
 
 
 def test_another_num_classes_than_that_of_the_labels_is_refused_before_anything_is_read(photo_folder, fused):
-    with pytest.raises(ValueError, match=r"dense labels of shape \[5\] given with num_classes=7; .*dc\.read_files"):
-        multi_label_loader(photo_folder, fused, num_classes=7)
+    """Five names are given: five labels."""
+    message = r"dense labels of shape \[5\] given with num_classes=7; .*give num_classes=7, or as many classes, to the"
+    with pytest.raises(ValueError, match=message + r" verb that reads \(dc\.read_files\)"):
+        multi_label_loader(photo_folder, fused, classes="abcde", num_classes=7)
 
 
 def test_class_labels_that_a_graph_makes_of_several_may_have_pairs(samples):

@@ -105,6 +105,38 @@ def test_what_is_refused_is_named_with_what_is_allowed(check, arguments, message
         check(*arguments)
 
 
+WHOLE_NUMBERS = {
+    "whole": lambda value: check_whole("workers", value),
+    "seed": check_seed,
+    "size": lambda value: check_size("size", value),
+    "resize": lambda value: check_resize(value, 2, "shorter")[0],
+    "cropped": lambda value: check_resize(9, value, "shorter")[1],
+    "padding": lambda value: check_padding(value, 9),
+    "pixels": check_max_pixels,
+    "width": lambda value: check_preallocate((value, 0))[0],
+    "rank": lambda value: check_shard((value, 9))[0],
+    "world": lambda value: check_shard((0, value))[1],
+    "classes": lambda value: check_classes(value, 0),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE_NUMBERS)
+@pytest.mark.parametrize("value", [5, np.int64(5), np.int32(5), np.uint8(5)], ids=repr)
+def test_a_whole_number_becomes_pythons_so_that_all_are_the_same_to_a_state(name, value):
+    found = WHOLE_NUMBERS[name](value)
+    assert found == 5
+    assert type(found) is int
+
+
+@pytest.mark.parametrize("name", WHOLE_NUMBERS)
+@pytest.mark.parametrize("value", [True, np.True_, 5.0, np.float64(5), "5", None], ids=repr)
+def test_what_is_no_whole_number_is_refused(name, value):
+    with pytest.raises(
+        ValueError, match=rf"{re.escape(repr(value))}.* given.*(whole number|rank, world_size|in pixels)"
+    ):
+        WHOLE_NUMBERS[name](value)
+
+
 @pytest.mark.parametrize("value", [0, 1, 0.25, True])
 def test_a_fraction_becomes_a_float_so_that_0_and_0_0_are_the_same_to_a_state(value):
     for found in (check_chance("flip", value), check_fraction("max_bad", value, "a fraction")):
