@@ -202,8 +202,8 @@ class Loader(DataLoaderNames, Uncopyable):
         """Let the next pass be pass ``epoch``, from its start: the samples come in that epoch's order.
 
         It is what ``set_epoch`` of PyTorch's ``DistributedSampler`` is, but passes have different orders without it,
-        too. Nothing changes if the next pass has this number already, or if a state from within it was loaded: then its
-        rest comes next. Random crops and mixing go on from where they are.
+        too. Nothing changes if the next pass is that whole one anyway, or if a state from within it was loaded: then
+        its rest comes next. Random crops and mixing go on from where they are.
 
         Args:
             epoch: from 0.

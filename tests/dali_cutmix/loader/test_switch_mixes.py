@@ -164,7 +164,7 @@ def test_a_damaged_value_is_refused_and_the_loader_goes_on(photo_folder, damaged
     loader = two_mixes(photo_folder)
     batches = iter(loader)
     next(batches)
-    told = r"the state is damaged \(mixup_enabled=.* given; allowed is True or False for each of 'weak', 'strong'\).*load another"
+    told = r"is damaged \(mixup_enabled=.* given; allowed is True or False for each of 'weak', 'strong'\).*load another"
     with pytest.raises(ValueError, match=told):
         loader.load_state_dict(loader.state_dict() | {"mixup_enabled": damaged})
     assert loader.mixes == ON
