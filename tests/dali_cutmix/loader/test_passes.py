@@ -156,6 +156,23 @@ def test_evaluation_may_continue_after_a_break(make):
     assert flat(epoch_of(loader)) == [*range(8, 26), *range(8)]
 
 
+@pytest.mark.parametrize("after_break", ["restart", "continue"])
+def test_a_shuffled_reader_of_ones_own_restarts_with_its_first_epoch(numbered_folder, after_break):
+    root = numbered_folder(10)
+
+    def make():
+        @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        def graph():
+            return fn.readers.file(file_root=str(root), pad_last_batch=True, random_shuffle=True, seed=1)[1]
+
+        return dc.Loader(graph(), drop_last=True, after_break=after_break)
+
+    reference, loader = make(), make()
+    sequence = [batch for _ in range(3) for batch in epoch_of(reference)]
+    assert batches_of(loader, 1) == sequence[:1]
+    assert epoch_of(loader) == (sequence[:2] if after_break == "restart" else sequence[1:3])
+
+
 def test_a_reader_of_ones_own_starts_anew(numbered_folder):
     root = numbered_folder(10)
 
@@ -217,8 +234,8 @@ def test_a_state_taken_after_a_break_gives_the_rest_of_that_pass(make, sequence)
         ({"steps_per_epoch": 0}, "steps_per_epoch=0 given; allowed is a whole number of at least 1."),
         (
             {"steps_per_epoch": 3, "drop_last": False},
-            "steps_per_epoch=3 given with drop_last=False; passes that run on across epochs need whole batches: give "
-            "drop_last=True, or leave steps_per_epoch out.",
+            "steps_per_epoch=3 given with drop_last=False; passes that run on across epochs need whole batches: leave "
+            "steps_per_epoch out (it is for training), or give dc.Loader drop_last=True.",
         ),
     ],
 )
