@@ -177,7 +177,8 @@ def val(
     """Each image exactly once, in sorted order: shorter side resized to ``resize``, centre crop, normalized.
 
     Pixels differ from torchvision's by 0.13 of 255 levels on average over photographs, see ``dc.resize_center_crop``.
-    With ``stretch`` both sides become ``resize`` (paper, B). Other arguments and errors are those of :func:`train`.
+    With ``stretch`` both sides become ``resize`` (paper, B). Other arguments and errors are those of :func:`train`;
+    ``steps_per_epoch`` is refused, since an evaluation has each sample once.
 
     Returns:
         A loader of N×3×``size``×``size`` images and N int64 labels; the last batch is smaller. Files without labels
