@@ -178,7 +178,8 @@ def val(
     """Each image exactly once, in sorted order: shorter side resized to ``resize``, centre crop, normalized.
 
     Pixels differ from torchvision's by 0.13 of 255 levels on average over photographs, see ``dc.resize_center_crop``.
-    With ``stretch`` both sides become ``resize`` (paper, B). Other arguments and errors are those of :func:`train`.
+    With ``stretch`` both sides become ``resize`` (paper, B). Other arguments and errors are those of :func:`train`;
+    ``steps_per_epoch`` is refused, since an evaluation has each sample once.
 
     Returns:
         A loader of N×3×``size``×``size`` images and N int64 labels; the last batch is smaller. Files without labels
@@ -211,8 +212,10 @@ def _checked(images: Any, size: int) -> Any:
     """Refuse what an ``augment`` returned if it cannot be mixed: at once if it is no node, or in the first batch."""
     if not hasattr(images, "device"):
         raise ValueError(f"augment returned {images!r}; allowed is one node of H×W×3 uint8 images.")
-    # Fails for other numbers of bytes; costs nothing.
-    return fn.reinterpret(images, shape=[size, size, 3], dtype=types.UINT8, layout="HWC")  # augment keeps uint8 H×W×3
+    shape = images.shape(dtype=types.INT32)
+    other = shape != types.Constant([size, size, 3], dtype=types.INT32)
+    # DALI has no assertion: where a side is another, the new shape holds more pixels, and that fails.
+    return fn.reshape(images, shape=shape + other, layout="HWC")  # augment must return images of the shape it was given
 
 
 def _description(augment: Augment) -> str:

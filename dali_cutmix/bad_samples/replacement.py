@@ -62,7 +62,7 @@ class Replacement:
         return found
 
     def add(self, reasons: Mapping[int, str], error: RuntimeError) -> None:
-        """Replace samples that turned out to be bad, and log them.
+        """Replace samples that turned out to be bad, and log them; if that fails, none of them is replaced.
 
         Args:
             reasons: number of each, and what is wrong with it.
@@ -72,16 +72,21 @@ class Replacement:
             DecodeError: too many are bad, or all of this shard.
             OSError: they cannot be logged.
         """
-        self.set(self._bad | reasons.keys())
+        before = self._bad
+        self.set(before | reasons.keys())
         others = self.substitutes
-        self._write_log(reasons, others)
         total = len(self._source)
-        if len(self._bad) > self._max_bad * total or not others.keys() >= reasons.keys():
-            raise DecodeError(
-                f"{len(self._bad)} of {total} samples cannot be decoded, more than max_bad={self._max_bad:g} allows; "
-                f"they are listed in {self._log}. Fix the data (python -m dali_cutmix.check finds all bad files), or "
-                "give a larger max_bad."
-            ) from error
+        try:
+            self._write_log(reasons, others)
+            if len(self._bad) > self._max_bad * total or not others.keys() >= reasons.keys():
+                raise DecodeError(
+                    f"{len(self._bad)} of {total} samples cannot be decoded, more than max_bad={self._max_bad:g} "
+                    f"allows; they are listed in {self._log}. Fix the data (python -m dali_cutmix.check finds all bad "
+                    "files), or give a larger max_bad."
+                ) from error
+        except BaseException:
+            self.set(before)  # if the batch is tried again, it fails again
+            raise
 
     def _write_log(self, reasons: Mapping[int, str], others: Mapping[int, int]) -> None:
         entries = [

@@ -16,7 +16,7 @@ class LoaderDataset:
     It is neither indexed nor iterated: DALI reads the samples, and the loader delivers them in batches.
 
     Args:
-        size: samples of all ranks.
+        size: samples of all ranks; with ``epoch_size`` of this one.
         classes: class names in the order of their labels; empty where the data does not have them.
         num_classes: the least number of classes that the labels need; 0 where the data does not say it.
     """
@@ -117,7 +117,7 @@ class DataLoaderNames(ABC):
 
     @property
     def dataset(self) -> LoaderDataset:
-        """What is read: ``len(loader.dataset)`` counts the samples of all ranks. It is neither indexed nor iterated."""
+        """What is read, by all ranks (with ``epoch_size`` by this one), to be counted; neither indexed nor iterated."""
         return LoaderDataset(self._epoch.total, self.classes, self.num_classes)
 
     @property

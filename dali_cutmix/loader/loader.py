@@ -57,7 +57,8 @@ class Loader(DataLoaderNames, Uncopyable):
         max_bad: largest fraction of all samples that may be replaced; with more, the loader gives up.
         bad_log: file to which paths and reasons of replaced samples are appended, one JSON object a line.
         after_break: what follows a pass that was left early: ``"continue"`` with the next batch (the default with
-            shuffled samples), or ``"restart"`` with a new epoch.
+            shuffled samples, and without a verb's reader with ``drop_last=True``), or ``"restart"`` with a new epoch,
+            which is always the first one of a reader of your own.
         steps_per_epoch: batches in a pass, if not those of an epoch: passes then run on across epochs.
 
     Yields:
@@ -133,7 +134,7 @@ class Loader(DataLoaderNames, Uncopyable):
         if steps_per_epoch is not None and not drop_last:
             raise ValueError(
                 f"steps_per_epoch={steps_per_epoch} given with drop_last=False; passes that run on across epochs need "
-                "whole batches: give drop_last=True, or leave steps_per_epoch out."
+                "whole batches: leave steps_per_epoch out (it is for training), or give dc.Loader drop_last=True."
             )
         self._producer = BatchProducer(
             self._template,
@@ -203,8 +204,8 @@ class Loader(DataLoaderNames, Uncopyable):
         """Let the next pass be pass ``epoch``, from its start: the samples come in that epoch's order.
 
         It is what ``set_epoch`` of PyTorch's ``DistributedSampler`` is, but passes have different orders without it,
-        too. Nothing changes if the next pass has this number already, or if a state from within it was loaded: then its
-        rest comes next. Random crops and mixing go on from where they are.
+        too. Nothing changes if the next pass is that whole one anyway, or if a state from within it was loaded: then
+        its rest comes next. Random crops and mixing go on from where they are.
 
         Args:
             epoch: from 0.

@@ -9,6 +9,7 @@ from dali_cutmix._dali import at_iteration, moved
 from dali_cutmix.loader.batch_producer import Batch, BatchProducer
 from dali_cutmix.loader.position import Pass, Position
 from dali_cutmix.sources import READER, Source
+from dali_cutmix.utils import Uncopyable
 
 
 class Passes:
@@ -118,13 +119,15 @@ class Passes:
                 self._begun = self._newest
             elif self.step >= self.length:
                 return None
-            return self._producer.next()
+            batch = self._producer.next()
+            self._resumes = False  # not before: a first batch that fails or is interrupted is tried again
+            return batch
 
     def _begin(self) -> None:
         """Put the next pass at its place in the sequence."""
         if not (self._resumes and self._is_open and self._wanted in (None, self.at.number)):
             self._move_to(self._next_pass())
-        self._resumes, self._wanted = False, None
+        self._wanted = None
 
     def _next_pass(self) -> Pass:
         if self._wanted is not None:
@@ -157,7 +160,7 @@ class Passes:
         self._producer.go_to(Position(number, batch, checkpoint, new))
 
 
-class PassIterator:
+class PassIterator(Uncopyable):
     """Iterator of the batches of one pass."""
 
     def __init__(self, passes: Passes, number: int) -> None:

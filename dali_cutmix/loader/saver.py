@@ -76,11 +76,14 @@ class Saver:
         checkpoint = state.unpack_checkpoint(saved, self._producer.position.checkpoint)
         position = state.position(saved, checkpoint, self._producer.epoch)
         enabled, before = self._mixes.unpack(saved["mixup_enabled"]), (self._mixes.enabled, self._bad)
+        position_before = self._producer.position
         state.warn_of_another_decoder(saved, self._decoder())
         try:
             self._apply(enabled, saved["bad"])
             self._producer.go_to(position)
+            self._passes.resume()
         except BaseException as error:
+            self._producer.position = position_before
             self._apply(*before)
             self._producer.discard()
             if not isinstance(error, RuntimeError) or isinstance(error, DecodeError):
@@ -90,7 +93,6 @@ class Saver:
                 "continued exactly. Build the loader as it was when the state was saved. DALI says: "
                 f"{error}"
             ) from error
-        self._passes.resume()
 
     def _apply(self, enabled: dict[str, bool], bad: list[int]) -> None:
         """Set what a state holds beside the position."""

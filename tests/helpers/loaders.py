@@ -1,5 +1,7 @@
 """Loaders that deliver labels only, and the bits of what any loader delivers."""
 
+from itertools import islice
+
 import torch
 from nvidia.dali import pipeline_def
 
@@ -21,6 +23,11 @@ def label_loader(root, batch_size=4, *, threads=1, options=None, loader=None, **
 def epoch_of(loader):
     """Labels of one epoch, batch by batch."""
     return [labels.tolist() for (labels,) in loader]
+
+
+def batches_of(loader, count=None):
+    """Labels of one pass, or of its first batches."""
+    return [labels.tolist() for (labels,) in islice(loader, count)]
 
 
 def flat(batches):

@@ -9,6 +9,7 @@ import torch
 from nvidia.dali import fn, types
 from nvidia.dali.auto_aug import rand_augment
 
+import dali_cutmix as dc
 from pipelines import imagenet
 from tests.helpers.bad_files import BAD
 from tests.helpers.images import write_photos
@@ -120,9 +121,22 @@ def test_what_is_no_node_is_refused(photos, found):
 
 @pytest.mark.parametrize(
     "augment",
-    [partial(fn.resize, size=[12, 12]), partial(fn.cast, dtype=types.FLOAT), partial(fn.crop, crop=(24, 12))],
-    ids=["another size", "another type", "another shape"],
+    [
+        partial(fn.resize, size=[12, 12]),
+        partial(fn.crop, crop=(24, 12)),
+        partial(fn.resize, size=[12, 48]),
+        partial(fn.transpose, perm=[2, 0, 1]),
+        partial(fn.color_space_conversion, image_type=types.RGB, output_type=types.GRAY),
+    ],
+    ids=["another size", "another shape", "as many pixels", "channels first", "gray"],
 )
-def test_another_type_or_shape_is_an_error_in_the_first_batch_that_says_so(photos, augment):
-    with pytest.raises(RuntimeError, match=r"fn\.reinterpret failed .*augment keeps uint8 H×W×3.* no file was"):
+def test_another_shape_is_an_error_in_the_first_batch_that_says_so(photos, augment):
+    with pytest.raises(RuntimeError, match=r"fn\.reshape failed .*augment must return images of .* no file was"):
         next(iter(train(photos, augment)))
+
+
+@pytest.mark.parametrize("mix", [None, dc.CutMix()], ids=["unmixed", "mixed"])
+@pytest.mark.parametrize("dtype", [types.FLOAT, types.INT8, types.BOOL], ids=["float32", "int8", "bool"])
+def test_another_type_is_an_error_in_the_first_batch_that_says_so(photos, mix, dtype):
+    with pytest.raises(RuntimeError, match=r"images of (float32|int8|bool) given; expected uint8"):
+        next(iter(train(photos, partial(fn.cast, dtype=dtype), mix=mix)))

@@ -292,6 +292,24 @@ def test_more_than_the_share_ends_the_run_and_all_are_listed(folder, kind, tmp_p
     assert int(told[1]) == len(entries(tmp_path / "bad.jsonl")) > 4
 
 
+def test_a_loader_that_gave_up_gives_up_again(folder, kind, tmp_path):
+    for number in range(3):
+        BAD["text"](path_of(folder, number))
+    loader = make(folder, kind, tmp_path / "bad.jsonl", max_bad=0.05)
+    for _ in range(2):
+        with pytest.raises(dc.DecodeError, match="3 of 40 samples cannot be decoded"):
+            epoch(loader)
+
+
+def test_what_cannot_be_logged_is_not_replaced(folder, kind):
+    BAD["text"](path_of(folder, 3))
+    loader = make(folder, kind, "/dev/full")
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left on device"):
+            epoch(loader)
+    assert loader.state_dict()["bad"] == []
+
+
 def test_a_shard_without_any_good_file_ends_the_run(folder, tmp_path):
     for number in range(20):
         BAD["empty"](path_of(folder, number))

@@ -21,7 +21,11 @@ class Holder(torch.nn.Module):
         self.loader = loader
 
 
-@pytest.mark.parametrize("wrap", [lambda loader: loader, Holder, dc.AllRanks], ids=["loader", "module", "all ranks"])
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda loader: loader, iter, Holder, dc.AllRanks, lambda loader: Holder(iter(loader))],
+    ids=["loader", "pass", "module", "all ranks", "module with a pass"],
+)
 @pytest.mark.parametrize("act", [copy.deepcopy, pickle.dumps])
 def test_a_loader_cannot_be_copied_and_is_not_harmed(numbered_folder, wrap, act):
     loader = label_loader(numbered_folder(10), 4, shuffle=False)

@@ -11,6 +11,7 @@ from itertools import islice
 import pytest
 from torch.utils.data import DataLoader, IterableDataset
 
+from dali_cutmix.loader.passes import Passes
 from pipelines import imagenet
 from tests.helpers import tally
 from tests.helpers.loaders import bits, endless, take
@@ -66,6 +67,24 @@ def test_a_state_taken_after_an_interrupt_resumes_elsewhere(make, interrupt_afte
         resumed = make()
         resumed.load_state_dict(loader.state_dict())
         assert take(resumed, 3) == take(loader, 3)
+
+
+def test_a_load_that_is_interrupted_at_its_end_leaves_everything_as_it_was(make, monkeypatch):
+    saving, loader = make(), make()
+    take(saving, 1)
+    saving.mixup_enabled = False
+    take(loader, 2)
+    state, before = saving.state_dict(), loader.state_dict()
+
+    def interrupted(passes):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Passes, "resume", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            loader.load_state_dict(state)
+    assert loader.state_dict() == before
+    assert take(loader, 2) == take(make(), 4)[2:]
 
 
 def test_a_loader_used_in_a_forked_process_is_refused_and_does_not_hang(make):
