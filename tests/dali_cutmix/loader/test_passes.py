@@ -15,20 +15,6 @@ from tests.helpers.loaders import batches_of, epoch_of, flat, label_loader
 NEWER = "a newer pass over this loader has begun, or a state was loaded, so that this one cannot go on"
 
 
-@pytest.fixture
-def make(numbered_folder):
-    """Loaders over 26 samples: 6 batches of 4 in a training epoch, 7 in evaluation."""
-    root = numbered_folder(26)
-    return lambda **options: label_loader(root, 4, **options)
-
-
-@pytest.fixture
-def sequence(make):
-    """Batches of five whole training epochs."""
-    reference = make()
-    return [batch for _ in range(5) for batch in epoch_of(reference)]
-
-
 # Two passes at once
 
 

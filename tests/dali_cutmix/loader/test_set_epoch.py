@@ -10,20 +10,6 @@ from pipelines import imagenet
 from tests.helpers.loaders import batches_of, bits, epoch_of, flat, label_loader, take
 
 
-@pytest.fixture
-def make(numbered_folder):
-    """Loaders over 26 samples: 6 batches of 4 in a training epoch, 7 in evaluation."""
-    root = numbered_folder(26)
-    return lambda **options: label_loader(root, 4, **options)
-
-
-@pytest.fixture
-def sequence(make):
-    """Batches of five whole training epochs."""
-    reference = make()
-    return [batch for _ in range(5) for batch in epoch_of(reference)]
-
-
 def test_set_epoch_gives_the_order_of_that_epoch(make, sequence):
     loader = make()
     for epoch in (3, 0, 0, 4):
