@@ -3,7 +3,7 @@
 from itertools import islice
 
 import torch
-from nvidia.dali import pipeline_def
+from nvidia.dali import fn, pipeline_def
 
 import dali_cutmix as dc
 
@@ -16,6 +16,16 @@ def label_loader(root, batch_size=4, *, threads=1, options=None, loader=None, **
     def graph():
         _, labels = dc.read_folder(root, **reading)
         return labels
+
+    return dc.Loader(graph(), **(loader or {}))
+
+
+def own_reader_loader(root, *, loader=None, **reading):
+    """A loader of labels from DALI's own reader, four in a batch."""
+
+    @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+    def graph():
+        return fn.readers.file(file_root=str(root), pad_last_batch=True, **reading)[1]
 
     return dc.Loader(graph(), **(loader or {}))
 

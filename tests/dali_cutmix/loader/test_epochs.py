@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from nvidia.dali import fn, pipeline_def
 from torch.nn.functional import cross_entropy
 
-import dali_cutmix as dc
 from pipelines import imagenet
-from tests.helpers.loaders import epoch_of, flat, label_loader
+from tests.helpers.loaders import epoch_of, flat, label_loader, own_reader_loader
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(10, 4), (12, 4), (9, 2), (5, 5), (7, 1)])
@@ -115,14 +113,7 @@ def test_the_classes_are_the_folders(colour_folder):
 
 
 def test_a_reader_of_ones_own_will_do(numbered_folder):
-    root = numbered_folder(10)
-
-    @pipeline_def(batch_size=4, num_threads=1, device_id=None)
-    def graph():
-        _, labels = fn.readers.file(file_root=str(root), pad_last_batch=True)
-        return labels
-
-    loader = dc.Loader(graph())
+    loader = own_reader_loader(numbered_folder(10))
     assert loader.classes == ()
     assert [labels.flatten().tolist() for (labels,) in loader] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 

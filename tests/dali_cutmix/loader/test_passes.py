@@ -5,12 +5,11 @@ from itertools import islice
 from threading import Thread
 
 import pytest
-from nvidia.dali import fn, pipeline_def
 from PIL import Image
 
 import dali_cutmix as dc
 from tests.helpers.images import save
-from tests.helpers.loaders import batches_of, epoch_of, flat, label_loader
+from tests.helpers.loaders import batches_of, epoch_of, flat, label_loader, own_reader_loader
 
 NEWER = "a newer pass over this loader has begun, or a state was loaded, so that this one cannot go on"
 
@@ -144,30 +143,15 @@ def test_evaluation_may_continue_after_a_break(make):
 
 @pytest.mark.parametrize("after_break", ["restart", "continue"])
 def test_a_shuffled_reader_of_ones_own_restarts_with_its_first_epoch(numbered_folder, after_break):
-    root = numbered_folder(10)
-
-    def make():
-        @pipeline_def(batch_size=4, num_threads=1, device_id=None)
-        def graph():
-            return fn.readers.file(file_root=str(root), pad_last_batch=True, random_shuffle=True, seed=1)[1]
-
-        return dc.Loader(graph(), drop_last=True, after_break=after_break)
-
-    reference, loader = make(), make()
+    root, options = numbered_folder(10), {"drop_last": True, "after_break": after_break}
+    reference, loader = (own_reader_loader(root, loader=options, random_shuffle=True, seed=1) for _ in range(2))
     sequence = [batch for _ in range(3) for batch in epoch_of(reference)]
     assert batches_of(loader, 1) == sequence[:1]
     assert epoch_of(loader) == (sequence[:2] if after_break == "restart" else sequence[1:3])
 
 
 def test_a_reader_of_ones_own_starts_anew(numbered_folder):
-    root = numbered_folder(10)
-
-    @pipeline_def(batch_size=4, num_threads=1, device_id=None)
-    def graph():
-        _, labels = fn.readers.file(file_root=str(root), pad_last_batch=True)
-        return labels
-
-    loader = dc.Loader(graph())
+    loader = own_reader_loader(numbered_folder(10))
     assert next(iter(loader))[0].flatten().tolist() == [0, 1, 2, 3]
     for _ in range(2):
         assert [labels.flatten().tolist() for (labels,) in loader] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
