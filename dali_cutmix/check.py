@@ -19,7 +19,7 @@ from typing import TextIO
 
 import numpy as np
 
-from dali_cutmix.bad_samples import CHUNK_IMAGES, chunks, find_undecodable
+from dali_cutmix.bad_samples import CHUNK_IMAGES, Fault, chunks, find_undecodable
 from dali_cutmix.ops import MAX_PIXELS
 from dali_cutmix.sources import (
     PackedFolder,
@@ -87,27 +87,27 @@ def open_source(paths: list[Path], kind: str | None) -> Source:
     return Source(TFRecord(files, "image/encoded", "image/class/label", 0))
 
 
-def check(source: Source, max_pixels: int, workers: int) -> Iterator[tuple[int, dict[int, str]]]:
+def check(source: Source, max_pixels: int, workers: int) -> Iterator[tuple[int, dict[int, Fault]]]:
     """Decode all samples.
 
     Yields:
-        How many samples were checked since the last time; number of each bad one among them, and the reason.
+        How many samples were checked since the last time; number of each bad one among them, and what is wrong with it.
     """
     with ThreadPoolExecutor(workers) as pool:
         read = in_order(pool, partial(_read, source), range(len(source)), ahead=2 * CHUNK_IMAGES)
         for chunk in chunks(read, lambda result: len(result[1])):
-            bad = {number: found for number, found in chunk if isinstance(found, str)}
-            good = [(number, found) for number, found in chunk if not isinstance(found, str)]
+            bad = {number: found for number, found in chunk if isinstance(found, Fault)}
+            good = [(number, found) for number, found in chunk if not isinstance(found, Fault)]
             undecodable = find_undecodable([found for _, found in good], max_pixels, num_threads=workers)
-            bad |= {good[i][0]: reason for i, reason in undecodable.items()}
+            bad |= {good[i][0]: fault for i, fault in undecodable.items()}
             yield len(chunk), dict(sorted(bad.items()))
 
 
-def _read(source: Source, number: int) -> tuple[int, np.ndarray | str]:
+def _read(source: Source, number: int) -> tuple[int, np.ndarray | Fault]:
     try:
         return number, source.encoded(number)
     except OSError as error:
-        return number, f"cannot be read: {error.strerror or error}"
+        return number, Fault("missing", f"cannot be read: {error.strerror or error}")
 
 
 @contextmanager
@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
         source = open_source(given.paths, given.kind)
         bad = _check_all(source, given.max_pixels, given.workers)
         if given.json:
-            found = [{"path": path, "reason": reason} for path, reason in bad]
+            found = [{"path": path, **fault._asdict()} for path, fault in bad]
             write_atomically(given.json, json.dumps({"checked": len(source), "bad": found}, indent=1).encode())
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -159,16 +159,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if bad else 0
 
 
-def _check_all(source: Source, max_pixels: int, workers: int) -> list[tuple[str, str]]:
-    """Check a data set and print each bad image when it is found; path and reason of all of them."""
+def _check_all(source: Source, max_pixels: int, workers: int) -> list[tuple[str, Fault]]:
+    """Check a data set and print each bad image when it is found; path and fault of all of them."""
     from tqdm import tqdm
 
     bad = []
     with _own_errors() as stream, tqdm(total=len(source), unit=" images", file=stream) as bar:
-        for count, reasons in check(source, max_pixels, workers):
-            for number, reason in reasons.items():
-                bad.append((source.name(number), reason))
-                bar.write(f"{bad[-1][0]}: {reason}", file=sys.stdout)
+        for count, faults in check(source, max_pixels, workers):
+            for number, fault in faults.items():
+                bad.append((source.name(number), fault))
+                bar.write(f"{bad[-1][0]}: {fault.reason}", file=sys.stdout)
             bar.update(count)
             bar.set_postfix_str(f"{len(bad)} bad")
     return bad

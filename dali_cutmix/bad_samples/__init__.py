@@ -9,7 +9,7 @@
                      batch_bisect.bisect_failing_batch  reads and decodes the batch as its graph does, without half of
                         │            └─ none found ─▶ graph_error                                   its samples
                         ▼
-          sample numbers and reasons ─▶ decode_error     on_error="raise": an error with all paths
+          sample numbers and faults ──▶ decode_error     on_error="raise": an error with all paths
                                      └▶ Replacement      on_error="replace": the next good sample instead
 
 ``dali_cutmix.check`` uses ``find_undecodable`` for a whole data set. The loader does the rest.
@@ -24,11 +24,13 @@ from dali_cutmix.bad_samples.diagnosis import (
     unreadable_samples,
 )
 from dali_cutmix.bad_samples.failed_operator import graph_error, is_about_samples
+from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.bad_samples.replacement import Replacement
 
 __all__ = [
     "CHUNK_IMAGES",
     "DecodeError",
+    "Fault",
     "Replacement",
     "bisect_failing_batch",
     "chunks",

@@ -7,12 +7,13 @@ from nvidia.dali import Pipeline
 
 from dali_cutmix._dali import decoding_part, part_checkpoint, pipeline_template
 from dali_cutmix.bad_samples.failed_operator import is_about_samples, short_reason
+from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.sources import READER, Source
 
 
 def bisect_failing_batch(
     source: Source, template: Pipeline, checkpoint: bytes, substitutes: Mapping[int, int]
-) -> dict[int, str]:
+) -> dict[int, Fault]:
     """Find the samples without which a failing batch is read and decoded.
 
     A damaged file may decode as a whole and not in part, and one decoder may refuse what another accepts. So the part
@@ -26,13 +27,13 @@ def bisect_failing_batch(
         substitutes: samples that are read in place of others.
 
     Returns:
-        Number of each such sample, and the reason; empty where no sample makes the difference.
+        Number of each such sample, and what is wrong with it; empty where no sample makes the difference.
     """
     reader = pipeline_template.build_reader(source.numbers_pipeline(template.max_batch_size), checkpoint, READER)
     part = decoding_part(template, READER)
     start = part_checkpoint(part, checkpoint)
     places = sorted({np.asarray(number).item() for number in reader.run()[0]})
-    reasons: dict[int, str] = {}
+    faults: dict[int, Fault] = {}
 
     def failure(suspects: list[int], good: int) -> str | None:
         """Why the batch fails with these of its samples, the others replaced by a good one; None where it runs."""
@@ -46,7 +47,8 @@ def bisect_failing_batch(
     def search(suspects: list[int], good: int) -> None:
         reason = failure(suspects, good)
         if reason and len(suspects) == 1:
-            reasons[substitutes.get(suspects[0], suspects[0])] = f"it fails in its batch: {reason}"
+            sample = substitutes.get(suspects[0], suspects[0])
+            faults[sample] = Fault("damaged", f"it fails in its batch: {reason}")
         elif reason:
             half = len(suspects) // 2
             search(suspects[:half], good)
@@ -59,4 +61,4 @@ def bisect_failing_batch(
             search(places, good)
     finally:
         source.substitute(dict(substitutes))
-    return reasons
+    return faults

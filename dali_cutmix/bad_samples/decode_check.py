@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, pipeline_def, types
 
+from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.ops import limit_pixels
 
 CHUNK_IMAGES, CHUNK_BYTES = 64, 16 * 2**20
@@ -14,7 +15,7 @@ _STARTS = {b"GIF8": "a GIF, which is not supported", b"%PDF": "a PDF", b"RIFF": 
 _IMAGES = (b"\xff\xd8", b"\x89PNG", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P5", b"P6")
 
 
-def find_undecodable(images: Sequence[np.ndarray], max_pixels: int, *, num_threads: int = 1) -> dict[int, str]:
+def find_undecodable(images: Sequence[np.ndarray], max_pixels: int, *, num_threads: int = 1) -> dict[int, Fault]:
     """Find the images that cannot be decoded.
 
     They are decoded on the CPU even if the pipeline decodes on a GPU: a GPU's JPEG engine reports no error for some
@@ -26,16 +27,18 @@ def find_undecodable(images: Sequence[np.ndarray], max_pixels: int, *, num_threa
         num_threads: threads that decode.
 
     Returns:
-        Index of each such image, and the reason.
+        Index of each such image, and what is wrong with it.
     """
-    reasons = {number: "the file is empty" for number, encoded in enumerate(images) if not len(encoded)}
-    rest = [number for number in range(len(images)) if number not in reasons]
+    faults = {
+        number: Fault("damaged", "the file is empty") for number, encoded in enumerate(images) if not len(encoded)
+    }
+    rest = [number for number in range(len(images)) if number not in faults]
 
     def search(numbers: list[int]) -> None:
         if not numbers or _decodes([images[n] for n in numbers], max_pixels, num_threads):
             return
         if len(numbers) == 1:
-            reasons[numbers[0]] = _reason(images[numbers[0]], max_pixels)
+            faults[numbers[0]] = _fault(images[numbers[0]], max_pixels)
             return
         half = len(numbers) // 2
         search(numbers[:half])
@@ -43,7 +46,7 @@ def find_undecodable(images: Sequence[np.ndarray], max_pixels: int, *, num_threa
 
     for chunk in chunks(rest, lambda number: len(images[number])):
         search(chunk)
-    return dict(sorted(reasons.items()))
+    return dict(sorted(faults.items()))
 
 
 def chunks(items: Iterable[Any], size: Callable[[Any], int]) -> Iterator[list[Any]]:
@@ -81,16 +84,16 @@ def _runs(pipeline: Any) -> bool:
     return True
 
 
-def _reason(encoded: np.ndarray, max_pixels: int) -> str:
-    """Say what is wrong with an image that does not decode."""
+def _fault(encoded: np.ndarray, max_pixels: int) -> Fault:
+    """What is wrong with an image that does not decode."""
     start = encoded[:16].tobytes()
     if start.startswith(_IMAGES):
-        return _size_reason(encoded, max_pixels) or "its data is damaged or cut off"
+        return _size_fault(encoded, max_pixels) or Fault("damaged", "its data is damaged or cut off")
     known = next((what for mark, what in _STARTS.items() if start.startswith(mark)), None)
-    return known or f"not an image: it begins with {start!r}"
+    return Fault("damaged", known or f"not an image: it begins with {start!r}")
 
 
-def _size_reason(encoded: np.ndarray, max_pixels: int) -> str | None:
+def _size_fault(encoded: np.ndarray, max_pixels: int) -> Fault | None:
     @pipeline_def(batch_size=1, num_threads=1, device_id=None)
     def graph() -> Any:
         return fn.peek_image_shape(fn.external_source(source=[[encoded]]))
@@ -98,5 +101,7 @@ def _size_reason(encoded: np.ndarray, max_pixels: int) -> str | None:
     try:
         height, width = np.asarray(graph().run()[0][0])[:2].tolist()
     except RuntimeError:
-        return "its header is damaged or cut off"
-    return f"{width}×{height} pixels, more than max_pixels={max_pixels}" if width * height > max_pixels else None
+        return Fault("damaged", "its header is damaged or cut off")
+    if width * height > max_pixels:
+        return Fault("not supported", f"{width}×{height} pixels, more than max_pixels={max_pixels}")
+    return None

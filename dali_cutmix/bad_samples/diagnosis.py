@@ -9,6 +9,7 @@ import numpy as np
 from dali_cutmix._dali import pipeline_template
 from dali_cutmix.bad_samples.decode_check import find_undecodable
 from dali_cutmix.bad_samples.failed_operator import short_reason
+from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.sources import READER, Source
 
 _AHEAD = 6  # batches that DALI may have read ahead
@@ -32,7 +33,7 @@ class DecodeError(RuntimeError):
 
 def find_bad_samples(
     source: Source, max_pixels: int, checkpoint: bytes, substitutes: Mapping[int, int], pipeline: Any
-) -> dict[int, str]:
+) -> dict[int, Fault]:
     """Find the samples that made a batch fail, by decoding each sample of it.
 
     Args:
@@ -43,7 +44,7 @@ def find_bad_samples(
         pipeline: the graph, for its batch size and threads.
 
     Returns:
-        Number of each bad sample, and the reason; empty if all are good by now.
+        Number of each bad sample, and what is wrong with it; empty if all are good by now.
     """
     reader = pipeline_template.build_reader(source.numbers_pipeline(pipeline.max_batch_size), checkpoint, READER)
     for _ in range(_AHEAD):  # an error may come from what is read ahead
@@ -55,14 +56,14 @@ def find_bad_samples(
 
 
 def _bad_successors(
-    source: Source, found: Mapping[int, str], known: Mapping[int, int], max_pixels: int, pipeline: Any
-) -> dict[int, str]:
+    source: Source, found: Mapping[int, Fault], known: Mapping[int, int], max_pixels: int, pipeline: Any
+) -> dict[int, Fault]:
     """Find bad samples among those that would be read in place of ``found``: a folder of bad files then costs one look.
 
     The samples after a bad one are checked in growing numbers until one is good.
     """
     candidates = source.interchangeable
-    bad: dict[int, str] = {}
+    bad: dict[int, Fault] = {}
     for first in found:
         at, many = first + 1, 1
         while many <= len(candidates):
@@ -83,38 +84,40 @@ _UNREADABLE = re.compile(r"(?:Could not open file|Failed to read file:) (?P<path
 _MISSING_ON_S3 = re.compile(r"S3 Object not found\. bucket=(?P<bucket>\S+) object=(?P<key>.+):$", re.MULTILINE)
 
 
-def unreadable_samples(error: RuntimeError, source: Source) -> dict[int, str]:
+def unreadable_samples(error: RuntimeError, source: Source) -> dict[int, Fault]:
     """Find the samples that could not be read when a pipeline was set to a checkpoint.
 
     DALI then also reads the sample before the checkpoint, which a reader that starts there does not deliver.
 
     Returns:
-        Number of each such sample, and the reason.
+        Number of each such sample, and what is wrong with it.
     """
     if match := _UNREADABLE.search(str(error)):
-        return dict.fromkeys(source.find(match["path"]), f"cannot be read{match['why'] or ''}")
+        return dict.fromkeys(source.find(match["path"]), Fault("missing", f"cannot be read{match['why'] or ''}"))
     if match := _MISSING_ON_S3.search(str(error)):
-        return dict.fromkeys(source.find(f"s3://{match['bucket']}/{match['key']}"), "cannot be read: no such object")
+        address = f"s3://{match['bucket']}/{match['key']}"
+        return dict.fromkeys(source.find(address), Fault("missing", "cannot be read: no such object"))
     return {}
 
 
-def _check(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) -> dict[int, str]:
-    reasons, images = {}, {}
+def _check(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) -> dict[int, Fault]:
+    faults: dict[int, Fault] = {}
+    images = {}
     for number in numbers:
         try:
             images[number] = source.encoded(number)
         except OSError as error:
-            reasons[number] = f"cannot be read: {error.strerror or error}"
+            faults[number] = Fault("missing", f"cannot be read: {error.strerror or error}")
         except RuntimeError as error:
-            reasons[number] = f"cannot be read: {short_reason(error)}"
+            faults[number] = Fault("missing", f"cannot be read: {short_reason(error)}")
     undecodable = find_undecodable(list(images.values()), max_pixels, num_threads=pipeline.num_threads)
     order = list(images)
-    return reasons | {order[i]: reason for i, reason in undecodable.items()}
+    return faults | {order[i]: fault for i, fault in undecodable.items()}
 
 
-def decode_error(source: Source, reasons: Mapping[int, str], error: RuntimeError) -> DecodeError:
+def decode_error(source: Source, faults: Mapping[int, Fault], error: RuntimeError) -> DecodeError:
     """Make the error to raise instead of DALI's, with the path of every bad sample of the failed batch."""
-    named = ", ".join(f"{source.name(number)} ({reason})" for number, reason in sorted(reasons.items()))
+    named = ", ".join(f"{source.name(number)} ({fault.reason})" for number, fault in sorted(faults.items()))
     return DecodeError(
         f"cannot be decoded: {named}. {source.fix}; every other file of its batch is fine. To continue without bad "
         f"files: on_error='replace'. DALI says: {short_reason(error)}"

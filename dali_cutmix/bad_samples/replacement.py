@@ -1,12 +1,12 @@
 """Replacement: which samples are bad, which ones are read in their place, and a log of both."""
 
-import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
+from dali_cutmix.bad_samples.bad_log import BadLog
 from dali_cutmix.bad_samples.diagnosis import DecodeError
+from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.sources import Source
 from dali_cutmix.utils import check_fraction
 
@@ -29,10 +29,7 @@ class Replacement:
     def __init__(self, source: Source, max_bad: float, log: str | os.PathLike[str], *, check: bool = True) -> None:
         self._source = source
         self._max_bad = check_fraction("max_bad", max_bad, "a fraction of all samples")
-        self._log = Path(log).absolute()
-        place = next(folder for folder in self._log.parents if folder.exists())
-        if check and not (place.is_dir() and os.access(place, os.W_OK)):
-            raise ValueError(f"bad_log={str(log)!r} given; {place} is not a folder that can be written to.")
+        self._log = BadLog(log, check=check)
         self._bad: set[int] = set()
 
     @property
@@ -61,11 +58,11 @@ class Replacement:
             found[number] = first_good if following == candidates.stop else found.get(following, following)
         return found
 
-    def add(self, reasons: Mapping[int, str], error: RuntimeError) -> None:
+    def add(self, faults: Mapping[int, Fault], error: RuntimeError) -> None:
         """Replace samples that turned out to be bad, and log them; if that fails, none of them is replaced.
 
         Args:
-            reasons: number of each, and what is wrong with it.
+            faults: number of each, and what is wrong with it.
             error: DALI's.
 
         Raises:
@@ -73,38 +70,31 @@ class Replacement:
             OSError: they cannot be logged.
         """
         before = self._bad
-        self.set(before | reasons.keys())
+        self.set(before | faults.keys())
         others = self.substitutes
         total = len(self._source)
         try:
-            self._write_log(reasons, others)
-            if len(self._bad) > self._max_bad * total or not others.keys() >= reasons.keys():
+            self._write_log(faults, others)
+            if len(self._bad) > self._max_bad * total or not others.keys() >= faults.keys():
                 raise DecodeError(
                     f"{len(self._bad)} of {total} samples cannot be decoded, more than max_bad={self._max_bad:g} "
-                    f"allows; they are listed in {self._log}. Fix the data (python -m dali_cutmix.check finds all bad "
-                    "files), or give a larger max_bad."
+                    f"allows; they are listed in {self._log.path}. Fix the data (python -m dali_cutmix.check finds all "
+                    "bad files), or give a larger max_bad."
                 ) from error
         except BaseException:
             self.set(before)  # if the batch is tried again, it fails again
             raise
 
-    def _write_log(self, reasons: Mapping[int, str], others: Mapping[int, int]) -> None:
+    def _write_log(self, faults: Mapping[int, Fault], others: Mapping[int, int]) -> None:
         entries = [
             {
                 "path": self._source.name(number),
-                "reason": reason,
+                "kind": fault.kind,
+                "reason": fault.reason,
                 "replaced_by": self._source.name(others[number]) if number in others else None,
                 "rank": self._source.shard[0],
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             }
-            for number, reason in sorted(reasons.items())
+            for number, fault in sorted(faults.items())
         ]
-        lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        # A single call, so that the lines of several processes do not mix.
-        descriptor = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            os.write(descriptor, lines.encode(errors="surrogateescape"))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        self._log.append(entries)

@@ -8,6 +8,7 @@ from nvidia.dali import Pipeline
 
 from dali_cutmix._dali import pipeline_template
 from dali_cutmix.bad_samples import (
+    Fault,
     Replacement,
     bisect_failing_batch,
     decode_error,
@@ -95,8 +96,8 @@ class PipelineRunner:
         self._replace_or_raise(source, replacement, reasons, error)
 
     def _replace_or_raise(
-        self, source: Source, replacement: Replacement, reasons: Mapping[int, str], error: RuntimeError
+        self, source: Source, replacement: Replacement, faults: Mapping[int, Fault], error: RuntimeError
     ) -> None:
         if not self._replaces:
-            raise decode_error(source, reasons, error) from error
-        replacement.add(reasons, error)
+            raise decode_error(source, faults, error) from error
+        replacement.add(faults, error)

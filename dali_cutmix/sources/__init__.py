@@ -17,8 +17,7 @@ whose samples have several classes each.
 library also makes itself.
 """
 
-from dali_cutmix.sources.cifar_archive import is_cifar
-from dali_cutmix.sources.cifar_record import convert_cifar
+from dali_cutmix.sources.cifar import convert_cifar, is_cifar
 from dali_cutmix.sources.class_folders import EXTENSIONS
 from dali_cutmix.sources.csv_samples import Column, CsvSamples, csv_samples
 from dali_cutmix.sources.image_folder import list_folders, scan_folder
@@ -35,6 +34,7 @@ from dali_cutmix.sources.multi_labels import MultiLabels
 from dali_cutmix.sources.packed_folder import PackedFolder
 from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.recordio import RecordIO, write_recordio
+from dali_cutmix.sources.sample_error import SampleError
 from dali_cutmix.sources.sample_list import SampleList, list_samples
 from dali_cutmix.sources.source import MULTI_LABELS, READER, Source, digest_of
 from dali_cutmix.sources.tfrecord import TFRecord
@@ -54,6 +54,7 @@ __all__ = [
     "PackedFolder",
     "RecordFiles",
     "RecordIO",
+    "SampleError",
     "SampleList",
     "Source",
     "TFRecord",

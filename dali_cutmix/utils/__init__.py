@@ -8,6 +8,7 @@
 - ``ordered_pool``: work done in parallel, results in order
 - ``protobuf``: the wire format of protocol buffers
 - ``accepted``: the optional arguments that a user's function takes
+- ``regular_files``: files are opened only if they are regular ones, and not too large
 - ``uncopyable``: a base for objects that cannot be copied or pickled
 """
 
@@ -38,12 +39,21 @@ from dali_cutmix.utils.levels import check_levels
 from dali_cutmix.utils.ordered_pool import in_order
 from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
+from dali_cutmix.utils.regular_files import (
+    NotRegularFileError,
+    TooLargeError,
+    check_regular,
+    open_regular,
+    read_regular,
+)
 from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [
+    "NotRegularFileError",
     "PathLike",
     "Paths",
     "Split",
+    "TooLargeError",
     "Uncopyable",
     "accepted",
     "cache_folder",
@@ -59,6 +69,7 @@ __all__ = [
     "check_padding",
     "check_preallocate",
     "check_range",
+    "check_regular",
     "check_resize",
     "check_seed",
     "check_shard",
@@ -71,7 +82,9 @@ __all__ = [
     "local_files",
     "local_paths",
     "make_atomically",
+    "open_regular",
     "publish",
+    "read_regular",
     "refuse_compressed",
     "remember",
     "remembered",

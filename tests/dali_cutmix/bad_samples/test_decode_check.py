@@ -24,11 +24,14 @@ def test_exactly_the_bad_ones_are_found_wherever_they_stand(kinds):
     images = {"good": GOOD_ONE, "empty": EMPTY, "text": TEXT, "cut off": CUT_OFF}
     found = find_undecodable([images[kind] for kind in kinds], 10**6)
     assert found == {
-        number: {
-            "empty": "the file is empty",
-            "text": "not an image: it begins with b'no picture, no p'",
-            "cut off": "its data is damaged or cut off",
-        }[kind]
+        number: (
+            "damaged",
+            {
+                "empty": "the file is empty",
+                "text": "not an image: it begins with b'no picture, no p'",
+                "cut off": "its data is damaged or cut off",
+            }[kind],
+        )
         for number, kind in enumerate(kinds)
         if kind != "good"
     }
@@ -58,5 +61,5 @@ def test_chunks_lose_nothing_and_keep_the_order(sizes):
 @pytest.mark.parametrize("what", ["header", "GIF", "noise", "one byte"])
 def test_reasons_are_in_words(what, tmp_path):
     BAD[what](tmp_path / "x")
-    (reason,) = find_undecodable([np.fromfile(tmp_path / "x", np.uint8)], 10**6).values()
-    assert {"header": "its header is", "GIF": "a GIF"}.get(what, "not an image: it begins with") in reason
+    (fault,) = find_undecodable([np.fromfile(tmp_path / "x", np.uint8)], 10**6).values()
+    assert {"header": "its header is", "GIF": "a GIF"}.get(what, "not an image: it begins with") in fault.reason

@@ -7,7 +7,8 @@ import tarfile
 
 import pytest
 
-from dali_cutmix.sources import cifar_record, convert_cifar
+from dali_cutmix.sources import convert_cifar
+from dali_cutmix.sources.cifar import record
 from tests.helpers import tally
 from tests.helpers.cifar_archives import pack
 from tests.helpers.cifar_loaders import seen
@@ -52,7 +53,7 @@ def test_a_killed_conversion_leaves_nothing_half(forms, monkeypatch, cache):
         os.kill(os.getpid(), signal.SIGKILL)
 
     def convert():
-        monkeypatch.setattr(cifar_record, "write_recordio", killed)
+        monkeypatch.setattr(record, "write_recordio", killed)
         convert_cifar(archive)
 
     process = multiprocessing.get_context("fork").Process(target=convert)
@@ -80,7 +81,7 @@ def test_a_full_disk_leaves_nothing(forms, monkeypatch, cache):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cifar_record, "write_recordio", full)
+    monkeypatch.setattr(record, "write_recordio", full)
     with pytest.raises(OSError, match="No space left on device"):
         convert_cifar(forms["cifar-10-batches-bin"][2])
     assert list(cache.iterdir()) == []

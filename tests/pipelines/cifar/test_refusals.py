@@ -7,7 +7,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from dali_cutmix.sources import cifar_archive, convert_cifar
+from dali_cutmix.sources import convert_cifar
+from dali_cutmix.sources.cifar import archive
 from pipelines import cifar
 from tests.helpers import tally
 from tests.helpers.cifar_archives import FORMS, pack, write_pickle
@@ -93,7 +94,7 @@ def test_noise_in_a_pickle_is_named_whatever_it_makes_of_it(folder):
             content[at] = rng.integers(256)
         (root / "data_batch_2").write_bytes(content)
         try:
-            list(cifar_archive.Cifar(root).images("train"))
+            list(archive.Cifar(root).images("train"))
         except ValueError as error:
             assert "data_batch_2 is damaged or not a file of CIFAR (" in str(error)  # noqa: PT017  (other pixels are none)
         tally.count("bad")

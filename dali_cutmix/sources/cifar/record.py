@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from dali_cutmix.sources.cifar_archive import Cifar
+from dali_cutmix.sources.cifar.archive import Cifar
 from dali_cutmix.sources.recordio import write_recordio
 from dali_cutmix.utils import Split, cache_folder, make_atomically
 

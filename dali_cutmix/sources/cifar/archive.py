@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dali_cutmix.sources.cifar_pickle import PIXELS, pickled_images, pickled_names
+from dali_cutmix.sources.cifar.pickle import PIXELS, pickled_images, pickled_names
 from dali_cutmix.utils import Split
 
 SITE = "https://www.cs.toronto.edu/~kriz/cifar.html"
