@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from nvidia.dali import Pipeline
 
-from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali import pipeline_template, shut_down
 from dali_cutmix.bad_samples import (
     Fault,
     Replacement,
@@ -59,7 +59,7 @@ class PipelineRunner:
                 outputs = self.pipe.run(stream)
             except RuntimeError as error:
                 self._failed = True
-                pipeline_template.shut_down(self.pipe)
+                shut_down(self.pipe)
                 self._handle(error)
             else:
                 self.checkpoint = self.pipe.checkpoint()
