@@ -35,7 +35,7 @@ from dali_cutmix._dali import pipeline_options  # first: a missing DALI is repor
 # isort: split
 from dali_cutmix import detection
 from dali_cutmix._version import __version__
-from dali_cutmix.bad_samples import DecodeError
+from dali_cutmix.bad_samples import DecodeError, StorageError
 from dali_cutmix.fused import FusedMix, Resample, can_fuse
 from dali_cutmix.loader import AllRanks, Loader
 from dali_cutmix.losses import (
@@ -48,6 +48,7 @@ from dali_cutmix.mixing import CutMix, Cutout, Mixup, OneOf, Policy, Targets
 from dali_cutmix.ops import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    MAX_BYTES,
     MAX_PIXELS,
     Decode,
     bind_state,
@@ -71,6 +72,7 @@ from dali_cutmix.options import CommonOptions, OptionGroups, split_options
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "MAX_BYTES",
     "MAX_PIXELS",
     "AllRanks",
     "CommonOptions",
@@ -85,6 +87,7 @@ __all__ = [
     "OptionGroups",
     "Policy",
     "Resample",
+    "StorageError",
     "Targets",
     "__version__",
     "bind_state",

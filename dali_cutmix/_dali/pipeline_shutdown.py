@@ -1,9 +1,9 @@
 """Shut down live pipelines in a thread that may wait for theirs: never in one of their own.
 
 A pipeline in a reference cycle (a trainer that keeps its loader and a bound method) is collected in whichever thread
-runs Python when the garbage collector comes. If that is one of the pipeline's own, in a ``python_function``, shutting it
-down there would make that thread wait for itself, and the process would abort. So every collected pipeline is shut down
-in one thread for all:
+runs Python when the garbage collector comes. If that is one of the pipeline's own, in a ``python_function``, shutting
+it down there would make that thread wait for itself, and the process would abort. So every collected pipeline is shut
+down in one thread for all:
 
     collected, anywhere ──▶ queue ──▶ shut down, before the next one is built
     in a forked process ──▶ abandoned: its threads live in the parent
@@ -45,7 +45,7 @@ def _class_that_queues(kind: type[Pipeline]) -> type[Pipeline]:
 
 def queue_shutdown(pipeline: Pipeline) -> None:
     """Let a pipeline that is not built yet be shut down in another thread once it is collected."""
-    pipeline.__class__ = _class_that_queues(type(pipeline))
+    pipeline.__class__ = _class_that_queues(type(pipeline))  # type: ignore[arg-type]
     _live.add(pipeline)
 
 

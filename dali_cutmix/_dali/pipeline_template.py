@@ -13,6 +13,7 @@ from dali_cutmix._dali.external_sources import check_external_sources, separate_
 from dali_cutmix._dali.pipeline_checkpoint import entries
 from dali_cutmix._dali.pipeline_shutdown import finish_shutdowns, queue_shutdown
 
+
 def as_template(pipeline: Pipeline) -> Pipeline:
     """Prepare a pipeline that is not built yet as a template, with checkpoints switched on.
 

@@ -21,6 +21,7 @@ from dali_cutmix.sources.cifar import convert_cifar, is_cifar
 from dali_cutmix.sources.class_folders import EXTENSIONS
 from dali_cutmix.sources.csv_samples import Column, CsvSamples, csv_samples
 from dali_cutmix.sources.image_folder import list_folders, scan_folder
+from dali_cutmix.sources.listed_files import MAX_BYTES
 from dali_cutmix.sources.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -43,6 +44,7 @@ from dali_cutmix.sources.webdataset import LabelMember, WebDataset, tar_extensio
 __all__ = [
     "EXTENSIONS",
     "MANIFEST",
+    "MAX_BYTES",
     "MULTI_LABELS",
     "READER",
     "UNFINISHED",

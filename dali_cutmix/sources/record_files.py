@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dali_cutmix.utils import Uncopyable, refuse_compressed
+from dali_cutmix.utils import Uncopyable, open_regular, refuse_compressed
 
 _OPEN_FILES = 256
 
@@ -78,6 +78,14 @@ class RecordFiles(Uncopyable):
         except ValueError as error:
             raise OSError(str(error)) from error
         return encoded, np.array(label)
+
+    def can_open(self, number: int) -> bool:
+        """Whether the file of a sample is there, and may be read."""
+        try:
+            os.close(open_regular(self.paths[self._file[number]]))
+        except OSError:
+            return False
+        return True
 
     def bytes_at(self, number: int, offset: int, size: int) -> np.ndarray:
         """Other bytes of the file that a sample is in, 1-D uint8."""

@@ -44,7 +44,7 @@ class SampleList:
     @classmethod
     def numbered(cls, count: int) -> "SampleList":
         """Make a list of samples without bytes, each labelled with its number."""
-        return cls("".join(f"{os.devnull} {number}\n" for number in range(count)).encode())
+        return cls("".join([f"{os.devnull} {number}\n" for number in range(count)]).encode())
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -57,23 +57,23 @@ class SampleList:
         start = self._ends[number - 1] + 1 if number else 0
         return self.content[start : self._ends[number]]
 
+    def entry(self, number: int) -> tuple[bytes, int]:
+        """Name and label of a sample."""
+        name, _, label = self._line(number).rpartition(b" ")
+        return name, int(label)
+
     def name(self, number: int) -> str:
         """Name of a sample."""
-        return os.fsdecode(self._line(number).rpartition(b" ")[0])
+        return os.fsdecode(self.entry(number)[0])
 
     def label(self, number: int) -> int:
         """Label of a sample."""
-        return int(self._line(number).rpartition(b" ")[2])
+        return self.entry(number)[1]
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all names and labels."""
         return hashlib.sha256(self.content).hexdigest()
-
-    def find(self, name: str) -> list[int]:
-        """Numbers of the samples with this name."""
-        lines = re.finditer(rb"^" + re.escape(os.fsencode(name)) + rb" \d+$", self.content, re.MULTILINE)
-        return np.searchsorted(self._ends, [line.end() for line in lines]).tolist()
 
     def replaced(self, substitutes: Mapping[int, int]) -> "SampleList":
         """A copy with other samples in place of some.
