@@ -21,6 +21,9 @@ _DECODING = ("Image", "ImageSlice", "Slice", "PeekImageShape")
 _FORMERLY = {"ImageRandomCrop": "RandomCropGenerator"}
 """Kinds of operators in old states, and their kinds now: decoding once drew the windows of random crops itself."""
 
+_FORMERLY_READING = ("Squeeze#", "Cast#")
+"""Operators in old states that DALI once made the labels of files with."""
+
 
 def entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
     """Split a checkpoint into its entries.
@@ -54,7 +57,8 @@ def portable(checkpoint: bytes) -> bytes:
 def localized(saved: bytes, own: bytes) -> bytes:
     """Convert a portable checkpoint to one for a given graph.
 
-    Entries that the graph has no operator for keep their portable name, and DALI refuses them for it.
+    Entries that the graph has no operator for keep their portable name, and DALI refuses them for it. It also refuses a
+    checkpoint without an entry for an operator that has a state.
 
     Args:
         saved: from :func:`portable`, or an older one with DALI's names.
@@ -65,10 +69,12 @@ def localized(saved: bytes, own: bytes) -> bytes:
     names = _portable_names(here)
     parts = []
     for name, entry in here.items():
-        if name not in names:
-            parts.append(entry)
-        elif names[name] in found:
+        if name in names and names[name] in found:
             parts.append(_renamed(found.pop(names[name]), name))
+        elif name not in names or not _state(entry):
+            parts.append(entry)
+    if any(name and name.startswith(_FORMERLY_READING[0]) for name in found):
+        found = {name: entry for name, entry in found.items() if not (name and name.startswith(_FORMERLY_READING))}
     return b"".join([*parts, *found.values()])
 
 

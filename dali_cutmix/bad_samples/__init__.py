@@ -25,7 +25,7 @@ from dali_cutmix.bad_samples.diagnosis import (
 from dali_cutmix.bad_samples.failed_operator import graph_error, is_about_samples, is_about_storage, short_reason
 from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.bad_samples.replacement import Replacement
-from dali_cutmix.bad_samples.storage import Patience, StorageError
+from dali_cutmix.bad_samples.storage import Patience, StorageError, gone
 
 __all__ = [
     "CHUNK_IMAGES",
@@ -39,6 +39,7 @@ __all__ = [
     "decode_error",
     "find_bad_samples",
     "find_undecodable",
+    "gone",
     "graph_error",
     "is_about_samples",
     "is_about_storage",

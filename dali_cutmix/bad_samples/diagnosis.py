@@ -38,7 +38,6 @@ def find_bad_samples(
     checkpoint: bytes,
     substitutes: Mapping[int, int],
     pipeline: Any,
-    waited: bool = False,
 ) -> dict[int, Fault]:
     """Find the samples that made a batch fail, by decoding each sample of it.
 
@@ -48,7 +47,6 @@ def find_bad_samples(
         checkpoint: the pipeline's state before the failed batch.
         substitutes: samples that are read in place of others.
         pipeline: the graph, for its batch size and threads.
-        waited: whether storage that fails has been waited for long enough.
 
     Returns:
         Number of each bad sample, and what is wrong with it; empty if all are good by now.
@@ -60,7 +58,7 @@ def find_bad_samples(
     for _ in range(_AHEAD):  # an error may come from what is read ahead
         numbers = {np.asarray(number).item() for number in reader.run()[0]}
         found, unread = _check(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)
-        found |= (missing := gone(source, unread, waited=waited))
+        found |= (missing := gone(source, unread, waited=False))
         if away := {number: error for number, error in unread.items() if number not in missing}:
             raise storage_error(source, away)
         if found:

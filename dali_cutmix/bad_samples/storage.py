@@ -4,7 +4,9 @@ import errno
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import islice
 
 from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.sources import Source
@@ -15,7 +17,7 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM)
 """Errors of a file that is not there; all others (EIO, ESTALE, ETIMEDOUT, …) are of the storage itself."""
 _NEVER = (errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 """Errors of a path that no waiting will mend."""
-_NEIGHBOURS = 4
+_NEIGHBOURS = 3  # on each side
 
 
 class StorageError(OSError):
@@ -96,17 +98,20 @@ def gone(source: Source, errors: Mapping[int, OSError], *, waited: bool) -> dict
         errors: number of each sample that cannot be read, and why.
         waited: whether ``retry`` is over; before that errors of the storage itself may still pass.
     """
+    can_open = cache(source.can_open)
     found = {}
     for number, error in errors.items():
-        never = error.errno in _NEVER
-        if never or ((waited or error.errno in _GONE) and _neighbours_open(source, number)):
+        may_be_gone = waited or error.errno in _GONE
+        if error.errno in _NEVER or (may_be_gone and _neighbours_open(can_open, number, len(source))):
             found[number] = Fault("missing", f"cannot be read: {error.strerror or error}")
     return found
 
 
-def _neighbours_open(source: Source, number: int) -> bool:
-    around = [n for n in range(number - _NEIGHBOURS, number + _NEIGHBOURS + 1) if n != number and 0 <= n < len(source)]
-    return 2 * sum(map(source.can_open, around)) > len(around)
+def _neighbours_open(can_open: Callable[[int], bool], number: int, count: int) -> bool:
+    around = [n for n in range(number - _NEIGHBOURS, number + _NEIGHBOURS + 1) if n != number and 0 <= n < count]
+    closed = (n for n in around if not can_open(n))
+    # No more are tried than needed: where storage is away, each may take long.
+    return len(list(islice(closed, -(-len(around) // 2)))) * 2 < len(around)
 
 
 def storage_error(source: Source, errors: Mapping[int, OSError]) -> StorageError:

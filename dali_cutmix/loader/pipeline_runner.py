@@ -1,5 +1,6 @@
 """PipelineRunner: a live pipeline, and what happens when a batch fails."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from dali_cutmix.bad_samples import (
     bisect_failing_batch,
     decode_error,
     find_bad_samples,
+    gone,
     graph_error,
     is_about_samples,
     is_about_storage,
@@ -80,25 +82,26 @@ class PipelineRunner:
     def _handle(self, error: RuntimeError) -> None:
         """Prepare another try of a failed batch, without its bad samples, or raise an error that names the culprit."""
         source, replacement = self._notes.source, self._replacement
-        if replacement is None or source is None:
+        ending = not threading.main_thread().is_alive()  # the process ends: nobody will take this batch
+        if replacement is None or source is None or ending:
             raise error
         if not is_about_samples(error):
             raise graph_error(error) from error
         try:
-            faults = self._find_faults(source, replacement, error, waited=False)
+            faults = self._find_faults(source, replacement, error)
         except StorageError as away:
             if self._patience.wait(away.what):
                 return
-            faults = self._find_faults(source, replacement, error, waited=True)
+            faults = gone(source, away.errors, waited=True)
+            if not faults or faults.keys() < away.errors.keys():
+                raise
         if faults is None:
             return
         if not self._replaces:
             raise decode_error(source, faults, error) from error
         replacement.add(faults, error)
 
-    def _find_faults(
-        self, source: Source, replacement: Replacement, error: RuntimeError, *, waited: bool
-    ) -> Mapping[int, Fault] | None:
+    def _find_faults(self, source: Source, replacement: Replacement, error: RuntimeError) -> Mapping[int, Fault] | None:
         """The samples that made a batch fail; None where all are good by now, and it should be tried again.
 
         Raises:
@@ -107,7 +110,7 @@ class PipelineRunner:
         """
         limit = self._notes.max_pixels or MAX_PIXELS
         substitutes = replacement.substitutes
-        if faults := find_bad_samples(source, limit, self.checkpoint, substitutes, self._template, waited):
+        if faults := find_bad_samples(source, limit, self.checkpoint, substitutes, self._template):
             return faults
         if self._tried_again != self.checkpoint:
             self._tried_again = self.checkpoint  # a disk or a network may fail for a moment
