@@ -101,8 +101,14 @@ def gone(source: Source, errors: Mapping[int, OSError], *, waited: bool) -> dict
     can_open = cache(source.can_open)
     found = {}
     for number, error in errors.items():
-        may_be_gone = waited or error.errno in _GONE
-        if error.errno in _NEVER or (may_be_gone and _neighbours_open(can_open, number, len(source))):
+        if error.errno in _NEVER:
+            is_gone = True
+        elif waited or error.errno in _GONE:
+            # Itself last: it may have come back while the others were looked at.
+            is_gone = _neighbours_open(can_open, number, len(source)) and not source.can_open(number)
+        else:
+            is_gone = False
+        if is_gone:
             found[number] = Fault("missing", f"cannot be read: {error.strerror or error}")
     return found
 
