@@ -70,6 +70,27 @@ class SampleList:
         """SHA-256 of all names and labels."""
         return hashlib.sha256(self.content).hexdigest()
 
+    def is_sound(self, num_classes: int) -> bool:
+        """Whether all names stay below their root, and all labels are below ``num_classes``."""
+        if not self.content.endswith(b"\n") or b"\0" in self.content:
+            return False
+        characters, labels = np.frombuffer(self.content, np.uint8), np.zeros(len(self), np.int64)
+        if characters[0] == ord("/") or np.any(characters[self._ends[:-1] + 1] == ord("/")):
+            return False
+        dots = np.flatnonzero(characters == ord("."))  # faster than to search for what has several characters
+        if np.any(np.diff(dots) == 1) and re.search(rb"(?:^|/)\.\.(?:/| \d+$)", self.content, re.MULTILINE):
+            return False
+        in_label = np.ones(len(self), bool)
+        for place in range(len(str(LARGEST)) + 1):
+            character = characters[np.maximum(self._ends - 1 - place, 0)]
+            values = character - np.uint8(ord("0"))  # without a sign: smaller characters wrap around
+            digits = in_label & (values < 10)
+            if (place == 0 and not digits.all()) or np.any(character[in_label & ~digits] != ord(" ")):
+                return False
+            labels += np.where(digits, values, 0).astype(np.int64) * 10**place
+            in_label = digits
+        return not in_label.any() and labels.max() < num_classes
+
     def find(self, name: str) -> list[int]:
         """Numbers of the samples with this name."""
         lines = re.finditer(rb"^" + re.escape(os.fsencode(name)) + rb" \d+$", self.content, re.MULTILINE)

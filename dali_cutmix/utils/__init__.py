@@ -4,7 +4,8 @@
 - ``paths``: one path, several, or a pattern → a list of files; ``braces``: patterns such as ``{000..099}``
 - ``compression``: files that were compressed, and the command that unpacks them
 - ``atomic_files``: files that are written as a whole or not at all
-- ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
+- ``cache``: files that can be generated again, in a folder of the user's own, ``~/.cache/dali_cutmix``
+- ``no_links``: lock files and logs, whose fixed names may be links that others placed
 - ``ordered_pool``: work done in parallel, results in order
 - ``protobuf``: the wire format of protocol buffers
 - ``accepted``: the optional arguments that a user's function takes
@@ -13,8 +14,23 @@
 """
 
 from dali_cutmix.utils.accepted import accepted
-from dali_cutmix.utils.atomic_files import make_atomically, publish, write_atomically
-from dali_cutmix.utils.cache import cache_folder, cache_path, remember, remembered
+from dali_cutmix.utils.atomic_files import (
+    make_atomically,
+    publish,
+    remove_leftovers,
+    temporary_beside,
+    write_atomically,
+)
+from dali_cutmix.utils.cache import (
+    cache_folder,
+    cache_path,
+    forget,
+    generated,
+    generated_before,
+    make_cache_folder,
+    remember,
+    remembered,
+)
 from dali_cutmix.utils.checks import (
     Split,
     check_chance,
@@ -36,6 +52,7 @@ from dali_cutmix.utils.checks import (
 )
 from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.levels import check_levels
+from dali_cutmix.utils.no_links import open_lock, opened_unless_link
 from dali_cutmix.utils.ordered_pool import in_order
 from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
@@ -77,17 +94,25 @@ __all__ = [
     "check_split",
     "check_whole",
     "fields",
+    "forget",
+    "generated",
+    "generated_before",
     "in_order",
     "is_compressed_tar",
     "local_files",
     "local_paths",
     "make_atomically",
+    "make_cache_folder",
+    "open_lock",
     "open_regular",
+    "opened_unless_link",
     "publish",
     "read_regular",
     "refuse_compressed",
     "remember",
     "remembered",
+    "remove_leftovers",
+    "temporary_beside",
     "to_varint",
     "varint",
     "write_atomically",
