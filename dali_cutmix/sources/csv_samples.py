@@ -11,12 +11,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dali_cutmix.sources.class_folders import EXTENSIONS
-from dali_cutmix.utils import PathLike, check_named_classes
+from dali_cutmix.sources.multi_labels import LARGEST
+from dali_cutmix.utils import (
+    PathLike,
+    check_name,
+    check_named_classes,
+    check_no_url,
+    read_text,
+)
 
 Column = str | int
 """Name of a column, or its number from 0."""
 
 _DELIMITERS = ",\t; "
+_ENDS = '\r\n\0"'
 _WHOLE = re.compile(r"(\d+)(?:\.0*)?")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _LOOKED_FOR = 5
@@ -62,17 +70,41 @@ def csv_samples(
     for name, value in (("image", image), ("label", label)):
         if isinstance(value, bool) or not (isinstance(value, str) or (isinstance(value, int) and value >= 0)):
             raise ValueError(f"{name}={value!r} given; allowed is the name of a column, or its number from 0.")
-    if delimiter is not None and not (isinstance(delimiter, str) and len(delimiter) == 1):
+    if delimiter is not None and not (isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in _ENDS):
         raise ValueError(f"delimiter={delimiter!r} given; allowed is one character, such as ',' or '\\t', or None.")
+    if not isinstance(suffix, str):
+        raise ValueError(f"suffix={suffix!r} given; allowed is text, such as '.jpg'.")
+    check_name(suffix, "suffix")
     names = check_named_classes(classes)
     rows = _rows(Path(path), image, label, delimiter)
-    folder = os.path.abspath(Path(path).parent if root is None else root) if "://" not in str(root) else str(root)
-    paths = [(row.image if "://" in row.image else os.path.join(folder, row.image)) + suffix for row in rows]
-    if "://" not in paths[0]:
+    folder = _folder(Path(path), root)
+    paths = [_place_of(row, folder, Path(path), may_leave=root is not None) + suffix for row in rows]
+    if not paths[0].startswith("s3://"):
         _check_some_exist(Path(path), rows, paths, suffix, numbered=isinstance(image, int) and isinstance(label, int))
     if names:
         return CsvSamples(paths, _numbered(Path(path), rows, names), names)
     return CsvSamples(paths, *_inferred(Path(path), rows))
+
+
+def _folder(path: Path, root: PathLike | None) -> str:
+    """The folder that images are named from, or an address on S3."""
+    given = path.parent if root is None else root
+    check_no_url(os.fspath(given), "root")
+    return os.fspath(given) if os.fspath(given).startswith("s3://") else os.path.abspath(given)
+
+
+def _place_of(row: _Row, folder: str, path: Path, may_leave: bool) -> str:
+    """Path or address of a row's image."""
+    if "://" in row.image:
+        check_no_url(row.image, f"{path}, line {row.line}")
+    if row.image.startswith("s3://"):
+        return row.image
+    if ".." in row.image and not may_leave and os.path.normpath(row.image).split("/")[0] == "..":
+        raise ValueError(
+            f"{path}, line {row.line}: {row.image!r} leads out of the file's folder, {folder}; if that is meant, give "
+            f"root={folder!r}, or the folder that the images are named from."
+        )
+    return os.path.join(folder, row.image)
 
 
 def _rows(path: Path, image: Column, label: Column, delimiter: str | None) -> list[_Row]:
@@ -113,14 +145,13 @@ def _rows(path: Path, image: Column, label: Column, delimiter: str | None) -> li
 
 
 def _text(path: Path) -> str:
+    check_name(os.fspath(path), "path")
     if path.is_dir():
         raise ValueError(f"{path}: a folder; give the path of a CSV file.")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; give the path of a CSV file.")
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error}); save it as UTF-8.") from error
+        return read_text(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: no such file; give the path of a CSV file.") from error
 
 
 def _table(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -134,7 +165,7 @@ def _table(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[st
     except csv.Error as error:
         raise ValueError(
             f"{path}, line {reader.line_num}: not a row of a CSV file ({error}); close its quotation marks, or give "
-            f"the file's delimiter={delimiter!r} if that is another."
+            f"the file's delimiter= if that is not {delimiter!r}."
         ) from error
 
 
@@ -227,11 +258,12 @@ def _inferred(path: Path, rows: list[_Row]) -> tuple[list[int], tuple[str, ...]]
 
 def _whole_number(path: Path, row: _Row) -> int | None:
     """A label that is a whole number; None if it is a name."""
-    if whole := _WHOLE.fullmatch(row.label):
+    whole = _WHOLE.fullmatch(row.label)
+    if whole and len(whole[1]) <= len(str(LARGEST)) and int(whole[1]) <= LARGEST:
         return int(whole[1])
     if _NUMBER.fullmatch(row.label):
         raise ValueError(
-            f"{path}, line {row.line}: label {row.label!r} given; allowed is a whole number of 0 or more, or a name. "
-            "Correct it, or give classes=."
+            f"{path}, line {row.line}: label {row.label!r} given; allowed is a whole number from 0 to {LARGEST}, or a "
+            "name. Correct it, or give classes=."
         )
     return None

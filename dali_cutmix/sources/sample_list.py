@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dali_cutmix.sources.multi_labels import LARGEST, MultiLabels
-from dali_cutmix.utils import Uncopyable
+from dali_cutmix.sources.sound_lines import are_sound
+from dali_cutmix.utils import Uncopyable, check_name, check_no_url
 
 
 class SampleList:
@@ -32,7 +33,12 @@ class SampleList:
             ValueError: a name cannot be written as a line.
         """
         lines = "".join(f"{name} {label}\n" for name, label in zip(names, labels, strict=True))
-        content = os.fsencode(lines)
+        try:
+            content = os.fsencode(lines)
+        except UnicodeEncodeError:  # half of a surrogate pair
+            for name in names:
+                check_name(name, "read_files")
+            raise
         odd = content.startswith(b" ") or b"\0" in content or re.search(rb"\s \d+\n", content)
         if odd or content.count(b"\n") != len(names):
             name = next(name for name in names if name != name.rstrip() or not name or set(name) & set("\n\0"))
@@ -72,24 +78,7 @@ class SampleList:
 
     def is_sound(self, num_classes: int) -> bool:
         """Whether all names stay below their root, and all labels are below ``num_classes``."""
-        if not self.content.endswith(b"\n") or b"\0" in self.content:
-            return False
-        characters, labels = np.frombuffer(self.content, np.uint8), np.zeros(len(self), np.int64)
-        if characters[0] == ord("/") or np.any(characters[self._ends[:-1] + 1] == ord("/")):
-            return False
-        dots = np.flatnonzero(characters == ord("."))  # faster than to search for what has several characters
-        if np.any(np.diff(dots) == 1) and re.search(rb"(?:^|/)\.\.(?:/| \d+$)", self.content, re.MULTILINE):
-            return False
-        in_label = np.ones(len(self), bool)
-        for place in range(len(str(LARGEST)) + 1):
-            character = characters[np.maximum(self._ends - 1 - place, 0)]
-            values = character - np.uint8(ord("0"))  # without a sign: smaller characters wrap around
-            digits = in_label & (values < 10)
-            if (place == 0 and not digits.all()) or np.any(character[in_label & ~digits] != ord(" ")):
-                return False
-            labels += np.where(digits, values, 0).astype(np.int64) * 10**place
-            in_label = digits
-        return not in_label.any() and labels.max() < num_classes
+        return are_sound(self.content, self._ends, num_classes)
 
     def find(self, name: str) -> list[int]:
         """Numbers of the samples with this name."""
@@ -201,7 +190,12 @@ def _absolute(items: list[Any], paths: list[Any]) -> list[str]:
         found = [""]
     if "" in found or not all(issubclass(kind, str) for kind in set(map(type, found))):
         raise _refusal(items, (isinstance(path, (str, os.PathLike)) and path != "" for path in paths))
-    return [path if path[0] == "/" or path.startswith("s3://") else os.path.abspath(path) for path in found]
+    return [path if path[0] == "/" or path.startswith("s3://") else _local(path) for path in found]
+
+
+def _local(path: str) -> str:
+    check_no_url(path, "read_files")
+    return os.path.abspath(path)
 
 
 def _below_root(paths: list[str]) -> tuple[str, list[str]]:

@@ -10,6 +10,7 @@
 - ``protobuf``: the wire format of protocol buffers
 - ``accepted``: the optional arguments that a user's function takes
 - ``regular_files``: files are opened only if they are regular ones, and not too large
+- ``text_files``: the text of a file that a user gave
 - ``uncopyable``: a base for objects that cannot be copied or pickled
 """
 
@@ -54,7 +55,7 @@ from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.levels import check_levels
 from dali_cutmix.utils.no_links import open_lock, opened_unless_link
 from dali_cutmix.utils.ordered_pool import in_order
-from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
+from dali_cutmix.utils.paths import PathLike, Paths, check_name, check_no_url, local_files, local_paths, path_below
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
 from dali_cutmix.utils.regular_files import (
     NotRegularFileError,
@@ -63,6 +64,7 @@ from dali_cutmix.utils.regular_files import (
     open_regular,
     read_regular,
 )
+from dali_cutmix.utils.text_files import read_text
 from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [
@@ -82,7 +84,9 @@ __all__ = [
     "check_fraction",
     "check_levels",
     "check_max_pixels",
+    "check_name",
     "check_named_classes",
+    "check_no_url",
     "check_padding",
     "check_preallocate",
     "check_range",
@@ -106,8 +110,10 @@ __all__ = [
     "open_lock",
     "open_regular",
     "opened_unless_link",
+    "path_below",
     "publish",
     "read_regular",
+    "read_text",
     "refuse_compressed",
     "remember",
     "remembered",
