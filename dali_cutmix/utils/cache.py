@@ -149,7 +149,7 @@ def remembered(path: Path | None, belongs_to: bytes) -> bytes | None:
                 return None  # before its content is read: that of a damaged entry may have any size
             content = file.read(length)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP):
             _warn(error)
         return None
     return content if header == _header(belongs_to, content) else None
