@@ -39,7 +39,7 @@ class SampleList:
             for name in names:
                 check_name(name, "read_files")
             raise
-        odd = content.startswith(b" ") or b"\0" in content or re.search(rb"\s \d+\n", content)
+        odd = re.match(rb" \d+\n", content) or b"\0" in content or re.search(rb"\s \d+\n", content)
         if odd or content.count(b"\n") != len(names):
             name = next(name for name in names if name != name.rstrip() or not name or set(name) & set("\n\0"))
             raise ValueError(

@@ -1,11 +1,8 @@
 """Archives and pickles of CIFAR that would fill the memory or never end are refused in bounded time and memory."""
 
 import gzip
-import io
 import os
-import pickle
 import random
-import resource
 import struct
 import subprocess
 import sys
@@ -64,12 +61,9 @@ def test_a_gzip_bomb_is_refused_in_bounded_memory(tmp_path, member):
     """3 MB that unpack to 3 GiB: with the file's right size, or without any tar header that says so."""
     path = tmp_path / "cifar-10-binary.tar.gz"
     size = 3 * GIB
-    with gzip.open(path, "wb", compresslevel=1) as file:
-        file.write(header(f"{NAME}/{member}", b"%011o" % size))
-        block = bytes(2**24)
-        for _ in range(size >> 24):
-            file.write(block)
-    assert path.stat().st_size < 20e6
+    zeros = gzip.compress(bytes(2**24))
+    path.write_bytes(gzip.compress(header(f"{NAME}/{member}", b"%011o" % size)) + zeros * (size >> 24))
+    assert path.stat().st_size < 4e6
     error, seconds, mebibytes = refused(path)
     assert "damaged or truncated (it unpacks to more than 268,435,456 bytes, which no archive of CIFAR does)" in error
     assert seconds < 20
@@ -108,7 +102,6 @@ def test_an_odd_size_is_refused_at_once(tmp_path, size, kind, name):
 def test_a_thousand_headers_of_long_names_are_read_one_after_another(tmp_path, folder):
     archive = pack(folder(NAME))
     content = gzip.decompress(archive.read_bytes())
-    archive.write_bytes(gzip.compress(header("long", b"%011o" % 1, b"L") * 0 + content, 1))
     long = (header("long", b"%011o" % 4, b"L") + b"name".ljust(512, b"\0")) * 5000
     archive.write_bytes(gzip.compress(long + content, 1))
     assert (convert_cifar(archive) / "train.rec").is_file()
@@ -159,10 +152,6 @@ def numbered(index: int) -> bytes:
     return b"\x80\x02}r" + struct.pack("<I", index) + b"."
 
 
-def with_limit(gibibytes: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (gibibytes * GIB,) * 2)
-
-
 def test_a_pickle_with_a_large_number_takes_no_memory(folder):
     """64 GiB with the unpickler that is written in C."""
     root = folder("cifar-10-batches-py", per_file=1)
@@ -188,21 +177,18 @@ LISTS = [
 @pytest.mark.parametrize("labels", LISTS, ids=range(len(LISTS)))
 def test_labels_that_would_unfold_to_gigabytes_are_refused(folder, labels):
     root = folder("cifar-100-python")
-    write_pickle(root / "train", {b"data": np.zeros((3, 3072), np.uint8), b"fine_labels": [1, 2, 3]})
-    content = io.BytesIO()
-    batch = pickle.loads((root / "train").read_bytes(), encoding="bytes") | {b"fine_labels": labels}
-    pickle.Pickler(content, 2).dump(batch)
-    (root / "train").write_bytes(content.getvalue())
+    write_pickle(root / "train", {b"data": np.zeros((3, 3072), np.uint8), b"fine_labels": labels})
+    assert (root / "train").stat().st_size < 2**20
     with pytest.raises(ValueError, match="train is damaged or not a file of CIFAR"):
         convert_cifar(root)
     tally.count("bad")
 
 
-@pytest.mark.parametrize("names", [["x" * 200_000] * 20_000, ["a"] * 101, "airplane", {b"a": b"b"}], ids=range(4))
+@pytest.mark.parametrize("names", [[b"x" * 200_000] * 20_000, [b"a"] * 101, b"airplane", {b"a": b"b"}], ids=range(4))
 def test_names_that_would_unfold_to_gigabytes_are_refused(folder, names):
     root = folder("cifar-10-batches-py", per_file=1)
-    content = [name.encode() for name in names] if isinstance(names, list) else names
-    (root / "batches.meta").write_bytes(pickle.dumps({b"label_names": content}, 2))
+    write_pickle(root / "batches.meta", {b"label_names": names})
+    assert (root / "batches.meta").stat().st_size < 2**20
     with pytest.raises(ValueError, match=r"batches\.meta is damaged or not a file of CIFAR \("):
         convert_cifar(root)
     tally.count("bad")
