@@ -19,6 +19,7 @@ def read_folder(
     seed: int = 0,
     num_classes: int | None = None,
     cache: bool = True,
+    refresh: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> tuple[Any, Any]:
     """Read a folder of classes, with one subfolder for each class; labels follow the sorted order of their names.
@@ -45,6 +46,8 @@ def read_folder(
         num_classes: refuse a folder with more classes than this.
         cache: store the list of 50,000 images or more in ``$XDG_CACHE_HOME/dali_cutmix`` (``~/.cache``), valid until
             the folder or one in it changes.
+        refresh: list the folder anew, and store that list. Changes are noticed by the times of folders; only on a file
+            system that does not keep the time of an inode's change can a copy that sets times back hide them.
         max_bytes: size of the largest file that is read; a larger one is a bad file, and no memory is taken for it.
 
     Returns:
@@ -75,7 +78,7 @@ def read_folder(
         classes = packed.classes
         source = Source(packed, classes=classes, num_classes=len(classes), digest=packed.digest, **order)
     else:
-        samples, classes = list_folders(roots, cache)
+        samples, classes = list_folders(roots, cache, refresh)
         below = os.path.commonpath(roots)
         source = Source(samples, root=below, classes=classes, num_classes=len(classes), **order)
     return source_nodes(graph, source, num_classes)

@@ -36,7 +36,8 @@ def read_csv(
 
     Args:
         path: the CSV file, in UTF-8. Blank lines, and spaces around a cell, do not count.
-        root: folder, or S3 bucket and prefix, that the images are named from; by default the file's folder.
+        root: folder, or S3 bucket and prefix, that the images are named from; by default the file's folder. Without it
+            names like ``../1.jpg`` may not lead out of that folder. Absolute paths are taken as they are.
         image, label: the columns, by their names in the first line, or by their numbers from 0 in a file without
             header.
         suffix: what to add to the names of images, such as ``".jpg"`` where the file has ids.

@@ -30,13 +30,28 @@ def read_index(path: Path) -> list[dict[str, Place]]:
         check_length(path, end)
         return samples
     seen = path.stat()
-    stamp = f"{path.absolute()} {seen.st_size} {seen.st_mtime_ns}\n".encode(errors="surrogateescape")
+    stamp = f"{path.absolute()} {seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns}\n".encode(errors="surrogateescape")
     cached = cache_path("tars", str(path.absolute()))
     content = remembered(cached, stamp)
-    if content is None:
-        content = "\n".join(_scan(path)).encode(errors="surrogateescape")
-        remember(cached, stamp, content)
+    if content is not None and (known := _known(content, seen.st_size)) is not None:
+        return known
+    content = "\n".join(_scan(path)).encode(errors="surrogateescape")
+    remember(cached, stamp, content)
+    return _parsed(content)
+
+
+def _parsed(content: bytes) -> list[dict[str, Place]]:
     return list(map(_components, content.decode(errors="surrogateescape").splitlines()))
+
+
+def _known(content: bytes, size: int) -> list[dict[str, Place]] | None:
+    """The index in an entry of the cache; None where it is none, or leads out of the tar."""
+    try:
+        samples = _parsed(content)
+    except ValueError:
+        return None
+    places = [place for parts in samples for place in parts.values()]
+    return samples if all(0 <= offset <= offset + length <= size for offset, length in places) else None
 
 
 def _parse(index: Path) -> list[dict[str, Place]]:
