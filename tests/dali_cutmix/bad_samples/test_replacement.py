@@ -302,15 +302,6 @@ def test_a_loader_that_gave_up_gives_up_again(folder, kind, tmp_path):
             epoch(loader)
 
 
-def test_what_cannot_be_logged_is_not_replaced(folder, kind):
-    BAD["text"](path_of(folder, 3))
-    loader = make(folder, kind, "/dev/full")
-    for _ in range(2):
-        with pytest.raises(OSError, match="No space left on device"):
-            epoch(loader)
-    assert loader.state_dict()["bad"] == []
-
-
 def test_a_shard_without_any_good_file_ends_the_run(folder, tmp_path):
     for number in range(20):
         BAD["empty"](path_of(folder, number))
