@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 WRONG = (None, True, False, 0, 1, -1, 2**31, 2**63, -(2**70), 0.5, math.nan, math.inf, "", "x", [], {}, [[]], {"x": 1})
 
 
@@ -53,6 +55,13 @@ def _near(rng: random.Random, value: Any) -> Any:
         return rng.choice([value + 1, -value, value * 1e300, math.nan])
     if isinstance(value, str) and value:
         return _near_text(rng, value)
+    if isinstance(value, torch.Tensor):
+        flat = value.reshape(-1)
+        return rng.choice(
+            [flat[:-1], value[None], value.double(), value.to(torch.int32), value.to_sparse(), value.tolist()]
+        )
+    if isinstance(value, tuple):
+        return rng.choice([value[:-1], (*value, 0), list(value), tuple(map(str, value))])
     if isinstance(value, dict | list):
         return rng.choice([[value], {"x": value}, str(value), [], {}])
     return rng.choice(WRONG)
