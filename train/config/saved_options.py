@@ -18,7 +18,7 @@ def check_options(kind: type[Any], options: Any) -> None:
     Example::
 
         >>> from train.config import Config
-        >>> check_options(Config, {"lr": "high"})
+        >>> check_options(Config, {"recipe": "digits", "lr": "high"})
         Traceback (most recent call last):
         ValueError: --lr 'high' is saved; allowed is float.
 
@@ -27,12 +27,14 @@ def check_options(kind: type[Any], options: Any) -> None:
         options: what `train.config.RunConfig.to_dict` gave.
 
     Raises:
-        ValueError: the options are none, or one has another type.
+        ValueError: the options are none, one without a default is missing, or one has another type.
     """
     if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
         raise ValueError("the options are not a dict of values by name.")
     hints = get_type_hints(kind, include_extras=True)
     for field in dataclasses.fields(kind):
+        if field.name not in options and field.default is dataclasses.MISSING:
+            raise ValueError(f"--{field.name.replace('_', '-')} is not saved.")
         if field.name in options and not fits(options[field.name], hints[field.name]):
             value = repr(options[field.name])
             shown = value if len(value) <= 80 else f"{value[:80]}…"
