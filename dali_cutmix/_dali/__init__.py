@@ -8,6 +8,7 @@
 - ``decoding_part``: the operators of a graph that read and decode, without what follows
 - ``external_sources``: data from Python; these three and ``pipeline_…`` alone use DALI's private names
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
+- ``checkpoint_check``: refusal of damaged ones
 - ``verb``: a mark for functions that add nodes to a graph
 - ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
 """
@@ -16,6 +17,7 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 
 # isort: split
 from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali.checkpoint_check import MOST, Place, check_checkpoint
 from dali_cutmix._dali.decoding_part import decoding_part, part_checkpoint
 from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
@@ -25,8 +27,11 @@ from dali_cutmix._dali.pipeline_shutdown import shut_down
 from dali_cutmix._dali.verb import verb
 
 __all__ = [
+    "MOST",
     "Nvjpeg",
+    "Place",
     "at_iteration",
+    "check_checkpoint",
     "decoding_part",
     "library",
     "library_path",

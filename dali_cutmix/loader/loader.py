@@ -6,7 +6,7 @@ from typing import Literal
 
 from nvidia.dali import Pipeline
 
-from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali import MOST, pipeline_template
 from dali_cutmix.bad_samples import Replacement
 from dali_cutmix.fused import FusedMix
 from dali_cutmix.gpu import warn_of_cpu_decoding
@@ -216,10 +216,10 @@ class Loader(DataLoaderNames, Uncopyable):
             epoch: from 0.
 
         Raises:
-            ValueError: it is not a whole number of 0 or more. When the pass begins: the graph has a reader of its own,
-                and its next pass is another one.
+            ValueError: it is not a whole number of 0 or more, or too large. When the pass begins: the graph has a
+                reader of its own, and its next pass is another one.
         """
-        self._passes.want_epoch(check_whole("epoch", epoch, least=0))
+        self._passes.want_epoch(check_whole("epoch", epoch, least=0, most=MOST // len(self) - 1))
 
     def __iter__(self) -> Iterator[Batch]:
         return self._passes.start()

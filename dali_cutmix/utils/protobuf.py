@@ -13,9 +13,12 @@ def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
 
     Raises:
         IndexError: the data ends before the number does.
+        ValueError: the number has more than 64 bits.
     """
     value = shift = 0
     while True:
+        if shift > 63:
+            raise ValueError("a number has more than 64 bits")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7

@@ -152,11 +152,14 @@ resource_trend.PATIENCE = 0.05
 """
 
 DIFFERS = """
+import base64, re
 import dali_cutmix as dc
 resume = dc.Loader.load_state_dict
-def late(loader, state):
-    resume(loader, state | {"batch": max(0, state["batch"] - 1)})
-dc.Loader.load_state_dict = late
+def otherwise(loader, state):
+    drawn = re.sub(rb"(Philox_[0-9A-F]{15})[0-9A-F]", rb"\\g<1>0", base64.b64decode(state["pipeline"]))
+    state = {name: value for name, value in state.items() if name != "digest"}
+    resume(loader, state | {"version": 2, "pipeline": base64.b64encode(drawn).decode()})
+dc.Loader.load_state_dict = otherwise
 """
 
 LOSES = """

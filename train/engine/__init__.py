@@ -12,7 +12,8 @@ SIGTERM into a checkpoint, `metrics_log` and `progress` show how far the run is.
 metrics.
 """
 
-from train.engine.checkpoint import Checkpoint, find_checkpoint
+from train.engine.checkpoint import Checkpoint, find_checkpoint, read_tensors
+from train.engine.checkpoint_fit import check_weights
 from train.engine.distributed import Ranks, join_process_group, resolve_device
 from train.engine.ema import Ema
 from train.engine.loop import fit
@@ -34,8 +35,10 @@ __all__ = [
     "Run",
     "Schedule",
     "Task",
+    "check_weights",
     "find_checkpoint",
     "fit",
     "join_process_group",
+    "read_tensors",
     "resolve_device",
 ]

@@ -14,7 +14,7 @@ from torch import nn
 import dali_cutmix as dc
 from train.config import Config, RunConfig
 from train.data import DataSplit, open_evaluation_split
-from train.engine import Checkpoint, Ranks, find_checkpoint
+from train.engine import Checkpoint, Ranks, check_weights, find_checkpoint
 from train.evaluation.evaluator import EvaluatorOptions
 from train.models import classifiers
 from train.recipes import config_of
@@ -73,7 +73,10 @@ def open_task(
     config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
     if config.cpu_threads:
         torch.set_num_threads(config.cpu_threads)
-    model = build(config, checkpoint.classes)
+    try:
+        model = build(config, checkpoint.classes)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     weights = choose_weights(model, checkpoint, path, options.weights)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -83,7 +86,7 @@ def open_task(
 def read_task(path: Path, kind: type[C], what: str) -> tuple[Checkpoint, C]:
     """Read a task's checkpoint and its configuration; arguments and errors are those of `open_task`."""
     checkpoint = Checkpoint.load(path)
-    config = config_of(checkpoint.config)
+    config = config_of(checkpoint.config, path)
     if not isinstance(config, kind):
         raise ValueError(
             f"{path} is not a {what}: it was trained by the recipe {config.recipe!r}; give the checkpoint of a {what}."
@@ -112,9 +115,11 @@ def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights
     if state is None:
         raise ValueError(f"{path} has no averaged weights (it was trained without --ema); give --weights model.")
     try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: its weights do not fit the model {checkpoint.config['model']!r}: {error}") from error
+        check_weights(state, model, same_types=False)
+    except ValueError as error:
+        name = checkpoint.config.get("model")
+        raise ValueError(f"{path}: its weights do not fit the model {name!r}: {error}.") from error
+    model.load_state_dict(state)
     return weights
 
 
