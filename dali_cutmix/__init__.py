@@ -37,7 +37,7 @@ from dali_cutmix import detection
 from dali_cutmix._version import __version__
 from dali_cutmix.bad_samples import DecodeError
 from dali_cutmix.fused import FusedMix, Resample, can_fuse
-from dali_cutmix.loader import AllRanks, Loader
+from dali_cutmix.loader import AllRanks, Loader, check_ranks
 from dali_cutmix.losses import (
     pair_binary_cross_entropy,
     pair_cross_entropy,
@@ -89,6 +89,7 @@ __all__ = [
     "__version__",
     "bind_state",
     "can_fuse",
+    "check_ranks",
     "detection",
     "mix",
     "normalize",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,3 +108,9 @@ def find_checkpoint(path: Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; give a run folder or a checkpoint (.pt).")
     return path
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a checkpoint's file, or of the last one in a run folder."""
+    with find_checkpoint(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
