@@ -30,7 +30,10 @@ the pipeline that it returns. The examples in the docstrings assume
 and a folder ``photos`` with two classes, ``cat`` and ``dog``, of eight JPEGs each.
 """
 
-from dali_cutmix._dali import pipeline_options  # first: a missing DALI is reported before anything else
+from dali_cutmix import _commands  # noqa: F401  # first: Ctrl-C during the imports that follow
+
+# isort: split
+from dali_cutmix._dali import pipeline_options  # before the others: a missing DALI is reported before anything else
 
 # isort: split
 from dali_cutmix import detection

@@ -62,4 +62,7 @@ def how_to_continue(run: Run) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # importing the study takes seconds, too
+        sys.exit(INTERRUPTED)

@@ -57,12 +57,13 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
         ranks.enter(f"reading the batch of step {run.step + 1}")
         with progress_bar(steps, run.step % steps, f"epoch {epoch}/{epochs}", ranks.is_first) as bar:
             for batch in watch.batches(run.loader):
-                ranks.enter(f"in step {run.step + 1}", waits=ranks.world_size > 1)
+                ranks.enter(f"in the forward pass of step {run.step + 1}", waits=True)
                 rate = run.schedule(run.step)
                 for group in run.optimizer.param_groups:
                     group["lr"] = rate * group.get("lr_scale", 1.0)  # older checkpoints lack it
                 with torch.autocast(ranks.device.type, torch.bfloat16, enabled=config.amp):
                     loss = task.loss(run.forward, list(batch))
+                ranks.enter(f"in the backward pass of step {run.step + 1}", waits=True)
                 loss.backward()
                 run.optimizer.step()
                 run.optimizer.zero_grad()

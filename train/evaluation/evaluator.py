@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -119,13 +120,17 @@ class Evaluator(Generic[OptionsT, ResultT]):
 
 def command(name: str, options: type[OptionsT], run: Callable[[OptionsT, Ranks], None], arguments: list[str]) -> None:
     """Run an evaluator with the options of a command line; errors end it with a one-line message."""
+    meeting = Meeting("give the command again")
     with ExitStack() as stack:
         try:
-            meeting = stack.enter_context(Meeting("nothing was written"))
+            stack.enter_context(meeting)
             given = tyro.cli(options, prog=f"python -m train.evaluate {name}", args=arguments)
             run(given, stack.enter_context(join_process_group(given.device, given.timeout, meeting)))
         except (ValueError, OSError, dc.DecodeError) as error:
             sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            meeting.say("interrupted")
+            sys.exit(128 + signal.SIGINT)
 
 
 def _write(report: Report, output: Path) -> str:
