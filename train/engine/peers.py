@@ -123,7 +123,11 @@ class Peers:
         found: dict[int, str] = {}
         asking = threading.Thread(target=lambda: found.update(self._find_missing(within)), daemon=True)
         asking.start()  # a store whose host is cut off does not even refuse to answer
-        asking.join(within + 5)
+        until = time.monotonic() + within + 5
+        while asking.is_alive() and time.monotonic() < until:
+            with suppress(RuntimeError):
+                self.beat()  # others ask at the same time
+            asking.join(within / 10)
         return dict(sorted(found.items()))
 
     def _find_missing(self, within: float) -> dict[int, str]:

@@ -64,6 +64,16 @@ def test_a_rank_that_all_wait_with_is_not_missing(four):
         assert four[0].missing(within=0.1) == {}
 
 
+def test_two_that_ask_at_the_same_time_see_each_other(four):
+    first, second, *_ = four
+    answers = {}
+    asking = threading.Thread(target=lambda: answers.update(second.missing(within=0.3)))
+    asking.start()
+    assert 1 not in first.missing(within=0.3)
+    asking.join()
+    assert set(answers) == {2, 3}
+
+
 def test_waiting_counts_even_after_it_is_over(four):
     """So that one who is through is not behind one who still waits."""
     first, second, *_ = four
