@@ -14,10 +14,10 @@ from typing import NoReturn
 
 import torch.distributed as dist
 
-from train.engine.peers import Peers, find_peers, first_line, in_words, name_ranks
+from train.engine.peers import Peers, find_peers, first_line, name_ranks
 from train.engine.watch import PREEMPTED_STATUS, Watch
 
-ANSWER = 2.0
+SILENCE = 2.0
 """Seconds in which a rank must give a heartbeat when the connection to some rank has broken."""
 COLLECT = 1.0
 """Seconds that errors of several ranks may be apart to be told in one message."""
@@ -80,15 +80,18 @@ class Meeting:
     ) -> None:
         if self.watch is None:
             return
-        self.watch.stop()
         if error is None:
+            self.watch.leave()
             return
+        self.watch.stop()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it as soon as another rank has ended
         if isinstance(error, SystemExit) and not isinstance(error.code, str):
             if error.code not in (None, 0, PREEMPTED_STATUS):  # all ranks end with that together
                 self.peers.leave(f"it ended with status {error.code}")
+            end(error.code if isinstance(error.code, int) else 0)
         elif isinstance(error, KeyboardInterrupt):
             self.peers.leave("interrupted")
+            end(128 + signal.SIGINT)
         elif isinstance(error, SystemExit):
             self._end_all(str(error.code).removeprefix("error: "))
         elif is_broken_connection(error):
@@ -110,10 +113,7 @@ class Meeting:
         until = time.monotonic() + COLLECT
         while len(notes) < self.peers.world_size and time.monotonic() < until:
             time.sleep(0.05)
-            try:
-                notes = self.peers.notes()
-            except RuntimeError:  # the store is gone
-                break
+            notes |= self.peers.notes()
         by_note: dict[str, list[int]] = {}
         for rank, note in notes.items():
             by_note.setdefault(note, []).append(rank)
@@ -123,13 +123,9 @@ class Meeting:
 
     def _end_without(self, error: BaseException) -> NoReturn:
         """End because another rank has."""
-        try:
-            told = self.peers.someone_ended
-        except RuntimeError:
-            told = False
-        if not told:
-            missing = self.peers.missing(ANSWER)
-            lost = in_words(missing) if missing else f"the connection to the others ({first_line(error)})"
+        if not self.peers.notes():
+            missing = self.peers.missing(SILENCE)
+            lost = missing.who if missing else f"the connection to the others ({first_line(error)})"
             why = f"lost {lost}, {self.peers.activity.doing}"
             self.peers.leave(why)
             self.say(f"error: {why}; {self.advice()}")

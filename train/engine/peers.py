@@ -6,17 +6,22 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch.distributed as dist
 
 MEETING = timedelta(minutes=10)
 """Longest wait for the store."""
+ANSWER = 3.0
+"""Seconds that the store has for an answer."""
 NAMED = 10
 """Ranks in a message at most; the others are counted."""
+
+
+T = TypeVar("T")
 
 
 class Activity(NamedTuple):
@@ -30,6 +35,15 @@ class Activity(NamedTuple):
     """Whether it may wait for other ranks."""
     since: float
     """When it began, on this rank's clock."""
+
+
+class Missing(NamedTuple):
+    """Ranks that cannot be waited for."""
+
+    who: str
+    """Their names and what is wrong, in words."""
+    alive: bool
+    """Whether all of them give signs of life: they are only late."""
 
 
 class Peers:
@@ -49,18 +63,19 @@ class Peers:
         >>> peers = Peers(rank=0, world_size=1, store=None)
         >>> peers.enter("in step 1", waits=True)
         >>> peers.activity.doing, peers.missing(within=0.1)
-        ('in step 1', {})
+        ('in step 1', None)
 
     Args:
         rank: number of this process.
         world_size: number of processes.
         store: where they meet; None for a process alone.
+        host: who keeps the store, for messages.
     """
 
-    def __init__(self, rank: int, world_size: int, store: dist.Store | None) -> None:
-        self.rank, self.world_size = rank, world_size
+    def __init__(self, rank: int, world_size: int, store: dist.Store | None, host: str = "") -> None:
+        self.rank, self.world_size, self._host = rank, world_size, host
         self.activity = Activity(0, "setting up", False, time.monotonic())
-        self._store, self._beats, self._lock = store, 0, threading.Lock()
+        self._store, self._beats = store, 0
 
     def enter(self, doing: str, waits: bool = False) -> None:
         """Begin another activity, as all ranks do."""
@@ -84,14 +99,6 @@ class Peers:
             self._beats += 1
             self._store.set(f"beat/{self.rank}", json.dumps([self._beats, *self.activity[:3]]))
 
-    def leave(self, why: str) -> None:
-        """Let the others know that this rank ends, and that they must end, too."""
-        with suppress(RuntimeError):  # the store may be gone
-            if self._store:
-                self._store.set(f"ended/{self.rank}", why)
-                self._store.set("ended", "1")
-
-    @property
     def someone_ended(self) -> bool:
         """Whether any rank has left a note.
 
@@ -100,49 +107,47 @@ class Peers:
         """
         return self._store is not None and self._store.check(["ended"])
 
+    def leave(self, why: str) -> None:
+        """Let the others know that this rank ends, and that they must end, too."""
+        if store := self._store:
+            self._ask(lambda: store.set(f"ended/{self.rank}", why))
+            self._ask(lambda: store.set("ended", "1"))
+
     def may_speak(self) -> bool:
         """Whether this rank is the first to ask; so one of them prints how the run ends."""
-        if self._store is None:
-            return True
-        try:
-            return self._store.compare_set("speaker", "", str(self.rank)) == str(self.rank).encode()
-        except RuntimeError:  # nobody else can be asked
-            return True
+        store, mine = self._store, str(self.rank)
+        answer = self._ask(lambda: store.compare_set("speaker", "", mine)) if store else None
+        return answer in (None, mine.encode())
 
     def notes(self) -> dict[int, str]:
         """Why ranks have ended, this one among them."""
-        found = self._read("ended")
+        found = self._ask(lambda: self._read("ended")) or []
         return {rank: note for rank, note in enumerate(found) if note is not None}
 
-    def missing(self, within: float) -> dict[int, str]:
-        """Which other ranks cannot be waited for, and why.
+    def missing(self, within: float) -> Missing | None:
+        """The other ranks that cannot be waited for, if there are any.
 
         Args:
             within: seconds in which a rank must give a sign of life.
         """
-        found: dict[int, str] = {}
-        asking = threading.Thread(target=lambda: found.update(self._find_missing(within)), daemon=True)
-        asking.start()  # a store whose host is cut off does not even refuse to answer
-        until = time.monotonic() + within + 5
-        while asking.is_alive() and time.monotonic() < until:
-            with suppress(RuntimeError):
-                self.beat()  # others ask at the same time
-            asking.join(within / 10)
-        return dict(sorted(found.items()))
+        if self._store is None:
+            return None
+        found = self._ask(lambda: self._find_missing(within), within + ANSWER)
+        if found is None:
+            return Missing(f"{self._host} (its store does not answer)", alive=False)
+        alive = all(reason.startswith("still") for reason in found.values())
+        return Missing(in_words(found), alive) if found else None
 
     def _find_missing(self, within: float) -> dict[int, str]:
-        try:
-            before = self._read("beat")
-            time.sleep(within)
-            now, notes = self._read("beat"), self.notes()
-        except RuntimeError:
-            return {}
+        before = self._read("beat")
+        time.sleep(within)
+        now, notes = self._read("beat"), self._read("ended")
         found = {}
         for rank in range(self.world_size):
+            last: list[Any] = json.loads(now[rank] or "[0, 0, null, false]")
             if rank == self.rank:
                 continue
-            last: list[Any] = json.loads(now[rank] or "[0, 0, null, false]")
-            if rank in notes:
+            if notes[rank] is not None:
                 found[rank] = f"ended: {notes[rank]}"
             elif now[rank] is None:
                 found[rank] = "not there yet"
@@ -151,6 +156,19 @@ class Peers:
             elif last[1] < self.activity.number:
                 found[rank] = f"still {last[2]}"
         return found
+
+    def _ask(self, question: Callable[[], T], within: float | None = None) -> T | None:
+        """Ask the store; None if it refuses, or has not answered in time: its host may be gone, or cut off."""
+        answers: list[T] = []
+
+        def ask() -> None:
+            with suppress(RuntimeError):
+                answers.append(question())
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(ANSWER if within is None else within)
+        return answers[0] if answers else None
 
     def _read(self, kind: str) -> list[str | None]:
         """A value of each rank; None where it has none."""
@@ -171,16 +189,17 @@ def find_peers() -> Peers:
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world_size == 1:
         return Peers(rank, world_size, None)
+    address = ":".join(os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
     try:
         store, *_ = next(dist.rendezvous("env://", timeout=MEETING))
     except RuntimeError as error:
-        where = ":".join(os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
         raise OSError(
-            f"rank {rank} cannot meet the other {world_size - 1} at {where} ({first_line(error)}); check that all were "
-            "started, and that this address can be reached."
+            f"rank {rank} cannot meet the other {world_size - 1} at {address} ({first_line(error)}); check that all "
+            "were started, and that this address can be reached."
         ) from error
+    host = "torchrun" if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" else "rank 0"
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return Peers(rank, world_size, dist.PrefixStore(f"train/{attempt}", store))
+    return Peers(rank, world_size, dist.PrefixStore(f"train/{attempt}", store), f"{host} at {address}")
 
 
 def in_words(found: dict[int, str]) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from train.engine.peers import Activity, Peers, in_words
+from train.engine.peers import Activity, Missing, Peers
 
 TIMEOUT = 600.0
 """Default of ``--timeout``, that of PyTorch for NCCL: more than ranks differ by when they compile, list or save."""
@@ -45,7 +45,8 @@ class Watch(threading.Thread):
         super().__init__(name="watch", daemon=True)
         self.timeout = TIMEOUT
         self._peers, self._advice = peers, advice
-        self._stopped = threading.Event()
+        self._stopped, self._left = threading.Event(), threading.Event()
+        self._ended = False
         self._terminated: float | None = None
         self._signals, self._wakes = socket.socketpair()
         self._wakes.setblocking(False)
@@ -53,6 +54,11 @@ class Watch(threading.Thread):
     def stop(self) -> None:
         """Let the main thread end the process."""
         self._stopped.set()
+
+    def leave(self) -> None:
+        """Stop, and give no more heartbeats."""
+        self._stopped.set()
+        self._left.set()
 
     @contextmanager
     def sigterm(self) -> Iterator[None]:
@@ -65,39 +71,41 @@ class Watch(threading.Thread):
             self._terminated = None
 
     def run(self) -> None:
-        """Beat and look until the process ends."""
+        """Look until the process ends; the heartbeat is a thread of its own, since the store may not answer."""
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         while not self._stopped.is_set():
-            with suppress(RuntimeError):  # without the store training goes on: only the names of ranks are lost
-                self._peers.beat()
-                self._look()
+            self._look()
             if select.select([self._signals], [], [], PULSE)[0] and signal.SIGTERM in self._signals.recv(4096):
                 self._terminated = self._terminated or time.monotonic()
+
+    def _beat(self) -> None:
+        with suppress(RuntimeError):  # without the store training goes on; a rank that waits in vain tells
+            while not self._left.wait(PULSE):
+                self._peers.beat()
+                self._ended = self._peers.someone_ended()
 
     def _look(self) -> None:
         activity, now = self._peers.activity, time.monotonic()
         waited = now - activity.since if activity.waits else 0.0
-        if self._peers.someone_ended:
+        if self._ended:
             if waited > PULSE or (self._terminated and now - activity.since > GRACE):
                 self._end("")
         elif self._terminated and waited > 1:
             self._look_after_sigterm(activity, now - max(self._terminated, activity.since))
-        elif waited > self.timeout:
-            missing = self._missing(activity)
-            if missing:
-                self._end(f"error: waited {self.timeout:g} s (--timeout) {activity.doing} for {in_words(missing)}")
+        elif waited > self.timeout and (missing := self._missing(activity)):
+            self._end(f"error: waited {self.timeout:g} s (--timeout) {activity.doing} for {missing.who}")
 
     def _look_after_sigterm(self, activity: Activity, waited: float) -> None:
         missing = self._missing(activity)
-        alive = {rank for rank, reason in missing.items() if reason.startswith("still")}
         # Validation and saving take their time; a rank that is late in a step may never come.
         patient = waited < GRACE or activity.doing.startswith(("validating", "saving"))
-        if missing and not (patient and alive == missing.keys()):
-            self._end(f"stopped by SIGTERM {activity.doing}, waiting for {in_words(missing)}")
+        if missing and not (patient and missing.alive):
+            self._end(f"stopped by SIGTERM {activity.doing}, waiting for {missing.who}")
 
-    def _missing(self, activity: Activity) -> dict[int, str]:
+    def _missing(self, activity: Activity) -> Missing | None:
         """Who is missing, if the main thread still waits after having asked."""
         missing = self._peers.missing(SILENCE)
-        return missing if self._peers.activity == activity and not self._stopped.is_set() else {}
+        return missing if self._peers.activity == activity and not self._stopped.is_set() else None
 
     def _end(self, why: str) -> None:
         """End the process, and say why unless another rank has."""

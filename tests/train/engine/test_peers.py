@@ -10,7 +10,7 @@ import torch.distributed as dist
 
 from train.engine import peers as peers_module
 from train.engine.meeting import Meeting, is_broken_connection
-from train.engine.peers import Activity, Peers, find_peers, in_words, name_ranks
+from train.engine.peers import Activity, Missing, Peers, find_peers, in_words, name_ranks
 from train.engine.watch import Watch
 
 
@@ -49,11 +49,11 @@ def test_the_silent_the_late_and_those_that_never_came_are_told_apart(four):
     first.enter("in the backward pass of step 1", waits=True)
     third.beat()
     with alive(first, second):
-        assert first.missing(within=0.1) == {
-            1: "still reading the batch of step 1",
-            2: "gone or stopped, last seen in the forward pass of step 1",
-            3: "not there yet",
-        }
+        assert first.missing(within=0.1) == Missing(
+            "rank 1 (still reading the batch of step 1), rank 2 (gone or stopped, last seen in the forward pass of "
+            "step 1), rank 3 (not there yet)",
+            alive=False,
+        )
 
 
 def test_a_rank_that_all_wait_with_is_not_missing(four):
@@ -61,17 +61,14 @@ def test_a_rank_that_all_wait_with_is_not_missing(four):
         for rank in four:
             rank.enter("in the backward pass of step 1", waits=True)
         time.sleep(0.05)
-        assert four[0].missing(within=0.1) == {}
+        assert four[0].missing(within=0.1) is None
 
 
-def test_two_that_ask_at_the_same_time_see_each_other(four):
-    first, second, *_ = four
-    answers = {}
-    asking = threading.Thread(target=lambda: answers.update(second.missing(within=0.3)))
-    asking.start()
-    assert 1 not in first.missing(within=0.3)
-    asking.join()
-    assert set(answers) == {2, 3}
+def test_those_who_are_only_late_are_alive(four):
+    with alive(*four):
+        four[0].enter("in step 1", waits=True)
+        time.sleep(0.05)
+        assert four[0].missing(within=0.1) == Missing("ranks 1, 2 and 3 (still setting up)", alive=True)
 
 
 def test_waiting_counts_even_after_it_is_over(four):
@@ -87,12 +84,12 @@ def test_waiting_counts_even_after_it_is_over(four):
 
 
 def test_why_a_rank_has_ended_is_known_to_the_others(four):
-    assert not four[0].someone_ended
+    assert not four[0].someone_ended()
     four[2].leave("the disk is full")
-    assert all(rank.someone_ended for rank in four)
+    assert all(rank.someone_ended() for rank in four)
     assert four[0].notes() == {2: "the disk is full"}
     with alive(*four):
-        assert four[0].missing(within=0.1) == {2: "ended: the disk is full"}
+        assert four[0].missing(within=0.1) == Missing("rank 2 (ended: the disk is full)", alive=False)
 
 
 def test_one_rank_speaks(four):
@@ -100,12 +97,26 @@ def test_one_rank_speaks(four):
     assert Peers(0, 1, None).may_speak()
 
 
-def test_a_store_that_cannot_be_asked_ends_nothing(four, monkeypatch):
-    def refuse(*_):
-        raise RuntimeError("connection refused")
+@pytest.mark.parametrize("answers", ["never", "no"])
+def test_a_store_that_does_not_answer_keeps_nobody_waiting(monkeypatch, answers):
+    monkeypatch.setattr(peers_module, "ANSWER", 0.2)
 
-    monkeypatch.setattr(Peers, "_read", refuse)
-    assert four[0].missing(within=0.1) == {}
+    class Store:
+        def __getattr__(self, name):
+            def ask(*_):
+                if answers == "never":
+                    time.sleep(2)
+                raise RuntimeError("connection refused")
+
+            return ask
+
+    peers = Peers(1, 2, Store(), host="rank 0 at node:1")
+    began = time.monotonic()
+    peers.leave("the disk is full")
+    assert peers.notes() == {}
+    assert peers.may_speak()
+    assert peers.missing(within=0.1) == Missing("rank 0 at node:1 (its store does not answer)", alive=False)
+    assert time.monotonic() - began < 1.5
 
 
 def test_ranks_are_named_up_to_ten():
@@ -142,6 +153,7 @@ def watch(four, monkeypatch):
 
     def look(doing, waited, missing, terminated=None):
         monkeypatch.setattr(four[0], "missing", lambda within: missing)
+        watched._ended = four[0].someone_ended()
         now = time.monotonic()
         four[0].activity = Activity(5, doing, True, now - waited)
         watched._terminated = None if terminated is None else now - terminated
@@ -154,14 +166,14 @@ def watch(four, monkeypatch):
 @pytest.mark.parametrize(
     ("doing", "waited", "missing", "terminated"),
     [
-        ("in the backward pass of step 2", 599, {1: "gone or stopped, last seen in step 2"}, None),
-        ("in the backward pass of step 2", 700, {}, None),  # a long step of all
-        ("in the backward pass of step 2", 0.5, {1: "gone or stopped, last seen in step 2"}, 0.5),
-        ("in the backward pass of step 2", 9, {1: "still reading the batch of step 2"}, 100),
-        ("in the backward pass of step 2", 100, {1: "still reading the batch of step 2"}, 9),
-        ("validating after step 2", 100, {1: "still validating after step 2"}, 100),
-        ("saving after step 2", 100, {1: "still saving after step 2"}, 100),
-        ("in the backward pass of step 2", 100, {}, 100),
+        ("in the backward pass of step 2", 599, Missing("rank 1 (gone or stopped)", alive=False), None),
+        ("in the backward pass of step 2", 700, None, None),  # a long step of all
+        ("in the backward pass of step 2", 0.5, Missing("rank 1 (gone or stopped)", alive=False), 0.5),
+        ("in the backward pass of step 2", 9, Missing("rank 1 (still reading)", alive=True), 100),
+        ("in the backward pass of step 2", 100, Missing("rank 1 (still reading)", alive=True), 9),
+        ("validating after step 2", 100, Missing("rank 1 (still reading)", alive=True), 100),
+        ("saving after step 2", 100, Missing("rank 1 (still reading)", alive=True), 100),
+        ("in the backward pass of step 2", 100, None, 100),
     ],
 )
 def test_a_rank_waits_on(watch, doing, waited, missing, terminated):
@@ -171,9 +183,30 @@ def test_a_rank_waits_on(watch, doing, waited, missing, terminated):
 @pytest.mark.parametrize(
     ("doing", "waited", "missing", "terminated", "status", "said"),
     [
-        ("in the backward pass of step 2", 601, {1: "still x"}, None, 1, "error: waited 600 s (--timeout) in the "),
-        ("validating after step 2", 2, {1: "gone or stopped"}, 2, 143, "stopped by SIGTERM validating after step 2, "),
-        ("in the backward pass of step 2", 11, {1: "still x"}, 11, 143, "stopped by SIGTERM in the backward pass of "),
+        (
+            "in the backward pass of step 2",
+            601,
+            Missing("rank 1 (still reading)", alive=True),
+            None,
+            1,
+            "error: waited 600 s (--timeout) in the ",
+        ),
+        (
+            "validating after step 2",
+            2,
+            Missing("rank 1 (gone or stopped)", alive=False),
+            2,
+            143,
+            "stopped by SIGTERM validating after step 2, ",
+        ),
+        (
+            "in the backward pass of step 2",
+            11,
+            Missing("rank 1 (still reading)", alive=True),
+            11,
+            143,
+            "stopped by SIGTERM in the backward pass of ",
+        ),
     ],
 )
 def test_a_rank_that_waits_in_vain_ends(watch, capsys, doing, waited, missing, terminated, status, said):
@@ -181,20 +214,22 @@ def test_a_rank_that_waits_in_vain_ends(watch, capsys, doing, waited, missing, t
         watch(doing, waited, missing, terminated)
     line = capsys.readouterr().err
     assert line.startswith(said)
-    assert line.endswith(f" for rank 1 ({missing[1]}); continue so\n")
+    assert line.endswith(f" for {missing.who}; continue so\n")
 
 
 def test_a_rank_ends_without_a_word_once_another_has(watch, four, capsys):
     four[1].leave("the disk is full")
-    watch("saving after step 2", 0.1, {})  # first it ends what it does
+    watch("saving after step 2", 0.1, None)  # first it ends what it does
     with pytest.raises(EndedError, match="1"):
-        watch("saving after step 2", 1, {})
+        watch("saving after step 2", 1, None)
     assert capsys.readouterr().err == ""
 
 
 def test_one_that_has_come_meanwhile_is_not_missing(watch, four, monkeypatch):
-    watch("in the backward pass of step 2", 1, {})
-    monkeypatch.setattr(four[0], "missing", lambda within: four[0].enter("reading") or {1: "still there"})
+    watch("in the backward pass of step 2", 1, None)
+    monkeypatch.setattr(
+        four[0], "missing", lambda within: four[0].enter("reading") or Missing("rank 1 (still reading)", alive=True)
+    )
     watch.thread.timeout = 0.5
     watch.thread._look()
 
