@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,7 @@ def root(tmp_path_factory):
     shutil.copytree(root / "data0", root / "data1")
     (root / "data1" / "train" / "red" / "0.jpg").rename(root / "data1" / "train" / "red" / "00.jpg")
     (root / "of_each_rank.py").write_text(OF_EACH_RANK)
+    (root / "evaluate_each_rank.py").write_text(OF_EACH_RANK.replace("__main__", "evaluate"))
     return root
 
 
@@ -120,6 +122,21 @@ def test_a_rank_that_stops_is_named_when_the_others_have_waited_for_the_timeout(
     assert re.search(r"rank +: 0 .*\n +exitcode +: 1 ", text)
     assert Checkpoint.load(run.folder).step >= 12
     tally.count("kills")
+
+
+@pytest.mark.slow
+def test_ranks_with_other_checkpoints_are_named_on_resume_and_in_evaluation(root, tmp_path):
+    arguments = ["--data", root / "data0", *OPTIONS, "--epochs", 1, "--output-dir", tmp_path / "run0"]
+    assert command("train", *arguments, processes=2).returncode == 0
+    replace(Checkpoint.load(tmp_path / "run0"), origin="elsewhere").save(tmp_path / "run1.pt")
+    (tmp_path / "run0.pt").write_bytes((tmp_path / "run0" / "last.pt").read_bytes())
+    resumed = command(root / "of_each_rank.py", "--resume", tmp_path / "runRANK.pt", "--epochs", 2, processes=2)
+    evaluate = (root / "evaluate_each_rank.py", tmp_path / "runRANK.pt", "--data", root / "dataRANK", "--device", "cpu")
+    for done in resumed, command(*evaluate, processes=2):
+        assert done.returncode == 1
+        (line,) = said(done.stderr)
+        assert line.startswith("error: rank 1 differs from rank 0 (checkpoint: '")
+        tally.count("bad")
 
 
 HANGING = """
