@@ -90,6 +90,10 @@ class RunConfig:
     compile: bool = False
     """Compile the model with torch.compile."""
 
+    timeout: float = 600.0
+    """Seconds that a process waits for another one, with several of them; then all end, and name who did not come. More
+    than they may differ by, as when one of them saves a checkpoint."""
+
     # Run
     seed: int = 0
     """Seed of the initial weights and of the order of the data."""
@@ -105,7 +109,7 @@ class RunConfig:
     """Epochs between two validations; the last epoch is always validated."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "lr", "log_every", "val_every"):
+        for name in ("batch_size", "epochs", "lr", "log_every", "val_every", "timeout"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
         for name in ("iterations", "weight_decay", "warmup_epochs", "checkpoint_every", "seed"):
             check(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")

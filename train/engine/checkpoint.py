@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
 import io
 import os
 from collections.abc import Callable
@@ -183,3 +184,9 @@ def read_tensors(path: Path) -> Any:
             if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is a place outside of the file
                 raise
             raise ValueError(type(error).__name__) from error
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a checkpoint's file, or of the last one in a run folder."""
+    with find_checkpoint(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

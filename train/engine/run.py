@@ -88,6 +88,7 @@ class Run:
         Raises:
             OSError: it cannot be written; existing files are unchanged.
         """
+        self.ranks.enter(f"saving after step {self.step}")
         mine = {"loader": self.loader.state_dict(), "loss_sum": self.loss_sum.cpu(), "rng": _rng(self.ranks.device)}
         all_ranks = self.ranks.gather(mine)
 

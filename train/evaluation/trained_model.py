@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -14,13 +14,16 @@ from torch import nn
 import dali_cutmix as dc
 from train.config import Config, RunConfig
 from train.data import DataSplit, open_evaluation_split
-from train.engine import Checkpoint, Ranks, check_weights, find_checkpoint
+from train.engine import Checkpoint, Ranks, check_weights, digest_of_file, find_checkpoint
 from train.evaluation.evaluator import EvaluatorOptions
 from train.models import classifiers
 from train.recipes import config_of
 from train.tasks import classification
 
 C = TypeVar("C", bound=RunConfig)
+
+OF_EACH_MACHINE = {"checkpoint", "data", "output", "device", "num_threads"}
+"""Options that may differ between processes; of the first two the contents are compared."""
 
 
 @dataclass(frozen=True)
@@ -133,4 +136,16 @@ def open_data(trained: Trained[Config], options: EvaluatorOptions, ranks: Ranks)
     split = open_evaluation_split(options.data, trained.config.data)
     loader = classification.val_loader(trained.config, ranks, split)
     classification.check_classes(trained.checkpoint.classes, loader.classes, split.name)
+    check_same(trained, options, ranks, {"validation": loader})
     return split, loader
+
+
+def check_same(trained: Trained[C], options: EvaluatorOptions, ranks: Ranks, loaders: Mapping[str, dc.Loader]) -> None:
+    """Compare checkpoint, data and options on all processes.
+
+    Raises:
+        ValueError: they differ.
+    """
+    if ranks.world_size > 1:
+        own = {name: value for name, value in vars(options).items() if name not in OF_EACH_MACHINE}
+        ranks.check_same(loaders, also={"checkpoint": digest_of_file(trained.path), **own})
