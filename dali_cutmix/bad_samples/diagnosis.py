@@ -10,7 +10,7 @@ from dali_cutmix._dali import pipeline_template
 from dali_cutmix.bad_samples.decode_check import find_undecodable
 from dali_cutmix.bad_samples.failed_operator import short_reason
 from dali_cutmix.bad_samples.fault import Fault
-from dali_cutmix.sources import READER, Source
+from dali_cutmix.sources import READER, SampleError, Source
 
 _AHEAD = 6  # batches that DALI may have read ahead
 
@@ -106,6 +106,8 @@ def _check(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) -
     for number in numbers:
         try:
             images[number] = source.encoded(number)
+        except SampleError as error:
+            faults[number] = Fault("damaged", str(error))
         except OSError as error:
             faults[number] = Fault("missing", f"cannot be read: {error.strerror or error}")
         except RuntimeError as error:
