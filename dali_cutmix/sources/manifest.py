@@ -113,7 +113,7 @@ def _check_names(folder: str, files: list[str]) -> None:
     odd = joined.count("\0") != len(files) or "\0\0" in f"{joined}\0" or joined.startswith(("/", "\0"))
     if not odd and (".." in joined or "\0/" in joined):
         paths = (os.path.normpath(os.path.join(folder, file)) for file in files)
-        odd = any(path.startswith(("/", "../")) or path == ".." for path in paths)
+        odd = any(path.startswith(("/", "../")) or path in (".", "..") for path in paths)
     if odd:
         raise ValueError(f"class {folder[:80]!a} has a file outside of the folder that was packed, or without a name")
 

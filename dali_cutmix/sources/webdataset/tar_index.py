@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dali_cutmix.sources.record_files import MAX_INDEX_BYTES, check_length
-from dali_cutmix.sources.webdataset.tar_headers import TarMember, tar_members
+from dali_cutmix.sources.webdataset.tar_headers import BLOCK, TarMember, tar_members
 from dali_cutmix.utils import cache_path, check_regular, read_regular, refuse_compressed, remember, remembered
 
 Place = tuple[int, int]
@@ -130,7 +130,7 @@ def _components(line: str, fields: int) -> list[tuple[str, int, int]]:
     found = []
     for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
         extension, *place = words[start : start + 3]
-        if end - start < fields or not _is_place(place):
+        if end - start < fields or not _is_place(place) or int(place[0]) % BLOCK:
             raise ValueError(f"line {line[:80]!r}")
         name = " ".join(words[start + 3 : end]) or extension
         if not _NOT_SAMPLES.fullmatch(name):
