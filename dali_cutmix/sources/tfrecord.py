@@ -90,8 +90,9 @@ def _stored(field: np.ndarray) -> int:
 def _places(path: Path, verify: bool) -> np.ndarray:
     """Offset and size of each record with header and footer, from the index beside it or from the file; 2×n."""
     if (lines := index_lines(path, "tfrecord2idx")) is not None:
-        end = max((int(offset) + int(size) for offset, size in lines), default=0)
-        if end < (length := path.stat().st_size):
+        length = path.stat().st_size
+        offsets, sizes = lines[lines[:, 1] <= length - lines[:, 0]].T  # the others are refused with the places
+        if len(offsets) == len(lines) and (end := int((offsets + sizes).max(initial=0))) < length:
             raise ValueError(
                 f"{path}: its index ends at byte {end} of {length}, so samples would be lost; generate it again, or "
                 "remove it: the file can be read without one."

@@ -111,13 +111,15 @@ def _refuse_second(read: Callable[[int, int], bytes], end: int) -> None:
 
 def _is_header(block: bytes) -> bool:
     """Whether the checksum of a header is right; old tools added up signed bytes."""
-    rest = block[:148] + block[156:]
-    total = 8 * ord(" ") + sum(rest)
+    field = block[148:156]
+    total = sum(block) - sum(field) + 8 * ord(" ")
     try:
-        stored = _number(block[148:156], 0)
+        stored = _number(field, 0)
     except ValueError:
         return False
-    return len(block) == BLOCK and stored in (total, total - 256 * sum(byte >= 128 for byte in rest))
+    if len(block) != BLOCK:
+        return False
+    return stored == total or stored == total - 256 * sum(byte >= 128 for byte in block[:148] + block[156:])
 
 
 def _number(field: bytes, at: int) -> int:
@@ -125,7 +127,7 @@ def _number(field: bytes, at: int) -> int:
     if field[:1] == b"\x80":
         return int.from_bytes(field[1:], "big")
     digits = field.partition(b"\0")[0].strip(b" ")
-    if not re.fullmatch(rb"[0-7]*", digits):
+    if digits.strip(b"01234567"):
         raise ValueError(f"byte {at}: a header with the number {field!r}")
     return int(digits or b"0", 8)
 

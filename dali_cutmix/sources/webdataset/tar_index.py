@@ -14,6 +14,11 @@ Place = tuple[int, int]
 
 _NOT_SAMPLES = re.compile(r"(.*/)?(\.[^/]*|(__MACOSX|PaxHeaders?(\.[0-9]+)?)/.*)", re.DOTALL)
 """Names of members that no sample has: hidden files, such as macOS's ._0.jpg, and what other tools left of metadata."""
+_PLAIN = {
+    "v1.1": re.compile(r"(?:\S+ [0-9]{1,18} [0-9]{1,18}(?: |$))+"),
+    "v1.2": re.compile(r"(?:\S+ [0-9]{1,18} [0-9]{1,18} \S+(?: |$))+"),
+}
+"""Lines of DALI's index without spaces in names; its versions have three or four words for each file."""
 
 
 def read_index(path: Path) -> list[dict[str, Place]]:
@@ -67,7 +72,7 @@ def _scan(path: Path) -> Iterator[dict[str, Place]]:
     key = ""
     parts: dict[str, TarMember] = {}
     for member in tar_members(path):
-        if _NOT_SAMPLES.fullmatch(member.name):
+        if _is_no_sample(member.name):
             continue
         folder, slash, name = member.name.rpartition("/")
         stem, _, extension = name.partition(".")
@@ -100,8 +105,10 @@ def _parse(index: Path) -> list[dict[str, Place]]:
         version, count = header.split()
         if len(lines) != int(count):
             raise ValueError(f"{len(lines)} samples, its first line says {count[:40]}")
-        samples = [_components(line, {"v1.1": 3, "v1.2": 4}[version]) for line in lines]
-    except (ValueError, KeyError) as error:
+        if version not in _PLAIN:
+            raise ValueError(f"version {version[:40]!r}")
+        samples = [_components(line, version) for line in lines]
+    except ValueError as error:
         raise ValueError(
             f"{index}: not an index written by DALI's wds2idx, or damaged ({str(error)[:120]}); generate it again, or "
             "remove it: the tar can be read without one."
@@ -118,26 +125,39 @@ def _parse(index: Path) -> list[dict[str, Place]]:
     return found
 
 
-def _components(line: str, fields: int) -> list[tuple[str, int, int]]:
-    """Extension, offset and size of each file of a sample; a name may hold spaces."""
-    words = line.split()
-    starts = [0]
-    for at in range(fields, len(words) - fields + 1):
-        if fields == 4 and at >= starts[-1] + 4 and _is_place(words[at + 1 : at + 3]):
-            starts.append(at)
-    if fields == 3:
-        starts = list(range(0, len(words), 3))
+def _components(line: str, version: str) -> list[tuple[str, int, int]]:
+    """Extension, offset and size of each file of a sample."""
+    words = line.split(" ")
+    fields = 3 if version == "v1.1" else 4
+    if _PLAIN[version].fullmatch(line):
+        starts = list(range(0, len(words) - fields + 1, fields))
+        names = words[3::4] if fields == 4 else words[::3]
+    else:
+        starts, names = _with_spaces(line, words)
     found = []
-    for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
-        extension, *place = words[start : start + 3]
-        if end - start < fields or not _is_place(place) or int(place[0]) % BLOCK:
+    for start, name in zip(starts, names, strict=True):
+        offset = int(words[start + 1])
+        if offset % BLOCK:
             raise ValueError(f"line {line[:80]!r}")
-        name = " ".join(words[start + 3 : end]) or extension
-        if not _NOT_SAMPLES.fullmatch(name):
-            found.append((extension.lower(), int(place[0]), int(place[1])))
+        if not _is_no_sample(name):
+            found.append((words[start].lower(), offset, int(words[start + 2])))
     return found
 
 
-def _is_place(words: list[str]) -> bool:
-    """Whether these are an offset and a size."""
-    return len(words) == 2 and all(word.isascii() and word.isdigit() and len(word) < 19 for word in words)
+def _with_spaces(line: str, words: list[str]) -> tuple[list[int], list[str]]:
+    """Where each file begins in a line whose names hold spaces, and these names."""
+    starts: list[int] = []
+    for at in range(len(words) - 3):
+        if (not starts or at >= starts[-1] + 4) and all(
+            re.fullmatch("[0-9]{1,18}", word) for word in words[at + 1 : at + 3]
+        ):
+            starts.append(at)
+    if starts[:1] != [0]:
+        raise ValueError(f"line {line[:80]!r}")
+    return starts, [" ".join(words[a + 3 : b]) for a, b in zip(starts, [*starts[1:], len(words)], strict=True)]
+
+
+def _is_no_sample(name: str) -> bool:
+    if not ("/." in name or name.startswith(".") or "__MACOSX" in name or "PaxHeader" in name):  # nearly all
+        return False
+    return _NOT_SAMPLES.fullmatch(name) is not None

@@ -94,9 +94,10 @@ def with_checksum(header):
     return header[:148] + b"%06o\0 " % sum(header) + header[156:]
 
 
-def with_field(tar, start, value):
-    """A tar whose first header has other bytes at a place."""
-    return with_checksum(tar[:start] + value + tar[start + len(value) : 512]) + tar[512:]
+def with_field(tar, start, value, at=0):
+    """A tar whose header at a place has other bytes."""
+    header = tar[at : at + 512]
+    return tar[:at] + with_checksum(header[:start] + value + header[start + len(value) :]) + tar[at + 512 :]
 
 
 def with_pax(content, kind=tarfile.XHDTYPE, size=None):
@@ -107,6 +108,7 @@ def with_pax(content, kind=tarfile.XHDTYPE, size=None):
 
 TAR = tar_of(SAMPLE)
 HOSTILE = {
+    "a size that leads back, so that tarfile loops": (with_field(TAR, 124, b"-0000001000\0", 1536), "with the number"),
     "a negative size in octal digits": (with_field(TAR, 124, b"-0000001000\0"), "a header with the number"),
     "a negative size in base 256": (with_field(TAR, 124, b"\xff" * 11 + b"\0"), "a header with the number"),
     "2**60 bytes": (with_field(TAR, 124, b"\x80" + (2**60).to_bytes(11, "big")), f"with {2**60} bytes"),
