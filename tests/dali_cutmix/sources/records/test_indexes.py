@@ -45,8 +45,8 @@ ODD = ["1_0", "٣", "9" * 5000, "+512", "0x10", "1e3"]
 def test_a_number_that_leads_out_of_the_file_is_refused_by_name(kind, tmp_path, samples, offset, size):
     read = written(kind, tmp_path, samples)
     index = first_index(tmp_path)
-    if kind == "recordio" and offset is None:
-        pytest.skip("its index has no sizes")
+    if kind == "recordio" and offset is None:  # its index has no sizes
+        offset = size
     lines = index.read_text().splitlines()
     index.write_text("\n".join([*change(kind, lines, offset, size), ""]))
     with pytest.raises(ValueError, match=rf"{index.stem}(\.idx|\.tar|\.rec|): ") as error:
