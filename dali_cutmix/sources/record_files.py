@@ -38,8 +38,8 @@ class RecordFiles(Uncopyable):
     """What a user can do about a bad sample."""
     num_classes = 0
     """Number of classes; labels beyond are bad samples. 0 where it is unknown."""
-    max_bytes = 1 << 30
-    """Size of the largest sample that is read."""
+    max_bytes: int | None = 1 << 30
+    """Size of the largest sample that is read; None without a limit."""
 
     def __init__(self, paths: Sequence[Path], places: Sequence[np.ndarray]) -> None:
         for path, place in zip(paths, places, strict=True):
@@ -97,7 +97,7 @@ class RecordFiles(Uncopyable):
         return self._read(self._place(number)[0], offset, size)
 
     def _read(self, file: "_File", offset: int, size: int) -> np.ndarray:
-        if size > self.max_bytes:
+        if self.max_bytes is not None and size > self.max_bytes:
             raise TooLargeError(errno.EFBIG, f"{size} bytes, more than max_bytes={self.max_bytes}")
         try:
             return file.read(offset, size)
