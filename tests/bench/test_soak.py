@@ -12,6 +12,7 @@ from bench.common.photos import open_photos
 from bench.soak.command import IMAGES
 from bench.soak.damaged_copies import DamagedCopies
 from bench.soak.resource_trend import ResourcePoint, describe_growth, trends
+from dali_cutmix.sources import SampleError
 from dali_cutmix.sources.packed_folder import PackedFolder
 from tests.helpers import ROOT, tally
 from tests.helpers.images import write_photos
