@@ -81,7 +81,7 @@ def localized(saved: bytes, own: bytes) -> bytes:
     for name, entry in here.items():
         if name in names and names[name] in found:
             parts.append(_renamed(found.pop(names[name]), name))
-        elif name not in names or not _state(entry):
+        elif name not in names or not operator_state(entry):
             parts.append(entry)
     if any(name and name.startswith(_FORMERLY_READING[0]) for name in found):
         found = {name: entry for name, entry in found.items() if not (name and name.startswith(_FORMERLY_READING))}

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, member, read_index
+from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, checksum_field, member, read_index
 from dali_cutmix.utils import in_order, publish, remove_leftovers, temporary_beside, write_atomically
 
 
@@ -52,6 +52,7 @@ def _write_tar(file: BinaryIO, samples: Iterable[tuple[int, int, bytes | str]]) 
                 for extension, content in (("jpg", jpeg), ("cls", str(label).encode())):
                     info = tarfile.TarInfo(member(number, extension))  # owner 0, time 0: the same bytes in every run
                     info.size = len(content)
+                    info.gname = checksum_field(content)
                     fields += [extension, file.tell() + tarfile.BLOCKSIZE, info.size, info.name]
                     archive.addfile(info, io.BytesIO(content))
                 lines.append(" ".join(map(str, fields)))

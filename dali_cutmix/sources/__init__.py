@@ -37,6 +37,7 @@ from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.recordio import RecordIO, write_recordio
 from dali_cutmix.sources.sample_error import SampleError
 from dali_cutmix.sources.sample_list import SampleList, list_samples
+from dali_cutmix.sources.shard_header import checksum_field
 from dali_cutmix.sources.source import MULTI_LABELS, READER, Source, digest_of
 from dali_cutmix.sources.tfrecord import TFRecord
 from dali_cutmix.sources.webdataset import LabelMember, WebDataset, tar_extensions
@@ -61,6 +62,7 @@ __all__ = [
     "Source",
     "TFRecord",
     "WebDataset",
+    "checksum_field",
     "convert_cifar",
     "csv_samples",
     "digest_of",
