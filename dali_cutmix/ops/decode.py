@@ -48,10 +48,12 @@ def inspect_images(
 def _inspect(
     images: list[np.ndarray], max_pixels: int, formats: tuple[str, ...], upright: bool
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    headers = [inspect(image, formats, max_pixels) for image in images]
-    shapes = [(*(header.upright if upright else header[1:3]), 3) for header in headers]
-    mended = [_NOTHING if header.mended is None else np.frombuffer(header.mended, np.uint8) for header in headers]
-    is_mended = [_NO if header.mended is None else _YES for header in headers]
+    shapes, is_mended, mended = [], [_NO] * len(images), [_NOTHING] * len(images)
+    for number, image in enumerate(images):
+        _, height, width, turn, other = inspect(image, formats, max_pixels)
+        shapes.append((width, height, 3) if upright and turn > 4 else (height, width, 3))
+        if other is not None:
+            is_mended[number], mended[number] = _YES, np.frombuffer(other, np.uint8)
     return list(np.array(shapes, np.int64)), is_mended, mended
 
 
