@@ -7,7 +7,7 @@ is overwritten, so an image that lets them disagree must not be decoded.
 import struct
 from collections.abc import Sequence
 
-from dali_cutmix.image_headers.header import NotSupportedError, not_supported
+from dali_cutmix.image_headers.header import DamagedHeaderError, NotSupportedError, not_supported
 
 _ORIENTATION = 0x0112
 _SHORTS = {_ORIENTATION, 0x0128, 0x0213}
@@ -16,41 +16,62 @@ _RATIONALS = {0x011A: 1, 0x011B: 1, 0x013E: 2, 0x013F: 6, 0x0211: 3, 0x0214: 6}
 """Tags of fractions, and how many each has."""
 
 
-def orientation(block: memoryview) -> int | None:
+def orientation(block: memoryview, *, keeps_damaged: bool = False) -> int | None:
     """Read the orientation of an EXIF block.
 
     Args:
         block: its bytes from the byte order on: ``II*\\0`` or ``MM\\0*``.
+        keeps_damaged: whether one of DALI's decoders applies what it has read of a block when it finds it damaged.
 
     Returns:
         1 to 8; 1 where there is no orientation, or another number; None where DALI ignores the block as damaged.
+
+    Raises:
+        HeaderError: DALI's decoders do not agree about the block.
+    """
+    seen: list[int] = []
+    whole = _read(block, seen)
+    turn = seen[0] if seen and 1 <= seen[0] <= 8 else 1  # the first one counts
+    if turn != 1 and whole and block[:2] not in (b"II", b"MM"):
+        raise disagreement()
+    if turn != 1 and not whole and keeps_damaged:
+        raise DamagedHeaderError("its EXIF block is damaged")
+    return turn if whole else None
+
+
+def _read(block: memoryview, seen: list[int]) -> bool:
+    """Read a block as DALI does, up to what is damaged.
+
+    Args:
+        block: see :func:`orientation`.
+        seen: orientations are appended to it.
+
+    Returns:
+        Whether the block is whole; False also for what is no EXIF.
     """
     size = len(block)
-    if size < 8 or block[0] != block[1]:
-        return None
-    order = "<" if block[0] == 0x49 else ">"
+    order = "<" if block[:2] == b"II" else ">"
     short, long = struct.Struct(f"{order}H").unpack_from, struct.Struct(f"{order}I").unpack_from
-    found: int | None = None
     try:
         (magic,), (start,) = short(block, 2), long(block, 4)
+        if magic != 42:
+            return False
         (count,) = short(block, start)
-        if magic != 42 or not count:
-            return None
         for at in range(start + 2, start + 2 + 12 * count, 12):
             (tag,) = short(block, at)
             if tag in _SHORTS:
                 (value,) = short(block, at + 8)
-                if tag == _ORIENTATION and found is None:  # the first one counts
-                    found = value
+                if tag == _ORIENTATION:
+                    seen.append(value)
             elif tag in _TEXTS:
                 (length,) = long(block, at + 4)
                 if (long(block, at + 8)[0] if length > 4 else 8) + length > size:
-                    return None
+                    return False
             elif tag in _RATIONALS and long(block, at + 8)[0] + 8 * _RATIONALS[tag] > size:
-                return None
+                return False
     except struct.error:  # beyond its end
-        return None
-    return found if found is not None and 1 <= found <= 8 else 1
+        return False
+    return count > 0
 
 
 def agreed(found: Sequence[int | None], decoded: int) -> int:

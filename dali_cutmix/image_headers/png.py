@@ -58,7 +58,7 @@ def _turn(chunk: memoryview) -> list[int]:
     Args:
         chunk: its name, content and checksum.
     """
-    found = orientation(chunk[4:-4])
+    found = orientation(chunk[4:-4], keeps_damaged=True)
     # A chunk whose checksum is wrong counts for DALI's size of the image, and not for its pixels.
     if found is not None and found != 1 and crc32(chunk[:-4]) != int.from_bytes(chunk[-4:]):
         raise DamagedHeaderError("its EXIF block is damaged")

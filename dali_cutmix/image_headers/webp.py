@@ -72,7 +72,7 @@ def _exif(data: memoryview, first: int) -> tuple[int, bytes | None]:
         if end > len(data):
             raise cut_off()
         if name == b"EXIF":
-            turn = orientation(data[at + 8 : end]) or 1
+            turn = orientation(data[at + 8 : end], keeps_damaged=True) or 1
             # DALI does not know that a zero follows a chunk of odd length, and loses its way.
             return turn, b"".join([data[:first], data[at : end + length % 2], data[first:]]) if odd else None
         odd = odd or length % 2 == 1

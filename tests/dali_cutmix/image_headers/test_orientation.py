@@ -78,6 +78,7 @@ def test_the_orientation_is_the_one_that_dali_applies(name):
     np.testing.assert_array_equal(image, UPRIGHT[turn](plain))
 
 
+MANY = SIX[:8] + b"\xff\xff" + SIX[10:]
 WRONG_SUM = chunk(b"eXIf", SIX)[:-1] + b"\0"
 DISAGREE = {
     "two blocks": jpeg(app1(SIX), app1(exif(3))),
@@ -99,7 +100,17 @@ def test_orientations_that_disagree_are_refused(name):
         inspect(DISAGREE[name])
 
 
-def test_a_png_whose_exif_has_a_wrong_checksum_is_refused():
-    """Its size would be that of the turned image, and its pixels would not be turned."""
+@pytest.mark.parametrize(
+    "encoded",
+    [png(WRONG_SUM), png(chunk(b"eXIf", MANY)), webp((b"EXIF", MANY), lossless(), flags=8)],
+    ids=["a wrong checksum of a PNG", "entries behind the end of a PNG's block", "entries behind the end of a WebP's"],
+)
+def test_a_damaged_block_that_only_one_decoder_applies_is_refused(encoded):
+    """The size would be that of the turned image, and the pixels would not be turned, or the other way round."""
     with pytest.raises(ValueError, match="its EXIF block is damaged"):
-        inspect(png(WRONG_SUM))
+        inspect(encoded)
+
+
+def test_a_block_of_an_unknown_byte_order_is_refused():
+    with pytest.raises(NotSupportedError, match="an image whose EXIF blocks disagree"):
+        inspect(png(chunk(b"eXIf", b"\xff" + SIX[1:])))
