@@ -55,7 +55,7 @@ def test_every_bad_file_is_named_with_its_reason_and_no_good_one(folder, capfd, 
     assert set(found) == set(map(str, paths.values()))
     reasons = {what: found[str(path)] for what, path in paths.items()}
     assert reasons["empty"] == "the file is empty"
-    assert reasons["GIF"] == "a GIF, which is not supported"
+    assert reasons["GIF"] == "a GIF, which is not supported here: convert it with python -m dali_cutmix.pack"
     assert reasons["text"] == "not an image: it begins with b'this is no pictu'"
     assert reasons["header"] == "its header is damaged or cut off"
     assert reasons["data"] == "its data is damaged or cut off"
