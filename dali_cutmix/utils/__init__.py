@@ -6,6 +6,7 @@
 - ``atomic_files``: files that are written as a whole or not at all
 - ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
 - ``ordered_pool``: work done in parallel, results in order
+- ``printable``: names of files as a terminal may show them, and ten of many
 - ``protobuf``: the wire format of protocol buffers
 - ``accepted``: the optional arguments that a user's function takes
 - ``regular_files``: files are opened only if they are regular ones, and not too large
@@ -38,6 +39,7 @@ from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.levels import check_levels
 from dali_cutmix.utils.ordered_pool import in_order
 from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
+from dali_cutmix.utils.printable import printable, shown_paths
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
 from dali_cutmix.utils.regular_files import (
     NotRegularFileError,
@@ -83,11 +85,13 @@ __all__ = [
     "local_paths",
     "make_atomically",
     "open_regular",
+    "printable",
     "publish",
     "read_regular",
     "refuse_compressed",
     "remember",
     "remembered",
+    "shown_paths",
     "to_varint",
     "varint",
     "write_atomically",
