@@ -5,6 +5,7 @@
 - ``compression``: files that were compressed, and the command that unpacks them
 - ``atomic_files``: files that are written as a whole or not at all
 - ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
+- ``child_processes``: work in child processes that may crash or hang
 - ``ordered_pool``: work done in parallel, results in order
 - ``printable``: names of files as a terminal may show them, and ten of many
 - ``protobuf``: the wire format of protocol buffers
@@ -35,6 +36,7 @@ from dali_cutmix.utils.checks import (
     check_split,
     check_whole,
 )
+from dali_cutmix.utils.child_processes import Crash, Outcome, map_in_children
 from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.levels import check_levels
 from dali_cutmix.utils.ordered_pool import in_order
@@ -51,7 +53,9 @@ from dali_cutmix.utils.regular_files import (
 from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [
+    "Crash",
     "NotRegularFileError",
+    "Outcome",
     "PathLike",
     "Paths",
     "Split",
@@ -84,6 +88,7 @@ __all__ = [
     "local_files",
     "local_paths",
     "make_atomically",
+    "map_in_children",
     "open_regular",
     "printable",
     "publish",
