@@ -17,7 +17,7 @@ The way of the data, and the folder of each stage:
     losses for mixed targets                                  losses.py
     tools without images: checks, files, cache                utils/
 
-    python -m dali_cutmix.check                               check.py   find all bad files of a data set
+    python -m dali_cutmix.check                               check/     find all bad files of a data set
     python -m dali_cutmix.pack                                pack/      write a smaller copy of a data set
 
 Every verb (``ops/``) adds nodes to a graph of your own, a function decorated with ``@pipeline_def``; ``Loader`` takes

@@ -28,6 +28,8 @@ class RecordFiles(Uncopyable):
         ValueError: a file is shorter than its samples need, or no file has a sample.
     """
 
+    max_bytes: int | None = None
+    """Size of the largest sample that is read."""
     fix = "Write its file again without it, or with a good one"
     """What a user can do about a bad sample."""
 

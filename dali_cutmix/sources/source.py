@@ -12,7 +12,7 @@ from nvidia.dali import fn, pipeline_def, types
 from dali_cutmix.sources.multi_labels import MultiLabels
 from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.sample_list import ListFile, SampleList
-from dali_cutmix.utils import check_shard, check_whole
+from dali_cutmix.utils import check_shard, check_whole, read_regular
 
 READER = "reader"
 """Name of the node that reads, in every graph."""
@@ -54,6 +54,9 @@ class Source:
     Raises:
         ValueError: an invalid shard or seed, or fewer samples than shards.
     """
+
+    max_bytes: int | None = None
+    """Size of the largest file that is read."""
 
     def __init__(
         self,
@@ -190,7 +193,7 @@ class Source:
         if self._records:
             return self._records.read(self._list.label(number))[0]
         if "://" not in self._root:
-            return np.fromfile(self.name(number), np.uint8)
+            return np.frombuffer(read_regular(self.name(number), self.max_bytes), np.uint8)
         return _read_by_dali(self.name(number))
 
 

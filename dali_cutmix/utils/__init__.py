@@ -2,6 +2,7 @@
 
 - ``checks``: argument checks with one wording for one kind of fault; ``levels``: those of mean and deviation
 - ``paths``: one path, several, or a pattern → a list of files; ``braces``: patterns such as ``{000..099}``
+- ``command``: how a command ends, with what it prints on errors
 - ``compression``: files that were compressed, and the command that unpacks them
 - ``atomic_files``: files that are written as a whole or not at all
 - ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
@@ -37,6 +38,7 @@ from dali_cutmix.utils.checks import (
     check_whole,
 )
 from dali_cutmix.utils.child_processes import Crash, Outcome, map_in_children
+from dali_cutmix.utils.command import INTERRUPTED, run_command
 from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.levels import check_levels
 from dali_cutmix.utils.ordered_pool import in_order
@@ -53,6 +55,7 @@ from dali_cutmix.utils.regular_files import (
 from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [
+    "INTERRUPTED",
     "Crash",
     "NotRegularFileError",
     "Outcome",
@@ -96,6 +99,7 @@ __all__ = [
     "refuse_compressed",
     "remember",
     "remembered",
+    "run_command",
     "shown_paths",
     "to_varint",
     "varint",
