@@ -214,7 +214,7 @@ def _ended_by(status: int | None) -> str:
     if status is None or status >= 0:
         return f"it ended its process with status {status}"
     name = signal.Signals(-status).name
-    return f"{name}, most likely because memory ran out" if name == "SIGKILL" else name
+    return f"{name}, most likely because memory ran out; fewer workers need less" if name == "SIGKILL" else name
 
 
 def _serve(tasks: Any, function: Callable[[Sequence[Any]], Sequence[Any]]) -> None:

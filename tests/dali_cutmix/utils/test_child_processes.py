@@ -45,7 +45,7 @@ def killed_by(number):
     [
         (signal.SIGSEGV, "SIGSEGV"),
         (signal.SIGABRT, "SIGABRT"),
-        (signal.SIGKILL, "SIGKILL, most likely because memory ran out"),
+        (signal.SIGKILL, "SIGKILL, most likely because memory ran out; fewer workers need less"),
     ],
 )
 def test_what_crashes_is_known_and_all_others_are_done(number, reason):
