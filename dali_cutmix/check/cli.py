@@ -20,6 +20,7 @@ from typing import Any, get_args
 from dali_cutmix.bad_samples import Fault
 from dali_cutmix.check.data_set import MAX_BYTES, Kind, Reading, open_source
 from dali_cutmix.check.decoding import check
+from dali_cutmix.image_headers import ALL_FORMATS, FORMATS, check_formats
 from dali_cutmix.ops import MAX_PIXELS
 from dali_cutmix.sources import Source
 from dali_cutmix.utils import check_whole, printable, run_command, shown_paths, write_atomically
@@ -37,6 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", choices=get_args(Kind), help="format of DIR, if its ending does not say it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write paths, kinds and reasons to this file, too")
     work = parser.add_argument_group("limits")
+    work.add_argument(
+        "--formats",
+        default=",".join(FORMATS),
+        metavar="NAMES",
+        help=f"formats that training decodes, with commas (default %(default)s; all: {','.join(ALL_FORMATS)})",
+    )
     work.add_argument("--max-pixels", type=int, default=MAX_PIXELS, help=f"largest image (default {MAX_PIXELS})")
     work.add_argument("--max-bytes", type=int, default=MAX_BYTES, help=f"largest file (default {MAX_BYTES})")
     work.add_argument(
@@ -82,7 +89,8 @@ def _run(given: argparse.Namespace) -> int:
     classes = classes and [name.strip() for name in classes if name.strip()]
     reading = Reading(given.image, given.label, given.missing, given.key, classes, given.first_label)
     source = open_source(given.paths, given.kind, reading, given.max_bytes)
-    bad = _check_all(source, given.workers, given.timeout, max_pixels=given.max_pixels)
+    formats = check_formats(given.formats.split(","))
+    bad = _check_all(source, given.workers, given.timeout, max_pixels=given.max_pixels, formats=formats)
     if given.json:
         found = [{"path": path, **fault._asdict()} for path, fault in bad]
         write_atomically(given.json, json.dumps({"checked": len(source), "bad": found}, indent=1).encode())

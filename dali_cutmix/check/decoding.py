@@ -11,6 +11,7 @@ from dali_cutmix.bad_samples import CHUNK_IMAGES, Fault, chunks, find_undecodabl
 from dali_cutmix.sources import SampleError, Source
 from dali_cutmix.utils import Crash, TooLargeError, in_order, map_in_children
 
+_ENCODED_BYTES = 32 * 2**20  # most that a child holds
 _READERS = 4  # threads of a child that read: the disk works on several files at once
 
 
@@ -61,7 +62,7 @@ def _judge(source: Source, limits: dict[str, Any], numbers: Sequence[int]) -> li
     faults: dict[int, Fault] = {}
     with ThreadPoolExecutor(_READERS) as pool:
         read = in_order(pool, partial(_read, source), numbers, ahead=2 * _READERS)
-        for chunk in chunks(read, lambda result: len(result[1])):
+        for chunk in chunks(read, lambda result: len(result[1]), _ENCODED_BYTES):
             faults |= {number: found for number, found in chunk if isinstance(found, Fault)}
             good = [(number, found) for number, found in chunk if not isinstance(found, Fault)]
             undecodable = find_undecodable([found for _, found in good], **limits)

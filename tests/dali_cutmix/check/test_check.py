@@ -46,7 +46,7 @@ def test_every_bad_file_is_named_with_its_reason_and_no_good_one(folder, capfd, 
     assert set(found) == set(map(str, paths.values()))
     reasons = {what: found[str(path)] for what, path in paths.items()}
     assert reasons["empty"] == "the file is empty"
-    assert reasons["GIF"] == "a GIF, which is not supported"
+    assert reasons["GIF"] == "a GIF, which is not supported here: convert it with python -m dali_cutmix.pack"
     assert reasons["text"] == "not an image: it begins with b'this is no pictu'"
     assert reasons["header"] == "its header is damaged or cut off"
     assert reasons["data"] == "its data is damaged or cut off"
@@ -54,7 +54,7 @@ def test_every_bad_file_is_named_with_its_reason_and_no_good_one(folder, capfd, 
     assert reasons["link to itself"] == "cannot be read: Too many levels of symbolic links"
     assert reasons["link to nowhere"] == "cannot be read: No such file or directory"
     assert reasons["folder"] == "cannot be read: a folder, not a regular file"
-    kinds = f"{len(BAD) - 4} damaged, 1 not supported, 3 missing"
+    kinds = f"{len(BAD) - 5} damaged, 2 not supported, 3 missing"
     assert out.endswith(f"{24 + len(BAD)} images checked, {len(BAD)} of them bad: {kinds}\n")
     written = json.loads((tmp_path / "bad.json").read_bytes())
     assert written["checked"] == 24 + len(BAD)
