@@ -1,0 +1,54 @@
+"""Formats: what a training graph does not decode is named as not supported, and never reaches a decoder."""
+
+import pytest
+
+from dali_cutmix.check import main
+from tests.helpers import tally
+from tests.helpers.checking import named
+from tests.helpers.crafted_images import bmp, chunk, png, saved
+
+ANIMATED = png(behind=chunk(b"fdAT", b"\0\0\0"), before=chunk(b"acTL", bytes(8)))
+"""The file that ends the process of DALI's decoder, every time."""
+FILES = {
+    "animated.png": ANIMATED,
+    "gray.tif": saved("TIFF", "L"),
+    "of 32 bits.tif": saved("TIFF", "I"),
+    "cut off.jp2": saved("JPEG2000")[:-40],
+    "RLE8.bmp": bmp(8, [b"\1\0" * 9] * 13, bytes(1024), compression=1),
+    "good.jp2": saved("JPEG2000"),
+    "good.png": png(),
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "data"
+    (root / "a").mkdir(parents=True)
+    for name, content in FILES.items():
+        (root / "a" / f"{name}.png").write_bytes(content)  # the name does not matter
+    return root
+
+
+@pytest.mark.parametrize(
+    ("options", "not_supported", "damaged"),
+    [
+        ([], {"animated.png", "gray.tif", "of 32 bits.tif", "cut off.jp2", "RLE8.bmp", "good.jp2"}, set()),
+        (
+            ["--formats=png,tiff,jpeg2000,bmp"],
+            {"animated.png", "of 32 bits.tif", "RLE8.bmp"},
+            {"cut off.jp2"},
+        ),
+        (["--formats=tiff"], {*FILES} - {"gray.tif"}, set()),
+    ],
+    ids=["default", "most", "one"],
+)
+def test_what_is_not_decoded_is_not_called_damaged(folder, capfd, options, not_supported, damaged):
+    assert main([str(folder), *options]) == 1
+    out = capfd.readouterr().out
+    bad = not_supported | damaged
+    assert set(named(out)) == {f"{folder}/a/{name}.png" for name in bad}
+    assert "crashes" not in out
+    counts = f"{len(damaged)} damaged, " * bool(damaged) + f"{len(not_supported)} not supported"
+    assert out.endswith(f"7 images checked, {len(bad)} of them bad: {counts}\n")
+    tally.count("bad", len(bad))
