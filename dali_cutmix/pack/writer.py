@@ -10,7 +10,8 @@ from typing import Any
 from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, member, read_index
 from dali_cutmix.utils import Crash, map_in_children, printable, publish, write_atomically
 
-_TIMEOUT = 600  # seconds that an image may take
+_GROUP = 4  # images that a worker encodes at once
+_TIMEOUT = 600  # seconds that they may take
 
 
 def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> list[str]:
@@ -112,11 +113,12 @@ def _encoded(
     task: Callable[[Sequence[Path]], list[bytes | str]], paths: Sequence[Path], workers: int, advance: Callable[[], Any]
 ) -> Iterator[bytes | str]:
     """The JPEG of each image, or an error message."""
-    groups = ([path] for path in paths)
-    for (path,), (jpeg,), _ in map_in_children(task, groups, workers=workers, timeout=_TIMEOUT, ahead=8 * workers):
-        advance()
-        if isinstance(jpeg, Crash):
-            what = "its decoder hangs" if jpeg.is_hang else "its decoder crashes"
-            yield f"{path}: {what} ({jpeg.reason})"
-        else:
-            yield jpeg
+    groups = (paths[start : start + _GROUP] for start in range(0, len(paths), _GROUP))
+    for group, jpegs, _ in map_in_children(task, groups, workers=workers, timeout=_TIMEOUT, ahead=4 * workers):
+        for path, jpeg in zip(group, jpegs, strict=True):
+            advance()
+            if isinstance(jpeg, Crash):
+                what = "its decoder hangs" if jpeg.is_hang else "its decoder crashes"
+                yield f"{path}: {what} ({jpeg.reason})"
+            else:
+                yield jpeg

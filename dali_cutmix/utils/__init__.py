@@ -43,7 +43,7 @@ from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.levels import check_levels
 from dali_cutmix.utils.ordered_pool import in_order
 from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
-from dali_cutmix.utils.printable import printable, shown_paths
+from dali_cutmix.utils.printable import LINES, printable, shown_paths
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
 from dali_cutmix.utils.regular_files import (
     NotRegularFileError,
@@ -56,6 +56,7 @@ from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [
     "INTERRUPTED",
+    "LINES",
     "Crash",
     "NotRegularFileError",
     "Outcome",

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterable
 
+LINES = "\n"
+"""Characters that a message of several lines keeps."""
 _SHOWN = 10
 
 
@@ -17,7 +19,7 @@ def printable(text: object, *, keep: str = "") -> str:
 
     Args:
         text: what to print; anything else than a string is converted by ``str``.
-        keep: characters that are not escaped, such as ``"\n"`` for a message of several lines.
+        keep: characters that are not escaped, such as :data:`LINES` for a message of several lines.
     """
     text = str(text)
     if text.isprintable():
