@@ -37,6 +37,7 @@ from dali_cutmix import detection
 from dali_cutmix._version import __version__
 from dali_cutmix.bad_samples import DecodeError
 from dali_cutmix.fused import FusedMix, Resample, can_fuse
+from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.loader import AllRanks, Loader
 from dali_cutmix.losses import (
     pair_binary_cross_entropy,
@@ -69,6 +70,7 @@ from dali_cutmix.ops import (
 from dali_cutmix.options import CommonOptions, OptionGroups, split_options
 
 __all__ = [
+    "FORMATS",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "MAX_PIXELS",

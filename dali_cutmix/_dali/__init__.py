@@ -5,7 +5,8 @@
 - ``pipeline_template``: live pipelines from an unbuilt one
 - ``graph_nodes``: outputs of an unbuilt graph, and what they were made from
 - ``decoding_part``: the operators of a graph that read and decode, without what follows
-- ``external_sources``: data from Python; these three and ``pipeline_template`` alone use DALI's private names
+- ``choice``: a choice between two nodes for each sample
+- ``external_sources``: data from Python; these four and ``pipeline_template`` alone use DALI's private names
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
 - ``verb``: a mark for functions that add nodes to a graph
 - ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
@@ -15,6 +16,7 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 
 # isort: split
 from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali.choice import choose
 from dali_cutmix._dali.decoding_part import decoding_part, part_checkpoint
 from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
@@ -25,6 +27,7 @@ from dali_cutmix._dali.verb import verb
 __all__ = [
     "Nvjpeg",
     "at_iteration",
+    "choose",
     "decoding_part",
     "library",
     "library_path",

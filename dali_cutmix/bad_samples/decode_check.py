@@ -14,7 +14,7 @@ CHUNK_IMAGES, CHUNK_BYTES = 64, 256 * 2**20
 
 
 def find_undecodable(
-    images: Sequence[np.ndarray], max_pixels: int, *, formats: Collection[str] = FORMATS, num_threads: int = 1
+    images: Sequence[np.ndarray], max_pixels: int, formats: Collection[str] = FORMATS, *, num_threads: int = 1
 ) -> dict[int, Fault]:
     """Find the images that cannot be decoded.
 

@@ -1,7 +1,7 @@
 """Find the samples that caused a decoding error; DALI names them in some cases only."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from dali_cutmix._dali import pipeline_template
 from dali_cutmix.bad_samples.decode_check import find_undecodable
 from dali_cutmix.bad_samples.failed_operator import short_reason
 from dali_cutmix.bad_samples.fault import Fault
+from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.sources import READER, Source
 
 _AHEAD = 6  # batches that DALI may have read ahead
@@ -32,7 +33,12 @@ class DecodeError(RuntimeError):
 
 
 def find_bad_samples(
-    source: Source, max_pixels: int, checkpoint: bytes, substitutes: Mapping[int, int], pipeline: Any
+    source: Source,
+    max_pixels: int,
+    checkpoint: bytes,
+    substitutes: Mapping[int, int],
+    pipeline: Any,
+    formats: Collection[str] = FORMATS,
 ) -> dict[int, Fault]:
     """Find the samples that made a batch fail, by decoding each sample of it.
 
@@ -42,6 +48,7 @@ def find_bad_samples(
         checkpoint: the pipeline's state before the failed batch.
         substitutes: samples that are read in place of others.
         pipeline: the graph, for its batch size and threads.
+        formats: names of the formats that are decoded.
 
     Returns:
         Number of each bad sample, and what is wrong with it; empty if all are good by now.
@@ -49,14 +56,19 @@ def find_bad_samples(
     reader = pipeline_template.build_reader(source.numbers_pipeline(pipeline.max_batch_size), checkpoint, READER)
     for _ in range(_AHEAD):  # an error may come from what is read ahead
         numbers = {np.asarray(number).item() for number in reader.run()[0]}
-        found = _check(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)
+        found = _check(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline, formats)
         if found:
-            return found | _bad_successors(source, found, substitutes, max_pixels, pipeline)
+            return found | _bad_successors(source, found, substitutes, max_pixels, pipeline, formats)
     return {}
 
 
 def _bad_successors(
-    source: Source, found: Mapping[int, Fault], known: Mapping[int, int], max_pixels: int, pipeline: Any
+    source: Source,
+    found: Mapping[int, Fault],
+    known: Mapping[int, int],
+    max_pixels: int,
+    pipeline: Any,
+    formats: Collection[str],
 ) -> dict[int, Fault]:
     """Find bad samples among those that would be read in place of ``found``: a folder of bad files then costs one look.
 
@@ -72,7 +84,7 @@ def _bad_successors(
                 *known,
                 *bad,
             }
-            more = _check(source, sorted(numbers), max_pixels, pipeline)
+            more = _check(source, sorted(numbers), max_pixels, pipeline, formats)
             bad |= more
             if len(more) < len(numbers):
                 break
@@ -100,7 +112,9 @@ def unreadable_samples(error: RuntimeError, source: Source) -> dict[int, Fault]:
     return {}
 
 
-def _check(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) -> dict[int, Fault]:
+def _check(
+    source: Source, numbers: list[int], max_pixels: int, pipeline: Any, formats: Collection[str]
+) -> dict[int, Fault]:
     faults: dict[int, Fault] = {}
     images = {}
     for number in numbers:
@@ -110,7 +124,7 @@ def _check(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) -
             faults[number] = Fault("missing", f"cannot be read: {error.strerror or error}")
         except RuntimeError as error:
             faults[number] = Fault("missing", f"cannot be read: {short_reason(error)}")
-    undecodable = find_undecodable(list(images.values()), max_pixels, num_threads=pipeline.num_threads)
+    undecodable = find_undecodable(list(images.values()), max_pixels, formats, num_threads=pipeline.num_threads)
     order = list(images)
     return faults | {order[i]: fault for i, fault in undecodable.items()}
 

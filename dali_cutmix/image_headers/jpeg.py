@@ -4,9 +4,9 @@ from struct import Struct, error
 
 from dali_cutmix.image_headers.exif import agreed, orientation
 from dali_cutmix.image_headers.header import DamagedHeaderError, Header, NotSupportedError, cut_off, not_supported
-from dali_cutmix.image_headers.jpeg_segments import START_OF_FRAME, StrayBytesError, segments, without_stray_bytes
+from dali_cutmix.image_headers.jpeg_segments import APP1, StrayBytesError, segments, without_stray_bytes
 
-_APP1, _EXIF = 0xE1, b"Exif\0\0"
+_EXIF = b"Exif\0\0"
 _FRAME = Struct(">BHHB").unpack_from
 _UNDECODED = dict.fromkeys((0xC3, 0xCB), "a lossless JPEG") | dict.fromkeys(
     (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG"
@@ -34,9 +34,9 @@ def _read(data: memoryview) -> Header:
     blocks: list[int] | None = None
     decoded = 1  # the orientation that DALI expects: of the last block with EXIF's name
     for marker, start, end in segments(data):
-        if marker in START_OF_FRAME:
+        if marker != APP1:
             frame = marker, start
-        elif marker == _APP1:
+        else:
             is_exif = data[start : start + 6] == _EXIF
             if is_exif and end < start + 6:
                 raise DamagedHeaderError("its EXIF block is damaged")  # DALI would take its length for a huge one

@@ -85,8 +85,8 @@ class PipelineRunner:
             raise error
         if not is_about_samples(error):
             raise graph_error(error) from error
-        limit = self._notes.max_pixels or MAX_PIXELS
-        reasons = find_bad_samples(source, limit, self.checkpoint, replacement.substitutes, self._template)
+        limit, formats = self._notes.max_pixels or MAX_PIXELS, self._notes.formats
+        reasons = find_bad_samples(source, limit, self.checkpoint, replacement.substitutes, self._template, formats)
         if not reasons and self._tried_again != self.checkpoint:
             self._tried_again = self.checkpoint  # all are good by now: a disk or a network may fail for a moment
             return

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from dali_cutmix.image_headers import ALL_FORMATS, Header, HeaderError, inspect
 from dali_cutmix.utils import read_regular
 
 MAX_BYTES = 1 << 30
@@ -28,7 +29,8 @@ def shrink(path: Path, short_side: int, quality: int) -> bytes:
 
     The result is an upright RGB JPEG without metadata, antialiased (Lanczos), with 4:2:0 chroma as most cameras write
     it. An upright baseline JPEG in RGB or gray that is already small keeps its bytes if encoding it again would not
-    make it smaller.
+    make it smaller. What upright means is said by EXIF in the way of DALI, so that an image is turned here if and only
+    if it is turned when its file is read; Pillow also knows orientations in XMP and in text of a PNG.
 
     Raises:
         Exception: whatever Pillow raises for a file that it cannot decode.
@@ -39,8 +41,14 @@ def shrink(path: Path, short_side: int, quality: int) -> bytes:
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
         small = min(width, height) <= short_side
-        turn = _turn(image)
-        plain = image.format == "JPEG" and image.mode in ("RGB", "L") and "progressive" not in image.info
+        header = _header(content)
+        turn = _turn(image, header)
+        plain = (
+            header is not None
+            and image.format == "JPEG"
+            and image.mode in ("RGB", "L")
+            and "progressive" not in image.info
+        )
         scale = 1 if small else short_side / min(width, height)
         size = round(width * scale), round(height * scale)
         # Decoding at a reduced size is faster; twice the wanted size is enough for the filter.
@@ -53,10 +61,20 @@ def shrink(path: Path, short_side: int, quality: int) -> bytes:
     return content if keeps else encoded.getvalue()
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """The turn that makes an image upright, according to its EXIF orientation."""
+def _header(content: bytes) -> Header | None:
+    """The file's header; None for a file that a graph does not decode."""
+    try:
+        return inspect(content, ALL_FORMATS)
+    except HeaderError:
+        return None
+
+
+def _turn(image: Image.Image, header: Header | None) -> Image.Transpose | None:
+    """The turn that makes an image upright: DALI's, or that of Pillow for what DALI does not decode."""
     if image.format == "TIFF":  # Pillow turns these itself
         return None
+    if header is not None:
+        return _TURNS.get(header.orientation)
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged block, which decoders ignore
