@@ -1,9 +1,13 @@
 """Formats: what a training graph does not decode is named as not supported, and never reaches a decoder."""
 
+import json
+
 import pytest
 
 from dali_cutmix.check import main
+from pipelines import imagenet
 from tests.helpers import tally
+from tests.helpers.bad_files import BAD, GOOD
 from tests.helpers.checking import named
 from tests.helpers.crafted_images import bmp, chunk, png, saved
 
@@ -52,3 +56,22 @@ def test_what_is_not_decoded_is_not_called_damaged(folder, capfd, options, not_s
     counts = f"{len(damaged)} damaged, " * bool(damaged) + f"{len(not_supported)} not supported"
     assert out.endswith(f"7 images checked, {len(bad)} of them bad: {counts}\n")
     tally.count("bad", len(bad))
+
+
+def replaced(make, folder, log, **options):
+    """Path and kind of every file that a loader replaced in one epoch."""
+    loader = make(folder, batch_size=1, size=16, device="cpu", on_error="replace", max_bad=1.0, bad_log=log, **options)
+    for _ in loader:
+        pass
+    return {entry["path"] for entry in map(json.loads, log.read_text().splitlines())}
+
+
+def test_the_verdict_is_that_of_loaders(folder, tmp_path, capfd):
+    for what, write in (BAD | GOOD).items():
+        write(folder / "a" / f"{what}.jpg")
+    assert main([str(folder), f"--json={tmp_path / 'bad.json'}"]) == 1
+    found = {entry["path"]: entry["kind"] for entry in json.loads((tmp_path / "bad.json").read_bytes())["bad"]}
+    assert replaced(imagenet.val, folder, tmp_path / "val", resize=16) == set(found)
+    in_training = replaced(imagenet.train, folder, tmp_path / "train", mix=None)
+    assert in_training <= set(found)
+    assert in_training >= {path for path, kind in found.items() if kind != "damaged"}
