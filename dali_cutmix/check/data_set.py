@@ -17,7 +17,7 @@ from dali_cutmix.sources import (
     list_folders,
     tar_extensions,
 )
-from dali_cutmix.utils import is_compressed_tar
+from dali_cutmix.utils import check_regular, is_compressed_tar
 
 Kind = Literal["folder", "webdataset", "tfrecord", "recordio"]
 MAX_BYTES = 1 << 30
@@ -84,7 +84,7 @@ def open_source(
         max_bytes: size of the largest file or record that is read.
 
     Raises:
-        FileNotFoundError: a path is missing.
+        OSError: a path is missing, or leads to something that is neither a folder nor a regular file.
         ValueError: the data set is damaged as a whole, or in another format; or an option that its format lacks.
     """
     for path in paths:
@@ -107,6 +107,8 @@ def _records(paths: Sequence[Path], kind: Kind, reading: Reading) -> RecordFiles
     files = [file.absolute() for path in paths for file in (_tars(path) if path.is_dir() else [path])]
     if not files:
         raise ValueError(f"{paths[0]}: no .tar file in this folder; give a folder with some, or another --kind.")
+    for file in files:
+        check_regular(file.stat(), file)
     match kind:
         case "webdataset":
             return _webdataset(files, reading)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -140,6 +141,8 @@ def test_several_folders(folder, photo_folder, capfd):
             "--json cannot be written (Is a directory); give a file in",
         ),
         (["{good}", "--json={good}/no/x"], "--json cannot be written (No such file or directory); give a file in"),
+        (["{fifo}"], "a FIFO (named pipe), not a regular file"),
+        (["{tars}"], "a FIFO (named pipe), not a regular file"),
         (["{file}", "--kind=recordio"], "not a RecordIO file, or damaged"),
         (["{records}"], "records.rec: no samples in 1 files; give files that have some"),
         (["{empty}", "--kind=webdataset"], "empty: no .tar file in this folder; give a folder with some"),
@@ -150,7 +153,11 @@ def test_nothing_to_check(tmp_path, photo_folder, capfd, arguments, message):
     (tmp_path / "file").write_bytes(b"something else " * 9)
     (tmp_path / "records.rec").touch()
     places = {"empty": tmp_path / "empty", "good": photo_folder, "file": tmp_path / "file"}
-    places["records"] = tmp_path / "records.rec"
+    places |= {"records": tmp_path / "records.rec", "fifo": tmp_path / "fifo"}
+    places["tars"] = tmp_path / "tars"
+    places["tars"].mkdir()
+    for path in (places["fifo"], places["tars"] / "a.tar"):
+        os.mkfifo(path)
     assert main([argument.format(**places) for argument in arguments]) == 2
     assert message in capfd.readouterr().err
 

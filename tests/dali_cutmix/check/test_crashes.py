@@ -11,10 +11,13 @@ import time
 
 import pytest
 
+from dali_cutmix.bad_samples import decode_check
 from dali_cutmix.check import decoding, main
+from dali_cutmix.image_headers import Header
 from tests.helpers import ROOT, tally
 from tests.helpers.bad_files import BAD
 from tests.helpers.checking import ends_its_process, named, run_check
+from tests.helpers.crafted_images import HEIGHT, WIDTH, crashing_png
 from tests.helpers.processes import are_gone
 
 
@@ -26,6 +29,16 @@ def _cache(tmp_path, monkeypatch):
 @pytest.fixture
 def folder(photo_folder, tmp_path):
     return shutil.copytree(photo_folder, tmp_path / "data")
+
+
+def test_a_real_crash_inside_of_dali(folder, monkeypatch, capfd):
+    """An animated PNG that the check of headers lets pass here."""
+    monkeypatch.setattr(decode_check, "inspect", lambda *_: Header("png", HEIGHT, WIDTH))
+    (folder / "b" / "animated.png").write_bytes(crashing_png())
+    assert main([str(folder), "--workers=2"]) == 1
+    (reason,) = named(capfd.readouterr().out).values()
+    assert reason.startswith("its decoder crashes (SIG")
+    tally.count("kills")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

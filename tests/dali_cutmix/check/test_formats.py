@@ -9,12 +9,10 @@ from pipelines import imagenet
 from tests.helpers import tally
 from tests.helpers.bad_files import BAD, GOOD
 from tests.helpers.checking import named
-from tests.helpers.crafted_images import bmp, chunk, png, saved
+from tests.helpers.crafted_images import bmp, crashing_png, png, saved
 
-ANIMATED = png(behind=chunk(b"fdAT", b"\0\0\0"), before=chunk(b"acTL", bytes(8)))
-"""The file that ends the process of DALI's decoder, every time."""
 FILES = {
-    "animated.png": ANIMATED,
+    "animated.png": crashing_png(),
     "gray.tif": saved("TIFF", "L"),
     "of 32 bits.tif": saved("TIFF", "I"),
     "cut off.jp2": saved("JPEG2000")[:-40],
