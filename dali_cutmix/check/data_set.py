@@ -95,12 +95,10 @@ def open_source(
     if kind == "folder" and not is_packed(paths[0]):
         roots = [str(path.absolute()) for path in paths]
         samples, _ = list_folders(roots)
-        source = Source(samples, root=os.path.commonpath(roots))
-        source.max_bytes = max_bytes
-        return source
+        return Source(samples, root=os.path.commonpath(roots), max_bytes=max_bytes)
     records = PackedFolder(paths[0]) if kind == "folder" else _records(paths, kind, reading)
     records.max_bytes = max_bytes
-    return Source(records)
+    return Source(records, max_bytes=max_bytes)
 
 
 def _records(paths: Sequence[Path], kind: Kind, reading: Reading) -> RecordFiles:

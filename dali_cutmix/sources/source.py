@@ -49,14 +49,12 @@ class Source:
         num_classes: the least number of classes that the labels need; 0 where it is unknown.
         labels: of the samples of a list by their numbers, if they have several classes each; ``num_classes`` is K.
         is_labelled: False for a list of files without labels.
+        max_bytes: size of the largest file that is read; None without a limit.
         digest: hash that saved states are bound to; by default of the samples, their labels and the class names.
 
     Raises:
         ValueError: an invalid shard or seed, or fewer samples than shards.
     """
-
-    max_bytes: int | None = None
-    """Size of the largest file that is read."""
 
     def __init__(
         self,
@@ -70,6 +68,7 @@ class Source:
         labels: MultiLabels | None = None,
         is_labelled: bool = True,
         digest: str | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         shard = check_shard(shard)
         if seed is not None:
@@ -87,7 +86,7 @@ class Source:
             # Record files without class names keep their own digest: states saved before they had names stay valid.
             digest = samples.digest if self._records and not classes else digest_of(self._digest(samples), classes)
         self.digest = digest
-        self._root = root
+        self._root, self._max_bytes = root, max_bytes
         self._file = ListFile(self._list)
 
     def _digest(self, samples: SampleList | RecordFiles) -> str:
@@ -193,7 +192,7 @@ class Source:
         if self._records:
             return self._records.read(self._list.label(number))[0]
         if "://" not in self._root:
-            return np.frombuffer(read_regular(self.name(number), self.max_bytes), np.uint8)
+            return np.frombuffer(read_regular(self.name(number), self._max_bytes), np.uint8)
         return _read_by_dali(self.name(number))
 
 
