@@ -1,12 +1,14 @@
 """Encode: one image file in, the bytes of a smaller JPEG out."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from dali_cutmix.image_headers import ALL_FORMATS, Header, HeaderError, inspect
+from dali_cutmix.utils import MAX_BYTES, read_regular
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -30,9 +32,10 @@ def shrink(path: Path, short_side: int, quality: int) -> bytes:
 
     Raises:
         Exception: whatever Pillow raises for a file that it cannot decode.
+        OSError: it cannot be read, is no regular file, or has more than ``MAX_BYTES``.
         ValueError: the pixels have no fixed range.
     """
-    content = path.read_bytes()
+    content = read_regular(path, MAX_BYTES)
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
         small = min(width, height) <= short_side
@@ -84,3 +87,28 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         high = (np.asarray(image) >> 8).astype(np.uint8)  # Pillow would clip at 255
         return Image.fromarray(high).convert("RGB")
     return image.convert("RGB")
+
+
+def encode_all(paths: Sequence[Path], short_side: int, quality: int) -> list[bytes | str]:
+    """Encode several images, see :func:`shrink`; an error message in place of each that cannot be."""
+    return [_attempt(path, short_side, quality) for path in paths]
+
+
+def _attempt(path: Path, short_side: int, quality: int) -> bytes | str:
+    try:
+        return shrink(path, short_side, quality)
+    except MemoryError:  # not the file's fault
+        raise
+    except Exception as error:  # Pillow's decoders raise exceptions of any kind
+        return f"{path}: {_in_words(error)}"
+
+
+def _in_words(error: Exception) -> str:
+    """What is wrong with a file, without Pillow's objects and numbers of errors."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or in a format that Pillow does not read"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, (OSError, ValueError, Image.DecompressionBombError)) and str(error):
+        return str(error)
+    return f"its data is damaged ({type(error).__name__}: {error})"

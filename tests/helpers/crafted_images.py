@@ -69,6 +69,12 @@ def png(before=b"", behind=b""):
     return b"\x89PNG\r\n\x1a\n" + header + before + pixels + behind + chunk(b"IEND", b"")
 
 
+def crashing_png():
+    """An animated PNG whose second frame is too short: a file that ends the process of DALI's decoder, every time."""
+    frame = chunk(b"fcTL", struct.pack(">5I2H2B", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0))
+    return png(chunk(b"acTL", struct.pack(">II", 2, 0)), frame + chunk(b"fdAT", bytes(3)))
+
+
 def webp(*chunks, flags=0, size=(HEIGHT, WIDTH)):
     """An extended WebP of chunks (name, content)."""
     sides = (size[1] - 1).to_bytes(3, "little") + (size[0] - 1).to_bytes(3, "little")
