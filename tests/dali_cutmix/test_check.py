@@ -143,7 +143,7 @@ def test_several_folders(folder, photo_folder, capfd):
         (["{empty}"], "it is empty; expected a folder with one subfolder for each class"),
         (["{good}", "--workers=0"], "error: --workers 0 given; allowed is a whole number of at least 1"),
         (["{good}", "--max-pixels=-1"], "error: --max-pixels -1 given; allowed is a whole number of at least 1"),
-        (["{good}", "--json={good}"], "could not be saved (Is a directory)"),
+        (["{good}", "--json={good}"], "could not be saved (a folder, not a regular file)"),
         (["{file}", "--kind=recordio"], "not a RecordIO file, or damaged"),
         (["{records}"], "records.rec: no samples in 1 files; give files that have some"),
         (["{empty}", "--kind=webdataset"], "empty: no .tar file in this folder; give a folder with some"),
