@@ -34,11 +34,11 @@ class Meeting:
 
     Example::
 
-        with Meeting() as meeting:
-            config = parse(sys.argv[1:])  # an error on one rank ends the others, too
-            with join_process_group(config.device, config.timeout, meeting) as ranks:
-                meeting.advice = lambda: "continue with: …"
-                …
+        from train.engine import Meeting, join_process_group
+
+        with Meeting() as meeting, join_process_group("auto", 600, meeting) as ranks:
+            meeting.advice = lambda: "continue with the same command"
+            print(ranks.rank)
 
     Args:
         advice: how to continue, for messages; a function may take its place later.

@@ -37,7 +37,7 @@ def test_ranks_that_belong_together_hear_nothing(heard, name):
         ("length", "ranks 1 and 2 differ from rank 0 (total: 9 there, 8 on rank 0; files: "),
         ("seed", "rank 2 differs from rank 0 (shuffle_seed: 4 there, 3 on rank 0). Give all"),
         ("validation", "rank 2 differs from rank 0 (validation total: 9 there, 8 on rank 0; validation files: "),
-        ("position", "rank 2 differs from rank 0 (epoch: 1 there, 0 on rank 0; "),
+        ("position", "rank 2 differs from rank 0 (batch: 1 there, 0 on rank 0; pass_step: 1 "),
         (
             "also",
             "rank 1 differs from rank 0 (learning rate: 0.1 there, 0.0 on rank 0); "
