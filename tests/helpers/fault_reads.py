@@ -14,7 +14,7 @@ import dali_cutmix as dc
 from dali_cutmix.check import main as check
 from dali_cutmix.pack.cli import main as pack
 from pipelines import imagenet
-from tests.helpers.fault_writes import checkpoint, command, is_unfinished
+from tests.helpers.fault_writes import checkpoint, command, is_unfinished, resumed, saved_run
 from tests.helpers.faults import SHORT, Fault, Operation
 from tests.helpers.images import write_photos
 from tests.helpers.record_loaders import written
@@ -114,9 +114,10 @@ def _epoch(kind: str, prepare: Callable[[Path], None], on_error: str, faults: li
         return _loader(kind, folder, on_error)
 
     def run(folder: Path, loader: dc.Loader) -> list[str]:
-        return _delivered(loader, folder, again=8)
+        return _delivered(loader, folder, again=8 * (on_error == "raise"))
 
-    return Operation(prepare, run, faults, set_up, "data", is_sound=lambda *_: True, repeats=False)
+    how = {"is_sound": lambda *_: True, "survives": True, "repeats": False}
+    return Operation(prepare, run, faults, set_up, "data", **how)
 
 
 def _saved(folder: Path) -> None:
@@ -130,6 +131,12 @@ def _load(folder: Path, _: None) -> bool:
         if isinstance(error.__cause__, OSError | MemoryError):
             raise RuntimeError(f"a fault of the storage is taken for damage: {error}") from error
         raise
+
+
+def _resume(folder: Path, _: None) -> list[str]:
+    run = resumed(folder)
+    weights = b"".join(value.numpy().tobytes() for value in run.model.state_dict().values())
+    return [hashlib.sha256(weights).hexdigest(), *_delivered(run.loader, folder)]
 
 
 def _images_to_pack(folder: Path) -> None:
@@ -162,6 +169,7 @@ SOURCES = {
 }
 READS = {
     "loading a checkpoint": Operation(_saved, _load, ONCE + LASTING + NO_MEMORY),
+    "resuming a run": Operation(saved_run, _resume, ONCE, disturbed="run"),
     "packing images": Operation(
         _images_to_pack, _pack_them, ONCE + LASTING, disturbed="source", is_sound=is_unfinished
     ),

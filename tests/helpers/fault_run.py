@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.helpers.fault_reads import READS
 from tests.helpers.fault_writes import WRITES
-from tests.helpers.faults import KILL, Fault, Operation, Shim
+from tests.helpers.faults import KILL, SHORT, Fault, Operation, Shim
 
 PATIENCE = 60  # seconds
 MOST = 3000  # calls of one kind that an operation may make
@@ -164,6 +164,9 @@ def _outcome_faults(
     if not outcome.kinds:
         if outcome.value != whole.value and not (outcome.failed and operation.accepts(outcome.value)):
             yield f"another result: {outcome.told}, undisturbed {whole.value!r}"
+        return
+    if fault.error == SHORT or (operation.survives and not fault.lasting):
+        yield f"it has to get over that: {outcome.told}"
         return
     no_memory = fault.call == "allocate" and ("MemoryError" in outcome.kinds or "alloc" in outcome.message)
     if not CLEAN_ERRORS & {*outcome.kinds} and not no_memory:

@@ -150,8 +150,8 @@ ssize_t pwritev64v2(int descriptor, const struct iovec *vectors, int count, off6
     VECTORS(WRITE, REAL(pwritev64v2)(descriptor, vectors, count, offset, flags), REAL(pwrite64), descriptor, vectors, offset)
 }
 size_t fread(void *buffer, size_t size, size_t count, FILE *file) {
-    if (!counts(READ) || !fails_fd(READ, fileno(file))) return REAL(fread)(buffer, size, count, file);
-    return plan->error == SHORT ? REAL(fread)(buffer, size, (count + 1) / 2, file) : 0;
+    int is_tried = counts(READ) && plan->error != SHORT;  /* the C library reads on after a short read */
+    return is_tried && fails_fd(READ, fileno(file)) ? 0 : REAL(fread)(buffer, size, count, file);
 }
 
 int fsync(int descriptor) { return fails_fd(FSYNC, descriptor) ? -1 : REAL(fsync)(descriptor); }

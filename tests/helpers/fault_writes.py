@@ -18,6 +18,7 @@ from tests.helpers.faults import KILL, SHORT, Fault, Operation
 from tests.helpers.images import write_photos
 from tests.helpers.training import ALONE, make_folder, quick
 from train.engine.checkpoint import Checkpoint
+from train.engine.run import Run
 from train.launch import start
 
 CALLS = ("open", "read", "write", "fsync", "close", "rename", "unlink", "stat", "list", "truncate")
@@ -90,15 +91,20 @@ def checkpoint(step: int) -> Checkpoint:
     return Checkpoint(**values, optimizer={}, ranks=[{}], history=[])
 
 
-def _same_run(folder: Path) -> None:
+def saved_run(folder: Path) -> None:
+    """Write what a run leaves that was stopped before its first step, and its data."""
     make_folder(folder / "data", train=3, val=1)
     run = start(quick(folder / "data", folder / "run"), ALONE)
     run.save("last.pt", "best.pt")
 
 
-def _later_run(folder: Path) -> object:
-    torch.manual_seed(0)
-    run = start(quick(folder / "data", folder / "run"), ALONE)
+def resumed(folder: Path) -> Run:
+    """The run, continued."""
+    return start(quick(folder / "data", folder / "run", resume=folder / "run"), ALONE)
+
+
+def _later_run(folder: Path) -> Run:
+    run = resumed(folder)
     run.step = 1
     return run
 
@@ -167,7 +173,7 @@ WRITES = {
         lambda folder, _: checkpoint(2).save(folder / "last.pt"),
         FAULTS,
     ),
-    "a run": Operation(_same_run, lambda _, run: run.save("last.pt", "best.pt"), FAULTS, _later_run, "run"),
+    "a run": Operation(saved_run, lambda _, run: run.save("last.pt", "best.pt"), FAULTS, _later_run, "run"),
     "packing": Operation(_classes, _pack, FAULTS, disturbed="out", is_sound=is_unfinished),
     "checking": Operation(
         _folder_to_check,

@@ -43,6 +43,7 @@ class Operation:
         accepts: whether a result may come of a fault, other than an error and the undisturbed result.
         is_sound: whether a file may have this content, given its name, though it is neither there before nor after.
         may_give_up: it reports no error, and may leave the old files.
+        survives: no error may come of a fault that passes.
         repeats: repeated, it leaves the same files.
         is_temporary: whether a file has a name that no reader takes for a finished one.
         cleans_by: calls without which it cannot remove its temporary files.
@@ -58,6 +59,7 @@ class Operation:
     accepts: Callable[[Any], bool] = lambda _: False
     is_sound: Callable[[str, bytes], bool] = lambda *_: False
     may_give_up: bool = False
+    survives: bool = False
     repeats: bool = True
     is_temporary: Callable[[str], bool] = lambda name: "/." in f"/{name}"
     cleans_by: tuple[str, ...] = ("unlink",)
