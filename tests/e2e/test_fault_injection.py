@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from tests.helpers import ROOT, tally
+from tests.helpers.fault_reads import READS
+from tests.helpers.fault_writes import WRITES
 from tests.helpers.faults import build, can_build
 from tests.helpers.training import environment_with
 
@@ -42,11 +44,52 @@ def disturb(tmp_path_factory):
 
 
 def assert_sound(found, least):
-    assert found["failed"] >= least
     assert not found["wrong"], f"{len(found['wrong'])} faults:\n" + "\n".join(found["wrong"][:20])
+    assert found["failed"] >= least
     tally.count("faults", found["failed"])
 
 
-@pytest.mark.parametrize("operation", ["a new file", "a file over an old one", "the cache", "the log"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "a file over an old one",
+        "a new folder",
+        "the cache",
+        "the log",
+        "a checkpoint",
+        "packing",
+        "loading a checkpoint",
+    ],
+)
 def test_files_are_old_or_new_and_whole_whichever_call_fails(disturb, operation):
-    assert_sound(disturb(operation), 30)
+    assert_sound(disturb(operation, few=16), 10)
+
+
+@pytest.mark.parametrize("operation", ["an epoch of a folder, replace", "an epoch of tar files, raise"])
+def test_an_epoch_loses_nothing_by_a_call_that_fails_once(disturb, operation):
+    assert_sound(disturb(operation, few=8), 5)
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [
+        ("writing in place", "result is neither old nor new: 0 bytes"),
+        ("saying nothing", "result is still the old one, though no error was raised"),
+        ("leaving it", ".temporary is left behind"),
+        ("crashing", "ended by signal 6"),
+    ],
+)
+def test_a_careless_operation_is_found_out(disturb, operation, fault):
+    assert fault in "\n".join(disturb(operation)["wrong"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operation", WRITES)
+def test_every_call_of_what_writes_may_fail(disturb, operation):
+    assert_sound(disturb(operation, few=60 if operation in ("a run", "a training") else None), 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operation", READS)
+def test_every_call_of_what_reads_may_fail(disturb, operation):
+    assert_sound(disturb(operation, few=60), 10)

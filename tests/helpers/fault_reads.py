@@ -28,6 +28,7 @@ ONCE = [
     Fault("open", errno.ENOENT),
     Fault("read", SHORT),
     Fault("read", SHORT, lasting=True),
+    *(Fault(call, errno.EINTR) for call in ("open", "read")),
 ]
 LASTING = [Fault(call, errno.EIO, lasting=True) for call in ("open", "read", "stat")]
 NO_MEMORY = [Fault("allocate", errno.ENOMEM)]

@@ -4,6 +4,7 @@ Each try is made in a forked process, so that neither a crash nor a hang ends th
 object a line, and answers each with a line: how many calls failed, and what was wrong afterwards.
 """
 
+import errno
 import gc
 import json
 import os
@@ -18,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers.fault_reads import READS
-from tests.helpers.fault_writes import WRITES
+from tests.helpers.fault_writes import CARELESS, WRITES
 from tests.helpers.faults import KILL, SHORT, Fault, Operation, Shim
 
 PATIENCE = 60  # seconds
 MOST = 3000  # calls of one kind that an operation may make
 CLEAN_ERRORS = {"OSError", "ValueError", "DecodeError"}
-OPERATIONS = WRITES | READS
+OPERATIONS = WRITES | READS | CARELESS
 
 
 @dataclass
@@ -104,7 +105,13 @@ def _in_fork(work: Callable[[], dict[str, Any]], log: Path) -> dict[str, Any]:
     os.close(ours)
     if answer:
         return json.loads(answer)
-    return {"ended": "a hang" if not ready else f"signal {status & 127}" if status & 127 else "no result"}
+    return {
+        "ended": "a hang"
+        if not ready
+        else f"signal {status & 127}"
+        if status & 127
+        else f"status {status >> 8} without a result"
+    }
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -165,7 +172,7 @@ def _outcome_faults(
         if outcome.value != whole.value and not (outcome.failed and operation.accepts(outcome.value)):
             yield f"another result: {outcome.told}, undisturbed {whole.value!r}"
         return
-    if fault.error == SHORT or (operation.survives and not fault.lasting):
+    if fault.error in (SHORT, errno.EINTR) or (operation.survives and not fault.lasting):
         yield f"it has to get over that: {outcome.told}"
         return
     no_memory = fault.call == "allocate" and ("MemoryError" in outcome.kinds or "alloc" in outcome.message)
@@ -178,6 +185,8 @@ def _outcome_faults(
 def _file_faults(
     operation: Operation, whole: Undisturbed, fault: Fault, outcome: Outcome, after: dict[str, bytes]
 ) -> Iterator[str]:
+    if "intact" in outcome.message and any(after.get(name) != content for name, content in whole.before.items()):
+        yield f"not all is intact: {outcome.message}"
     done = not outcome.kinds and not outcome.ended and outcome.value == whole.value and not operation.may_give_up
     for name in sorted(after.keys() | whole.before.keys() | whole.after.keys()):
         found, old, new = after.get(name), whole.before.get(name), whole.after.get(name)
@@ -188,6 +197,8 @@ def _file_faults(
         elif old is None and new is None:
             if not (_may_stay(operation, fault, name) or operation.is_sound(name, found)):
                 yield f"{name} is left behind"
+        elif found == old:
+            yield f"{name} is still the old one, though no error was raised"
         elif not operation.is_sound(name, found):
             sizes = [len(content or b"") for content in (found, old, new)]
             yield "{} is neither old nor new: {} bytes; {} before, {} undisturbed".format(name, *sizes)
@@ -199,36 +210,28 @@ def _may_stay(operation: Operation, fault: Fault, name: str) -> bool:
 
 
 def sweep(name: str, base: Path, few: int | None) -> tuple[int, list[str]]:
-    """Disturb an operation by each of its faults: how many calls failed, and all that was wrong.
+    """Disturb an operation by each of its faults at each call: how many calls failed, and all that was wrong.
 
     Args:
-        few: how many calls of each kind are tried at most, spread evenly; None for all.
+        few: how many of these tries are made, spread evenly over all; None for all.
     """
     operation = OPERATIONS[name]
     whole = prepared(operation, base)
-    calls: dict[str, int] = {}
-    total, wrong = 0, []
-    for fault in operation.faults:
-        if fault.call not in calls:
-            calls[fault.call] = _calls(operation, base, whole, fault)
-        last = calls[fault.call]
-        assert last < MOST, f"{name} makes {last} calls: {fault.name}"
-        numbers = range(1, last + 1)
-        if few and last > few:
-            numbers = sorted({1 + i * (last - 1) // (few - 1) for i in range(few)})
-        for number in numbers:
-            failed, found = disturb(operation, base, whole, fault, number)
-            total += bool(failed)
-            wrong += found
-    return total, wrong
+    calls = {call: _calls(operation, base, whole, call) for call in sorted({fault.call for fault in operation.faults})}
+    assert max(calls.values()) < MOST, calls
+    tries = [(fault, number) for fault in operation.faults for number in range(1, calls[fault.call] + 1)]
+    if few and few < len(tries):
+        tries = [tries[i * len(tries) // few] for i in range(few)]
+    failed, wrong = zip(*(disturb(operation, base, whole, *one) for one in tries), strict=True)
+    return sum(map(bool, failed)), [what for found in wrong for what in found]
 
 
-def _calls(operation: Operation, base: Path, whole: Undisturbed, fault: Fault) -> int:
+def _calls(operation: Operation, base: Path, whole: Undisturbed, call: str) -> int:
     """How many calls of a kind an operation makes undisturbed."""
     folder = base / "tried"
     shutil.rmtree(folder)
     shutil.copytree(whole.prepared, folder, symlinks=True)
-    attempt(operation, folder, fault._replace(lasting=False), sys.maxsize)
+    attempt(operation, folder, Fault(call, errno.EIO), sys.maxsize)
     return Shim().hits
 
 

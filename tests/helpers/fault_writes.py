@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import io
 import json
 import os
@@ -18,11 +19,12 @@ from tests.helpers.faults import KILL, SHORT, Fault, Operation
 from tests.helpers.images import write_photos
 from tests.helpers.training import ALONE, make_folder, quick
 from train.engine.checkpoint import Checkpoint
+from train.engine.loop import fit
 from train.engine.run import Run
 from train.launch import start
 
 CALLS = ("open", "read", "write", "fsync", "close", "rename", "unlink", "stat", "list", "truncate")
-FAULTS = [
+FAULTS_WITH_THREADS = [
     *(Fault(call, errno.EIO) for call in CALLS),
     *(Fault(call, errno.ENOSPC) for call in ("open", "write", "mkdir")),
     *(Fault(call, errno.ENOSPC, lasting=True) for call in ("write", "fsync")),
@@ -30,9 +32,11 @@ FAULTS = [
     Fault("mmap", errno.ENOMEM),
     Fault("write", SHORT),
     Fault("read", SHORT),
-    Fault("allocate", errno.ENOMEM),
+    *(Fault(call, errno.EINTR) for call in ("open", "read", "write", "fsync")),
     *(Fault(call, KILL) for call in ("open", "write", "fsync", "close", "rename", "unlink", "mkdir", "truncate")),
 ]
+# Where DALI starts threads, the C library itself ends a process that lacks memory for one.
+FAULTS = [*FAULTS_WITH_THREADS, Fault("allocate", errno.ENOMEM)]
 OLD, NEW = b"old" * 30_000, b"new" * 60_000
 SCRATCH = ("unlink", "open", "list", "stat", "close")  # calls that remove a folder
 
@@ -109,6 +113,28 @@ def _later_run(folder: Path) -> Run:
     return run
 
 
+def _data(folder: Path) -> None:
+    make_folder(folder / "data", train=6, val=1)
+    (folder / "run").mkdir()
+
+
+def _train(folder: Path, _: None) -> str:
+    """Train, or go on where a checkpoint is; the weights at the end."""
+    checkpoint = folder / "run" / "last.pt"
+    how = {"epochs": 2, "checkpoint_every": 1, "resume": checkpoint if checkpoint.exists() else None}
+    run = start(quick(folder / "data", folder / "run", **how), ALONE)
+    fit(run)
+    return hashlib.sha256(b"".join(value.numpy().tobytes() for value in run.model.state_dict().values())).hexdigest()
+
+
+def _is_whole(name: str, content: bytes) -> bool:
+    """Whether a file of a run can be read."""
+    if not name.endswith(".pt"):
+        return name.startswith("run/events") or content.startswith(b"epoch,")
+    torch.load(io.BytesIO(content), weights_only=True)
+    return True
+
+
 def _classes(folder: Path) -> None:
     write_photos(folder / "source", images=6)
     (folder / "out").mkdir()
@@ -174,13 +200,45 @@ WRITES = {
         FAULTS,
     ),
     "a run": Operation(saved_run, lambda _, run: run.save("last.pt", "best.pt"), FAULTS, _later_run, "run"),
+    "a training": Operation(_data, _train, FAULTS_WITH_THREADS, disturbed="run", is_sound=_is_whole, repeats=False),
     "packing": Operation(_classes, _pack, FAULTS, disturbed="out", is_sound=is_unfinished),
     "checking": Operation(
         _folder_to_check,
         _check,
-        FAULTS,
+        FAULTS_WITH_THREADS,
         disturbed="report",
         accepts=lambda found: found[0] in (0, 1),
         is_sound=lambda _, found: _is_json(found),
     ),
 }
+
+
+def _write_in_place(folder: Path, _: None) -> None:
+    (folder / "result").write_bytes(NEW)
+
+
+def _say_nothing(folder: Path, _: None) -> None:
+    with contextlib.suppress(OSError):
+        write_atomically(folder / "result", NEW)
+
+
+def _leave_it(folder: Path, _: None) -> None:
+    (folder / ".temporary").write_bytes(NEW)
+    (folder / ".temporary").rename(folder / "result")
+
+
+def _crash(folder: Path, _: None) -> None:
+    try:
+        write_atomically(folder / "result", NEW)
+    except OSError:
+        os.abort()
+
+
+_DISK_FULL = [Fault("write", errno.ENOSPC), Fault("rename", errno.ENOSPC)]
+CARELESS = {
+    "writing in place": Operation(_old_file, _write_in_place, _DISK_FULL),
+    "saying nothing": Operation(_old_file, _say_nothing, _DISK_FULL),
+    "leaving it": Operation(_old_file, _leave_it, _DISK_FULL),
+    "crashing": Operation(_old_file, _crash, _DISK_FULL),
+}
+"""Operations that are wrong, each in a way that has to be found."""
