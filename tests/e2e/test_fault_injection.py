@@ -86,10 +86,10 @@ def test_a_careless_operation_is_found_out(disturb, operation, fault):
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", WRITES)
 def test_every_call_of_what_writes_may_fail(disturb, operation):
-    assert_sound(disturb(operation, few=60 if operation in ("a run", "a training") else None), 20)
+    assert_sound(disturb(operation, few=50 if operation in ("a run", "a training") else None), 20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", READS)
 def test_every_call_of_what_reads_may_fail(disturb, operation):
-    assert_sound(disturb(operation, few=60), 10)
+    assert_sound(disturb(operation, few=40), 10)

@@ -179,8 +179,8 @@ READS = {
     ),
     **{f"opening {name}": _opened(*source, ONCE) for name, source in SOURCES.items()},
     **{
-        f"an epoch of {name}, {how}": _epoch(*source, how, ONCE)
-        for name, source in SOURCES.items()
+        f"an epoch of {name}, {how}": _epoch(*SOURCES[name], how, ONCE)
+        for name in ("a folder", "a packed folder", "tar files", "a TFRecord file with an index")
         for how in ("raise", "replace")
     },
 }

@@ -114,9 +114,10 @@ def _in_fork(work: Callable[[], dict[str, Any]], log: Path) -> dict[str, Any]:
     }
 
 
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """The bytes of every file."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+def snapshot(operation: Operation, folder: Path) -> dict[str, bytes]:
+    """The bytes of every file that matters."""
+    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not operation.ignores(name)}
 
 
 def prepared(operation: Operation, base: Path) -> Undisturbed:
@@ -130,7 +131,7 @@ def prepared(operation: Operation, base: Path) -> Undisturbed:
     outcome = attempt(operation, tried)
     assert not outcome.kinds, outcome.told
     assert not outcome.ended, outcome.told
-    return Undisturbed(first, snapshot(first), snapshot(tried), outcome.value)
+    return Undisturbed(first, snapshot(operation, first), snapshot(operation, tried), outcome.value)
 
 
 def disturb(operation: Operation, base: Path, whole: Undisturbed, fault: Fault, number: int) -> tuple[int, list[str]]:
@@ -139,7 +140,7 @@ def disturb(operation: Operation, base: Path, whole: Undisturbed, fault: Fault, 
     shutil.rmtree(folder)
     shutil.copytree(whole.prepared, folder, symlinks=True)
     outcome = attempt(operation, folder, fault, number)
-    after = snapshot(folder)
+    after = snapshot(operation, folder)
     wrong = [
         *_outcome_faults(operation, folder, whole, fault, outcome),
         *_file_faults(operation, whole, fault, outcome, after),
@@ -150,7 +151,7 @@ def disturb(operation: Operation, base: Path, whole: Undisturbed, fault: Fault, 
     elif operation.repeats:
         left = {
             name: content
-            for name, content in snapshot(folder).items()
+            for name, content in snapshot(operation, folder).items()
             if name in whole.after or not _may_stay(operation, fault, name)
         }
         if left != whole.after:

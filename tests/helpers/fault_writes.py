@@ -130,9 +130,13 @@ def _train(folder: Path, _: None) -> str:
 def _is_whole(name: str, content: bytes) -> bool:
     """Whether a file of a run can be read."""
     if not name.endswith(".pt"):
-        return name.startswith("run/events") or content.startswith(b"epoch,")
+        return content.startswith(b"epoch,")
     torch.load(io.BytesIO(content), weights_only=True)
     return True
+
+
+def _is_event(name: str) -> bool:
+    return "tfevents" in name  # their names hold the time
 
 
 def _classes(folder: Path) -> None:
@@ -200,7 +204,9 @@ WRITES = {
         FAULTS,
     ),
     "a run": Operation(saved_run, lambda _, run: run.save("last.pt", "best.pt"), FAULTS, _later_run, "run"),
-    "a training": Operation(_data, _train, FAULTS_WITH_THREADS, disturbed="run", is_sound=_is_whole, repeats=False),
+    "a training": Operation(
+        _data, _train, FAULTS_WITH_THREADS, disturbed="run", is_sound=_is_whole, ignores=_is_event, repeats=False
+    ),
     "packing": Operation(_classes, _pack, FAULTS, disturbed="out", is_sound=is_unfinished),
     "checking": Operation(
         _folder_to_check,

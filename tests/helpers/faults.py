@@ -42,6 +42,7 @@ class Operation:
         least: smallest allocation that counts, in bytes.
         accepts: whether a result may come of a fault, other than an error and the undisturbed result.
         is_sound: whether a file may have this content, given its name, though it is neither there before nor after.
+        ignores: whether a file does not matter, given its name.
         may_give_up: it reports no error, and may leave the old files.
         survives: no error may come of a fault that passes.
         repeats: repeated, it leaves the same files.
@@ -58,6 +59,7 @@ class Operation:
     least: int = 1 << 14
     accepts: Callable[[Any], bool] = lambda _: False
     is_sound: Callable[[str, bytes], bool] = lambda *_: False
+    ignores: Callable[[str], bool] = lambda _: False
     may_give_up: bool = False
     survives: bool = False
     repeats: bool = True
