@@ -43,6 +43,7 @@ from dali_cutmix.utils.regular_files import (
     NotRegularFileError,
     TooLargeError,
     check_regular,
+    naming,
     open_regular,
     read_regular,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "local_files",
     "local_paths",
     "make_atomically",
+    "naming",
     "open_regular",
     "publish",
     "read_regular",
