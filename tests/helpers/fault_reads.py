@@ -95,7 +95,11 @@ def _delivered(loader: dc.Loader, folder: Path, again: int = 0) -> list[str]:
             found.append(hashlib.sha256(b"".join(np.asarray(part).tobytes() for part in batch)).hexdigest()[:16])
 
 
-def _opened(kind: str, prepare: Callable[[Path], None], faults: list[Fault], least: int = 1 << 14) -> Operation:
+def _is_by_product(name: str) -> bool:
+    return not name.startswith("data/")  # the log and the cache
+
+
+def _opened(kind: str, prepare: Callable[[Path], None], faults: list[Fault]) -> Operation:
     """A data set is opened and read once."""
 
     def run(folder: Path, _: None) -> list[str]:
@@ -104,7 +108,7 @@ def _opened(kind: str, prepare: Callable[[Path], None], faults: list[Fault], lea
     def set_up(folder: Path) -> None:
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
 
-    return Operation(prepare, run, faults, set_up, "data", least, repeats=False)
+    return Operation(prepare, run, faults, set_up, "data", ignores=_is_by_product)
 
 
 def _epoch(kind: str, prepare: Callable[[Path], None], on_error: str, faults: list[Fault]) -> Operation:
@@ -117,8 +121,7 @@ def _epoch(kind: str, prepare: Callable[[Path], None], on_error: str, faults: li
     def run(folder: Path, loader: dc.Loader) -> list[str]:
         return _delivered(loader, folder, again=8 * (on_error == "raise"))
 
-    how = {"is_sound": lambda *_: True, "survives": True, "repeats": False}
-    return Operation(prepare, run, faults, set_up, "data", **how)
+    return Operation(prepare, run, faults, set_up, "data", ignores=_is_by_product, survives=True)
 
 
 def _saved(folder: Path) -> None:
