@@ -41,7 +41,9 @@ class Outcome:
 
     @property
     def told(self) -> str:
-        return f"{self.ended or self.kinds[:1] or self.value!r} {self.message} {self.said[-1500:]}".strip()
+        return (
+            f"{self.ended or ', '.join(self.kinds[:1]) or repr(self.value)} {self.message} {self.said[-1500:]}".strip()
+        )
 
 
 @dataclass(frozen=True)
