@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +51,17 @@ class Checkpoint:
         """Write the file atomically.
 
         Raises:
-            OSError: it cannot be written; an existing file is unchanged.
+            OSError: it cannot be written, or there is no memory for it; an existing file is unchanged.
         """
         # Not dataclasses.asdict: it would copy every tensor.
         content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         buffer = io.BytesIO()
-        torch.save(content | {"version": VERSION}, buffer)
+        try:
+            torch.save(content | {"version": VERSION}, buffer)
+        except RuntimeError as error:  # PyTorch hides that the buffer found no memory
+            if isinstance(error.__context__, MemoryError):
+                raise OSError(errno.ENOMEM, "could not be saved (no memory for its content)", str(path)) from error
+            raise
         write_atomically(path, buffer.getvalue())
 
     @classmethod
