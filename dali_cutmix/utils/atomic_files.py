@@ -1,6 +1,5 @@
 """Atomic writes: after a crash or on a full disk a path holds the old content or the new, never a part of it."""
 
-import errno
 import os
 import re
 import shutil
@@ -69,8 +68,8 @@ def make_atomically(path: Path, make: Callable[[Path], None]) -> None:
         _sync_all(made)
         try:
             made.rename(path)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # another process has made the folder by now
+        except OSError:
+            if not (made.is_dir() and path.is_dir()):  # another process made the folder first
                 raise
         _sync(path.parent)
     finally:

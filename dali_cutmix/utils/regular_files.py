@@ -24,17 +24,6 @@ class TooLargeError(OSError):
     """A file is larger than what may be read."""
 
 
-@contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Context whose OSErrors name ``path`` where they name no file: those of reads, writes and syncs do not."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            error.filename = os.fspath(path)
-        raise
-
-
 def check_regular(found: os.stat_result, path: str | os.PathLike[str], max_bytes: int | None = None) -> None:
     """Refuse what is not a regular file, or a file that is too large, before any of it is read.
 
@@ -89,3 +78,14 @@ def read_regular(path: str | os.PathLike[str], max_bytes: int | None = None, *, 
     """
     with naming(path), os.fdopen(open_regular(Path(path), max_bytes, flags=flags), "rb") as file:
         return file.read()
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Context whose OSErrors name ``path`` where they name no file: those of reads, writes and syncs do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
