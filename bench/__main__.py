@@ -1,21 +1,25 @@
 """Command line: ``python -m bench loaders | decode | step | tune | kernel | gpu | soak | startup | gallery``."""
 
+import signal
 import sys
 from collections.abc import Callable
 
-import tyro
+try:
+    import tyro
 
-import dali_cutmix as dc
-from bench.common.processes import INTERRUPT_STATUS, interruptible
-from bench.decode.command import decode
-from bench.gallery import gallery
-from bench.gpu.command import gpu
-from bench.kernel import kernel
-from bench.loaders.command import loaders
-from bench.soak.command import soak
-from bench.startup import startup
-from bench.step.command import step
-from bench.tune.command import tune
+    import dali_cutmix as dc
+    from bench.common.processes import INTERRUPT_STATUS, interruptible
+    from bench.decode.command import decode
+    from bench.gallery import gallery
+    from bench.gpu.command import gpu
+    from bench.kernel import kernel
+    from bench.loaders.command import loaders
+    from bench.soak.command import soak
+    from bench.startup import startup
+    from bench.step.command import step
+    from bench.tune.command import tune
+except KeyboardInterrupt:  # importing takes seconds
+    sys.exit(128 + signal.SIGINT)
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "loaders": loaders,

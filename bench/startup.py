@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -64,14 +65,13 @@ def startup(samples: int = IMAGENET, rounds: int = 3, json: Path | None = None) 
 
 
 def _make(root: Path, samples: int) -> None:
-    """Make empty files in folders that look as if they had not changed recently, so that their scan is remembered."""
+    """Make empty files in folders and wait until their last change is so long ago that their scan is remembered."""
     folders = [root / f"{label:04d}" for label in range(_CLASSES)]
     for label, folder in enumerate(folders):
         folder.mkdir(parents=True)
         for number in range(label, samples, _CLASSES):
             os.close(os.open(folder / f"{number:08d}.jpg", os.O_CREAT | os.O_WRONLY))
-    for folder in [root, *folders]:
-        os.utime(folder, (1, 1))
+    time.sleep(3)
 
 
 def _start(root: Path, samples: int, cache: Path) -> dict[str, Any]:

@@ -30,14 +30,17 @@ the pipeline that it returns. The examples in the docstrings assume
 and a folder ``photos`` with two classes, ``cat`` and ``dog``, of eight JPEGs each.
 """
 
-from dali_cutmix._dali import pipeline_options  # first: a missing DALI is reported before anything else
+from dali_cutmix import _commands  # noqa: F401  # first: Ctrl-C during the imports that follow
+
+# isort: split
+from dali_cutmix._dali import pipeline_options  # before the others: a missing DALI is reported before anything else
 
 # isort: split
 from dali_cutmix import detection
 from dali_cutmix._version import __version__
-from dali_cutmix.bad_samples import DecodeError
+from dali_cutmix.bad_samples import DecodeError, StorageError
 from dali_cutmix.fused import FusedMix, Resample, can_fuse
-from dali_cutmix.loader import AllRanks, Loader
+from dali_cutmix.loader import AllRanks, Loader, check_ranks
 from dali_cutmix.losses import (
     pair_binary_cross_entropy,
     pair_cross_entropy,
@@ -48,6 +51,7 @@ from dali_cutmix.mixing import CutMix, Cutout, Mixup, OneOf, Policy, Targets
 from dali_cutmix.ops import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    MAX_BYTES,
     MAX_PIXELS,
     Decode,
     bind_state,
@@ -71,6 +75,7 @@ from dali_cutmix.options import CommonOptions, OptionGroups, split_options
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "MAX_BYTES",
     "MAX_PIXELS",
     "AllRanks",
     "CommonOptions",
@@ -85,10 +90,12 @@ __all__ = [
     "OptionGroups",
     "Policy",
     "Resample",
+    "StorageError",
     "Targets",
     "__version__",
     "bind_state",
     "can_fuse",
+    "check_ranks",
     "detection",
     "mix",
     "normalize",

@@ -24,6 +24,7 @@ from dali_cutmix.ops import MAX_PIXELS
 from dali_cutmix.sources import (
     PackedFolder,
     RecordIO,
+    SampleError,
     Source,
     TFRecord,
     WebDataset,
@@ -106,6 +107,8 @@ def check(source: Source, max_pixels: int, workers: int) -> Iterator[tuple[int, 
 def _read(source: Source, number: int) -> tuple[int, np.ndarray | Fault]:
     try:
         return number, source.encoded(number)
+    except SampleError as error:
+        return number, Fault("damaged", str(error))
     except OSError as error:
         return number, Fault("missing", f"cannot be read: {error.strerror or error}")
 

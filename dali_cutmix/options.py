@@ -50,6 +50,8 @@ class CommonOptions(TypedDict, total=False):
     """Fraction of all samples that may be replaced, by default 0.01."""
     bad_log: str | os.PathLike[str]
     """File to which replaced samples are appended, by default ``"bad_files.jsonl"``."""
+    retry: float
+    """Seconds for which failing storage is tried again, by default 60, see ``dc.Loader``."""
     after_break: Literal["continue", "restart"] | None
     """What follows a pass that was left early, see ``dc.Loader``."""
     steps_per_epoch: int | None
@@ -84,7 +86,7 @@ _GROUPS = {
     "pipeline": ("batch_size", "device", "num_threads", "prefetch", "shard"),
     "crop": ("max_pixels",),
     "normalize": ("mean", "std", "dtype", "channels_last"),
-    "loader": ("on_error", "max_bad", "bad_log", "after_break", "steps_per_epoch"),
+    "loader": ("on_error", "max_bad", "bad_log", "retry", "after_break", "steps_per_epoch"),
 }
 
 
@@ -95,7 +97,7 @@ def split_options(given: CommonOptions, *, seed: int = 0, **defaults: Unpack[Com
         shard                                                  ──▶ dc.read_…(shard=groups.shard, seed=seed)
         max_pixels                                             ──▶ dc.…_crop(jpegs, **groups.crop)
         mean, std, dtype, channels_last                        ──▶ dc.normalize(images, **groups.normalize)
-        on_error, max_bad, bad_log,
+        on_error, max_bad, bad_log, retry,
         after_break, steps_per_epoch                           ──▶ dc.Loader(graph, **groups.loader)
 
     Args:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dali_cutmix.detection import Annotated, Captioned, Entry, Object, annotate, check_exists
-from dali_cutmix.utils import Split, check_split
+from dali_cutmix.utils import Split, check_split, path_below, read_regular
 
 PathLike = str | os.PathLike[str]
 
@@ -51,8 +51,8 @@ def read(root: PathLike, split: Split) -> Annotated:
     Raises:
         FileNotFoundError: the file, or an image, is missing.
         ValueError: the file is damaged, a value has the wrong type, an id appears twice, an annotation has an unknown
-            class or image, or a box or size does not fit (see ``dc.detection.annotate``). The message names file and
-            entry.
+            class or image, a ``file_name`` leads out of the folder of images, or a box or size does not fit (see
+            ``dc.detection.annotate``). The message names file and entry.
 
     Example:
         >>> from pipelines import coco
@@ -118,7 +118,8 @@ def _entry(
 
 def _path(file: Path, key: int, image: dict[str, Any]) -> Path:
     _, _, folder = file.stem.partition("_")
-    return file.parent.parent / folder / _text(image, "file_name", f"{file}, image {key}")
+    where = f"{file}, image {key}"
+    return path_below(file.parent.parent / folder, _text(image, "file_name", where), f"{where}: file_name")
 
 
 def _object(where: str, one: dict[str, Any], labels: dict[int, int]) -> Object | None:
@@ -158,7 +159,7 @@ def _annotations(content: Any, images: dict[int, Any], file: Path) -> Iterator[t
 def _read(root: PathLike, kind: str, split: Split) -> tuple[Path, Any]:
     file = _find(Path(root), kind, split)
     try:
-        return file, json.loads(file.read_bytes())
+        return file, json.loads(read_regular(file))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: damaged or not JSON ({error}). Unpack or write it again.") from error
 

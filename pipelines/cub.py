@@ -16,7 +16,7 @@ from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
 from dali_cutmix.detection import Box
-from dali_cutmix.utils import Split, accepted, check_split
+from dali_cutmix.utils import Split, accepted, check_split, path_below, read_text
 
 PathLike = str | os.PathLike[str]
 Root = PathLike | Sequence[PathLike] | Callable[..., tuple[Any, Any]]
@@ -100,7 +100,7 @@ def read_lists(root: PathLike) -> Cub:
             raise ValueError(f"{labels_file}: image {number} is of class {label:g}, which is not in classes.txt.")
         if part not in (0, 1):
             raise ValueError(f"{parts_file}: image {number} has {part:g}; expected 1 for training, or 0 for testing.")
-        path = folder / "images" / names[number]
+        path = path_below(folder / "images", names[number], f"{files[0]}, image {number}")
         return Bird(path, numbers[int(label)], part == 1, (x, y, x + width, y + height))
 
     return Cub(tuple(classes.values()), tuple(map(bird, names)))
@@ -114,10 +114,10 @@ def _table(path: Path) -> dict[int, str]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for line, text in enumerate(read_text(path).splitlines(), 1):
         number, _, content = text.strip().partition(" ")
         if number:
-            if not (number.isdecimal() and content):
+            if not (number.isdecimal() and len(number) < 10 and content):
                 raise ValueError(f"{path}, line {line}: {text!r}; expected a number and a text.")
             yield int(number), content
 

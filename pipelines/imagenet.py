@@ -51,6 +51,7 @@ def train(
     on_error: Literal["raise", "replace"] = "raise",
     max_bad: float = 0.01,
     bad_log: Path = "bad_files.jsonl",
+    retry: float = 60.0,
     after_break: Literal["continue", "restart"] | None = None,
     steps_per_epoch: int | None = None,
 ) -> dc.Loader:
@@ -88,7 +89,7 @@ def train(
             CPU the batches are the same bit for bit.
         hw_decoder_load, preallocate: options of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
         max_pixels: width × height of the largest image that is decoded; a larger one is a bad file.
-        on_error, max_bad, bad_log: what to do about files that cannot be decoded, see ``dc.Loader``.
+        on_error, max_bad, bad_log, retry: what to do about files that cannot be decoded or read, see ``dc.Loader``.
         after_break, steps_per_epoch: what a pass over the loader is, see ``dc.Loader``.
 
     Returns:
@@ -123,7 +124,7 @@ def train(
     output: Any = {"mean": mean, "std": std, "dtype": dtype, "channels_last": channels_last}
     crop: Any = {"scale": scale, "ratio": ratio, "max_pixels": max_pixels}
     crop |= {"decode": decode, "hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
-    passes: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log}
+    passes: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log, "retry": retry}
     passes |= {"after_break": after_break, "steps_per_epoch": steps_per_epoch}
     read = root if callable(root) else partial(dc.read_folder, root)
     classes = accepted(read, num_classes=num_classes)
@@ -172,6 +173,7 @@ def val(
     on_error: Literal["raise", "replace"] = "raise",
     max_bad: float = 0.01,
     bad_log: Path = "bad_files.jsonl",
+    retry: float = 60.0,
     after_break: Literal["continue", "restart"] | None = None,
     steps_per_epoch: int | None = None,
 ) -> dc.Loader:
@@ -205,7 +207,8 @@ def val(
 
     options = dc.pipeline_options(batch_size, device=device, num_threads=num_threads, prefetch=prefetch, shard=shard)
     passes: Any = {"after_break": after_break, "steps_per_epoch": steps_per_epoch}
-    return dc.Loader(graph(**options), on_error=on_error, max_bad=max_bad, bad_log=bad_log, **passes)
+    bad: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log, "retry": retry}
+    return dc.Loader(graph(**options), **bad, **passes)
 
 
 def _checked(images: Any, size: int) -> Any:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from dali_cutmix.detection import Annotated, Box, Entry, Object, Size, annotate
-from dali_cutmix.utils import Split, check_split
+from dali_cutmix.utils import Split, check_split, path_below, read_regular, read_text
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -25,6 +25,7 @@ CLASSES = (
 """The 20 classes of VOC in their usual, alphabetical order."""
 _LISTS = Path("ImageSets", "Main")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_LARGEST = 2**26  # bytes of an XML file
 _EXPECTED = "expected a VOCdevkit folder with VOC2007, VOC2012, …, or one of those"
 
 
@@ -133,22 +134,22 @@ def _images(year: Path, part: str) -> Iterator[_Image]:
         raise FileNotFoundError(
             f"{file}: no such list of images; {_EXPECTED}, with trainval.txt and, in 2007, test.txt."
         )
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in read_text(file).splitlines():
         if words := line.split():
             yield _parsed(year, words[0], file)
 
 
 def _parsed(year: Path, name: str, listed_in: Path) -> _Image:
-    file = year / "Annotations" / f"{name}.xml"
+    file = path_below(year / "Annotations", f"{name}.xml", str(listed_in))
     try:
-        tree = ElementTree.parse(file).getroot()
+        tree = ElementTree.fromstring(read_regular(file, _LARGEST))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{file}: no such annotation, but {listed_in} has {name}. Put it there, or remove the line."
         ) from error
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # an unknown encoding raises one of the last two
         raise ValueError(f"{file}: damaged or not XML ({error}). Correct it, or remove the image.") from error
-    path = year / "JPEGImages" / f"{name}.jpg"
+    path = path_below(year / "JPEGImages", f"{name}.jpg", str(listed_in))
     if not path.is_file():  # other data in VOC's layout may have PNG files, named together with their folders
         other = path.parent / re.split(r"[/\\]", tree.findtext("filename", "").strip())[-1]
         path = other if other.is_file() else path

@@ -11,7 +11,7 @@ from tests.helpers import ROOT
 
 FLOORS = {
     "dali_cutmix": [
-        {"_version", "utils"},
+        {"_version", "_commands", "utils"},
         {"_dali", "sources", "mixing", "losses"},
         {"gpu"},
         {"ops"},

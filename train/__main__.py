@@ -7,12 +7,15 @@ import sys
 from contextlib import ExitStack
 from typing import NoReturn
 
-import dali_cutmix as dc
-from train.cli import parse
-from train.engine import PREEMPTED_STATUS, Preemption, Run, fit, join_process_group
-from train.launch import start
-
 INTERRUPTED = 128 + signal.SIGINT
+
+try:
+    import dali_cutmix as dc
+    from train.cli import parse
+    from train.engine import PREEMPTED_STATUS, Meeting, Preemption, Run, fit, join_process_group
+    from train.launch import start
+except KeyboardInterrupt:  # importing takes seconds
+    sys.exit(INTERRUPTED)
 
 
 def main() -> None:
@@ -23,13 +26,15 @@ def main() -> None:
         sys.exit(study(sys.argv[2:]))
     with ExitStack() as stack:
         try:
+            meeting = stack.enter_context(Meeting())
             config = parse(sys.argv[1:])
-            ranks = stack.enter_context(join_process_group(config.device))
+            ranks = stack.enter_context(join_process_group(config.device, config.timeout, meeting))
             run = start(config, ranks)
+            meeting.advice = lambda: how_to_continue(run)
         except (ValueError, OSError) as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
-            print("interrupted before training began", file=sys.stderr)
+            meeting.say("interrupted before training began")
             sys.exit(INTERRUPTED)
         try:
             with Preemption(ranks) as preemption:
@@ -45,13 +50,19 @@ def main() -> None:
 
 
 def exit_unfinished(why: str, run: Run, status: int) -> NoReturn:
-    """Exit from an unfinished run; the first process prints why, and how to continue it."""
-    if run.ranks.is_first:
-        saved = (run.folder / "last.pt").exists()
-        how = f"continue with: python -m train --resume {run.folder}" if saved else "it has no checkpoint yet"
-        print(f"{why}; {how}", file=sys.stderr)
+    """Exit from an unfinished run; one process prints why, and how to continue it."""
+    run.ranks.meeting.say(f"{why}; {how_to_continue(run)}")
     sys.exit(status)
 
 
+def how_to_continue(run: Run) -> str:
+    """The command that continues a run from its last checkpoint."""
+    saved = (run.folder / "last.pt").exists()
+    return f"continue with: python -m train --resume {run.folder}" if saved else "it has no checkpoint yet"
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # importing the study takes seconds, too
+        sys.exit(INTERRUPTED)

@@ -63,7 +63,7 @@ def _from_recipe_or_checkpoint(arguments: Sequence[str]) -> RunConfig:
     if resume is None:
         return _parse(options, RECIPES[recipe]())
     path = find_checkpoint(resume)
-    saved = config_of(Checkpoint.load(path).config)
+    saved = config_of(Checkpoint.load(path).config, path)
     if named and recipe != saved.recipe:
         raise ValueError(
             f"{path} was trained with the recipe {saved.recipe!r}, but {recipe!r} was given; "

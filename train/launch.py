@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from train.config import RunConfig
-from train.engine import Ema, Ranks, Run, Schedule, find_checkpoint
+from train.config import PATHS, RunConfig
+from train.engine import Ema, Ranks, Run, Schedule, digest_of_file, find_checkpoint
 from train.tasks import make_task
+
+OF_EACH_MACHINE = {"device", "num_threads", "cpu_threads"}
+"""Options that may differ between the processes of a run."""
 
 
 def start(config: RunConfig, ranks: Ranks) -> Run:
@@ -20,11 +23,13 @@ def start(config: RunConfig, ranks: Ranks) -> Run:
     For an example, see `train.engine.fit`.
 
     Raises:
-        ValueError, FileNotFoundError: the options or the data are wrong; nothing has been trained yet.
+        ValueError, FileNotFoundError: the options or the data are wrong, or processes have different ones; nothing has
+            been trained yet.
         OSError: the run's folder cannot be written.
     """
     folder = ranks.gather(run_folder(config))[0]  # the default name holds the time, on which processes may differ
     task = make_task(config, ranks, folder)
+    ranks.check_same({"training": task.loader, "validation": task.val_loader}, also=common_options(config))
 
     # cuDNN's search for the fastest kernels pays off only if all images have one size: it starts anew for each size.
     torch.backends.cudnn.benchmark = task.fixed_shapes
@@ -34,7 +39,8 @@ def start(config: RunConfig, ranks: Ranks) -> Run:
     model = task.model().to(ranks.device)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    forward = DistributedDataParallel(model) if ranks.world_size > 1 else model
+    with ranks.meeting.peers.waiting():
+        forward = DistributedDataParallel(model) if ranks.world_size > 1 else model
     torch.manual_seed(config.seed + ranks.rank)  # dropout differs between processes
     run = Run(
         config=config,
@@ -50,9 +56,21 @@ def start(config: RunConfig, ranks: Ranks) -> Run:
     )
     if config.resume:
         run.restore(config.resume)
+        if ranks.world_size > 1:
+            ranks.check_same({"training": task.loader}, also={"checkpoint": digest_of_file(config.resume)})
     if ranks.is_first:
         run.folder.mkdir(parents=True, exist_ok=True)
     return run
+
+
+def common_options(config: RunConfig) -> dict[str, object]:
+    """The options that all processes must have in common; of paths, which may differ between machines, only whether."""
+    fields = config.to_dict()
+    return {
+        f"--{name.replace('_', '-')}": value if name not in PATHS else value and "given"
+        for name, value in fields.items()
+        if name not in OF_EACH_MACHINE
+    }
 
 
 def make_optimizer(config: RunConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

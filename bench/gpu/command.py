@@ -21,6 +21,7 @@ from bench.common.processes import INTERRUPT_STATUS, CommandEnd, describe_status
 from bench.decode import LEVEL
 from bench.gpu.key_figures import outcomes
 from bench.gpu.steps import ROOT, STEPS, GpuStep, StepContext, budgets
+from dali_cutmix.utils import remove_leftovers
 
 StepName = Literal["environment", "decode", "tests", "loaders", "kernel", "step", "tune"]
 MOST_THREADS = 16
@@ -112,7 +113,8 @@ def _run(
         environment["LD_LIBRARY_PATH"] = folders
     end = time.monotonic() + seconds
     path = context.out / "gpu.log"
-    path.write_bytes(b"")
+    path.unlink(missing_ok=True)  # not what it may lead to
+    path.touch(exist_ok=False)
     for number, step in enumerate(steps):
         began, start, before = time.time(), time.monotonic(), path.stat().st_size
         limit = budgets(steps[number:], end - start)
@@ -129,7 +131,7 @@ def _run(
             print(line[:LONGEST], flush=True)
         path_of_result = context.json(step.name)
         # A process that was killed may have left a partial file.
-        path_of_result.with_name(f".{path_of_result.name}.tmp").unlink(missing_ok=True)
+        remove_leftovers(path_of_result, older_than=0)
         figure = _figure(step, text, path_of_result, began)
         yield StepOutcome(step.name, outcome, figure, time.monotonic() - start, limit), text
         if outcome == INTERRUPTED:

@@ -3,10 +3,12 @@
 - ``requirement``: the import of DALI, with an error that says how to install it
 - ``pipeline_options``: device, threads, prefetch and seed of a pipeline
 - ``pipeline_template``: live pipelines from an unbuilt one
+- ``pipeline_shutdown``: the end of live pipelines, in a thread that may wait for theirs
 - ``graph_nodes``: outputs of an unbuilt graph, and what they were made from
 - ``decoding_part``: the operators of a graph that read and decode, without what follows
-- ``external_sources``: data from Python; these three and ``pipeline_template`` alone use DALI's private names
+- ``external_sources``: data from Python; these three and ``pipeline_…`` alone use DALI's private names
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
+- ``checkpoint_check``: refusal of damaged ones
 - ``verb``: a mark for functions that add nodes to a graph
 - ``libnvjpeg``: find and load the nvJPEG that DALI decodes with
 """
@@ -15,16 +17,21 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 
 # isort: split
 from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali.checkpoint_check import MOST, Place, check_checkpoint
 from dali_cutmix._dali.decoding_part import decoding_part, part_checkpoint
 from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
 from dali_cutmix._dali.pipeline_checkpoint import at_iteration, localized, moved, portable
 from dali_cutmix._dali.pipeline_options import pipeline_options
+from dali_cutmix._dali.pipeline_shutdown import shut_down
 from dali_cutmix._dali.verb import verb
 
 __all__ = [
+    "MOST",
     "Nvjpeg",
+    "Place",
     "at_iteration",
+    "check_checkpoint",
     "decoding_part",
     "library",
     "library_path",
@@ -37,5 +44,6 @@ __all__ = [
     "pipeline_outputs",
     "pipeline_template",
     "portable",
+    "shut_down",
     "verb",
 ]

@@ -15,8 +15,8 @@ from dali_cutmix._dali.pipeline_template import build
 def decoding_part(template: Pipeline, reader: str) -> Pipeline:
     """Make a template of the operators that read the samples and decode their bytes as they were read.
 
-        reader ─▶ reshape ─▶ decoder ─▶ resize ─▶ mix ─▶ normalize
-        └──────── the part ────────┘
+        reader ─▶ read ─▶ reshape ─▶ decoder ─▶ resize ─▶ mix ─▶ normalize
+        └──────────── the part ───────────┘
 
     Decoders keep their arguments, regions and random numbers. A decoder of bytes that another operator has changed is
     left out: what that makes of a good file says nothing about the file.
@@ -32,9 +32,9 @@ def decoding_part(template: Pipeline, reader: str) -> Pipeline:
         first = operator.inputs[0].name if operator.inputs else None
         if operator.name == reader:
             numbers = operator.outputs[1].name
-        # A function of the samples' numbers reads records; labels that users see come from another node.
+        # A function of the samples' numbers reads records, or finds the paths of files.
         reads = operator.name == reader or (first == numbers and "PythonFunction" in kind)
-        if reads or (first in intact and kind == "Reshape"):
+        if reads or (first in intact and kind in ("Reshape", "io__file__Read")):
             intact[operator.outputs[0].name] = operator.outputs[0]
         elif first in intact and ("decoder" in kind.lower() or kind == "PeekImageShape"):
             decoded += operator.outputs

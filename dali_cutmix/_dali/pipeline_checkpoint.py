@@ -13,7 +13,7 @@ from itertools import count
 
 from dali_cutmix.utils import fields, to_varint, varint
 
-_OPERATOR = 1 << 3 | 2  # protobuf: field 1, with a length
+_OPERATOR, _PIPELINE = 1, 2  # fields of the message
 _AUTOMATIC = re.compile(r"_+(?P<kind>[A-Za-z]\w*?)_(?P<number>\d+)")
 _COPIES = ("__MakeContiguous_", "__Copy_CpuToGpu_", "__Copy_GpuToCpu_")
 """Prefixes of operators that DALI adds itself, to copy outputs."""
@@ -21,26 +21,39 @@ _DECODING = ("Image", "ImageSlice", "Slice", "PeekImageShape")
 _FORMERLY = {"ImageRandomCrop": "RandomCropGenerator"}
 """Kinds of operators in old states, and their kinds now: decoding once drew the windows of random crops itself."""
 
+_FORMERLY_READING = ("Squeeze#", "Cast#")
+"""Operators in old states that DALI once made the labels of files with."""
 
-def entries(checkpoint: bytes) -> Iterator[tuple[str | None, bytes]]:
+
+def entries(checkpoint: bytes) -> list[tuple[str | None, bytes]]:
     """Split a checkpoint into its entries.
 
-    Yields:
-        The operator's name, None for the pipeline's own entry, and the entry's bytes.
+    Returns:
+        The operator's name, None for the pipeline's own entry, and the entry's bytes; for each entry.
+
+    Raises:
+        ValueError: the checkpoint is damaged.
     """
-    at = 0
-    while at < len(checkpoint):
-        start = at
-        key, at = varint(checkpoint, at)
-        value, at = varint(checkpoint, at)
-        inside = at
-        if key & 7 == 2:
-            at += value
-        name = None
-        if key == _OPERATOR:
-            length, inside = varint(checkpoint, inside + 1)
-            name = checkpoint[inside : inside + length].decode()
-        yield name, checkpoint[start:at]
+    found: list[tuple[str | None, bytes]] = []
+    for number, content in fields(memoryview(checkpoint)):
+        name = _name(bytes(content)) if number == _OPERATOR else None
+        if number not in (_OPERATOR, _PIPELINE):
+            raise ValueError(f"an unknown field {number}")
+        found.append((name, _with_length(number, bytes(content))))
+    if b"".join(entry for _, entry in found) != checkpoint:
+        raise ValueError("an entry is not written as DALI does")
+    if len(dict(found)) != len(found) or None not in dict(found):
+        raise ValueError("an entry is missing or comes twice")
+    return found
+
+
+def _name(content: bytes) -> str:
+    """Name of the operator that an entry belongs to, from the entry's content."""
+    parts = [bytes(part) for _, part in fields(memoryview(content))]
+    rewritten = b"".join(_with_length(number, part) for number, part in enumerate(parts[:2], start=1))
+    if not parts or rewritten != content:
+        raise ValueError("an operator's entry is not a name and a state")
+    return parts[0].decode()
 
 
 def portable(checkpoint: bytes) -> bytes:
@@ -54,7 +67,8 @@ def portable(checkpoint: bytes) -> bytes:
 def localized(saved: bytes, own: bytes) -> bytes:
     """Convert a portable checkpoint to one for a given graph.
 
-    Entries that the graph has no operator for keep their portable name, and DALI refuses them for it.
+    Entries that the graph has no operator for keep their portable name, and DALI refuses them for it. It also refuses a
+    checkpoint without an entry for an operator that has a state.
 
     Args:
         saved: from :func:`portable`, or an older one with DALI's names.
@@ -65,10 +79,12 @@ def localized(saved: bytes, own: bytes) -> bytes:
     names = _portable_names(here)
     parts = []
     for name, entry in here.items():
-        if name not in names:
-            parts.append(entry)
-        elif names[name] in found:
+        if name in names and names[name] in found:
             parts.append(_renamed(found.pop(names[name]), name))
+        elif name not in names or not operator_state(entry):
+            parts.append(entry)
+    if any(name and name.startswith(_FORMERLY_READING[0]) for name in found):
+        found = {name: entry for name, entry in found.items() if not (name and name.startswith(_FORMERLY_READING))}
     return b"".join([*parts, *found.values()])
 
 
@@ -81,8 +97,7 @@ def moved(checkpoint: bytes, reader: str, epoch: int, sample: int) -> bytes:
         epoch, sample: the next sample that it reads: how many it has read of which epoch, with padding.
     """
     found = dict(entries(checkpoint))
-    [(_, loader)] = fields(memoryview(_state(found[reader])))
-    generator = bytes(dict(fields(loader))[1])
+    generator, _, _ = place_of_reader(operator_state(found[reader])) or (b"", 0, 0)
     place = b"\x10" + to_varint(epoch) + b"\x18" + to_varint(sample)
     state = _with_length(1, _with_length(1, generator) + place)
     found[reader] = _with_length(1, _with_length(1, reader.encode()) + _with_length(2, state))
@@ -104,12 +119,27 @@ def at_iteration(checkpoint: bytes, iteration: int) -> bytes:
     return b"".join(found.values())
 
 
+def place_of_reader(state: bytes) -> tuple[bytes, int, int] | None:
+    """The state of a reader: that of its random numbers, its epoch, and the samples that it has read of it.
+
+    Returns:
+        None if the state is not that of a reader.
+    """
+    try:
+        [(outer, loader)] = fields(memoryview(state))
+        (one, generator), (two, epoch), (three, sample) = fields(loader)
+        place = varint(epoch, 0)[0], varint(sample, 0)[0]
+    except (ValueError, IndexError):
+        return None
+    return (bytes(generator), *place) if (outer, one, two, three) == (1, 1, 2, 3) else None
+
+
 def _portable_names(operators: Mapping[str, bytes]) -> dict[str, str]:
     """Portable name of each operator that has one, from their entries; names given by the user stay."""
     found: dict[str, str] = {}
     numbered: list[tuple[str, int, str]] = []
     for name, entry in operators.items():
-        stateless = not _state(entry)
+        stateless = not operator_state(entry)
         if stateless and name.startswith(_COPIES):
             continue
         if not (automatic := _AUTOMATIC.fullmatch(name)):
@@ -132,7 +162,7 @@ def _after_name(entry: bytes) -> bytes:
     return entry[at + length :]
 
 
-def _state(entry: bytes) -> bytes:
+def operator_state(entry: bytes) -> bytes:
     """State of an operator; empty where it has none."""
     rest = _after_name(entry)
     return rest[varint(rest, 1)[1] :] if rest else b""

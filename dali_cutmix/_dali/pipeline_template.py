@@ -5,26 +5,13 @@ as it was defined, never builds that one, and makes every live pipeline from a c
 """
 
 import copy
-import ctypes
-import os
 import weakref
 
 from nvidia.dali import Pipeline
 
 from dali_cutmix._dali.external_sources import check_external_sources, separate_external_sources
 from dali_cutmix._dali.pipeline_checkpoint import entries
-
-_live: weakref.WeakSet[Pipeline] = weakref.WeakSet()
-
-
-def _abandon() -> None:
-    """In a forked process: never destroy what lives in the parent; its threads are missing, and it would crash."""
-    for pipeline in _live:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(pipeline._pipe))
-        pipeline._pipe = None
-
-
-os.register_at_fork(after_in_child=_abandon)
+from dali_cutmix._dali.pipeline_shutdown import finish_shutdowns, queue_shutdown
 
 
 def as_template(pipeline: Pipeline) -> Pipeline:
@@ -53,18 +40,10 @@ def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
     separate_external_sources(pipeline)
     # What Pipeline.__init__ does: else its threads still call Python while the interpreter is torn down at exit.
     Pipeline._pipes.add(weakref.ref(pipeline))
-    _live.add(pipeline)
+    queue_shutdown(pipeline)
+    finish_shutdowns()
     pipeline.build()
     return pipeline
-
-
-def shut_down(pipeline: Pipeline) -> None:
-    """End the threads of a pipeline that is no longer used, in the calling thread.
-
-    A traceback may keep a failed pipeline alive in a cycle. Python then collects it in whichever thread runs Python
-    next. If that is one of its own (in a ``python_function``), the process aborts: a thread cannot join itself.
-    """
-    pipeline._shutdown()
 
 
 def build_reader(pipeline: Pipeline, checkpoint: bytes, reader: str) -> Pipeline:

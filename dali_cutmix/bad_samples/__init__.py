@@ -21,23 +21,27 @@ from dali_cutmix.bad_samples.diagnosis import (
     DecodeError,
     decode_error,
     find_bad_samples,
-    unreadable_samples,
 )
-from dali_cutmix.bad_samples.failed_operator import graph_error, is_about_samples
+from dali_cutmix.bad_samples.failed_operator import graph_error, is_about_samples, is_about_storage, short_reason
 from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.bad_samples.replacement import Replacement
+from dali_cutmix.bad_samples.storage import Patience, StorageError, gone
 
 __all__ = [
     "CHUNK_IMAGES",
     "DecodeError",
     "Fault",
+    "Patience",
     "Replacement",
+    "StorageError",
     "bisect_failing_batch",
     "chunks",
     "decode_error",
     "find_bad_samples",
     "find_undecodable",
+    "gone",
     "graph_error",
     "is_about_samples",
-    "unreadable_samples",
+    "is_about_storage",
+    "short_reason",
 ]

@@ -6,8 +6,9 @@ import numpy as np
 from nvidia.dali import Pipeline
 
 from dali_cutmix._dali import decoding_part, part_checkpoint, pipeline_template
-from dali_cutmix.bad_samples.failed_operator import is_about_samples, short_reason
+from dali_cutmix.bad_samples.failed_operator import is_about_samples, is_about_storage, short_reason
 from dali_cutmix.bad_samples.fault import Fault
+from dali_cutmix.bad_samples.storage import StorageError
 from dali_cutmix.sources import READER, Source
 
 
@@ -28,6 +29,9 @@ def bisect_failing_batch(
 
     Returns:
         Number of each such sample, and what is wrong with it; empty where no sample makes the difference.
+
+    Raises:
+        StorageError: samples cannot be read.
     """
     reader = pipeline_template.build_reader(source.numbers_pipeline(template.max_batch_size), checkpoint, READER)
     part = decoding_part(template, READER)
@@ -41,6 +45,8 @@ def bisect_failing_batch(
         try:
             pipeline_template.build(part, start).run()
         except RuntimeError as error:
+            if is_about_storage(error):
+                raise StorageError(f"{short_reason(error)}.", {}) from error
             return short_reason(error) if is_about_samples(error) else None
         return None
 

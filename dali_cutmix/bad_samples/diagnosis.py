@@ -1,6 +1,5 @@
 """Find the samples that caused a decoding error; DALI names them in some cases only."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,9 @@ from dali_cutmix._dali import pipeline_template
 from dali_cutmix.bad_samples.decode_check import find_undecodable
 from dali_cutmix.bad_samples.failed_operator import short_reason
 from dali_cutmix.bad_samples.fault import Fault
+from dali_cutmix.bad_samples.storage import gone, storage_error
 from dali_cutmix.sources import READER, Source
+from dali_cutmix.utils import NotRegularFileError, TooLargeError
 
 _AHEAD = 6  # batches that DALI may have read ahead
 
@@ -32,7 +33,11 @@ class DecodeError(RuntimeError):
 
 
 def find_bad_samples(
-    source: Source, max_pixels: int, checkpoint: bytes, substitutes: Mapping[int, int], pipeline: Any
+    source: Source,
+    max_pixels: int,
+    checkpoint: bytes,
+    substitutes: Mapping[int, int],
+    pipeline: Any,
 ) -> dict[int, Fault]:
     """Find the samples that made a batch fail, by decoding each sample of it.
 
@@ -45,11 +50,17 @@ def find_bad_samples(
 
     Returns:
         Number of each bad sample, and what is wrong with it; empty if all are good by now.
+
+    Raises:
+        StorageError: samples cannot be read, and so nothing is known about them.
     """
     reader = pipeline_template.build_reader(source.numbers_pipeline(pipeline.max_batch_size), checkpoint, READER)
     for _ in range(_AHEAD):  # an error may come from what is read ahead
         numbers = {np.asarray(number).item() for number in reader.run()[0]}
-        found = _check(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)
+        found, unread = _check(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)
+        found |= (missing := gone(source, unread, waited=False))
+        if away := {number: error for number, error in unread.items() if number not in missing}:
+            raise storage_error(source, away)
         if found:
             return found | _bad_successors(source, found, substitutes, max_pixels, pipeline)
     return {}
@@ -72,47 +83,33 @@ def _bad_successors(
                 *known,
                 *bad,
             }
-            more = _check(source, sorted(numbers), max_pixels, pipeline)
-            bad |= more
+            more, unread = _check(source, sorted(numbers), max_pixels, pipeline)
+            bad |= (more := more | gone(source, unread, waited=False))
             if len(more) < len(numbers):
                 break
             at, many = at + many, 2 * many
     return bad
 
 
-_UNREADABLE = re.compile(r"(?:Could not open file|Failed to read file:) (?P<path>.+?)(?P<why>: [^:/]+)?$", re.MULTILINE)
-_MISSING_ON_S3 = re.compile(r"S3 Object not found\. bucket=(?P<bucket>\S+) object=(?P<key>.+):$", re.MULTILINE)
-
-
-def unreadable_samples(error: RuntimeError, source: Source) -> dict[int, Fault]:
-    """Find the samples that could not be read when a pipeline was set to a checkpoint.
-
-    DALI then also reads the sample before the checkpoint, which a reader that starts there does not deliver.
-
-    Returns:
-        Number of each such sample, and what is wrong with it.
-    """
-    if match := _UNREADABLE.search(str(error)):
-        return dict.fromkeys(source.find(match["path"]), Fault("missing", f"cannot be read{match['why'] or ''}"))
-    if match := _MISSING_ON_S3.search(str(error)):
-        address = f"s3://{match['bucket']}/{match['key']}"
-        return dict.fromkeys(source.find(address), Fault("missing", "cannot be read: no such object"))
-    return {}
-
-
-def _check(source: Source, numbers: list[int], max_pixels: int, pipeline: Any) -> dict[int, Fault]:
+def _check(
+    source: Source, numbers: list[int], max_pixels: int, pipeline: Any
+) -> tuple[dict[int, Fault], dict[int, OSError]]:
+    """Read and decode samples: what is wrong with the bad ones, and errors of those that cannot be read."""
     faults: dict[int, Fault] = {}
+    unread: dict[int, OSError] = {}
     images = {}
     for number in numbers:
         try:
             images[number] = source.encoded(number)
+        except (NotRegularFileError, TooLargeError) as error:
+            faults[number] = Fault("not supported", str(error.strerror))
         except OSError as error:
-            faults[number] = Fault("missing", f"cannot be read: {error.strerror or error}")
-        except RuntimeError as error:
-            faults[number] = Fault("missing", f"cannot be read: {short_reason(error)}")
+            unread[number] = error
+        except ValueError as error:
+            faults[number] = Fault("damaged", str(error))
     undecodable = find_undecodable(list(images.values()), max_pixels, num_threads=pipeline.num_threads)
     order = list(images)
-    return faults | {order[i]: fault for i, fault in undecodable.items()}
+    return faults | {order[i]: fault for i, fault in undecodable.items()}, unread
 
 
 def decode_error(source: Source, faults: Mapping[int, Fault], error: RuntimeError) -> DecodeError:

@@ -15,7 +15,7 @@ _FAILED = re.compile(
 _FRAME = re.compile(
     r'^  File "(?P<file>.+)", line (?P<line>\d+), in (?P<function>.+)\n(?:    (?P<code>.+))?', re.MULTILINE
 )
-_READS_OR_DECODES = ("reader", "decoder", "peekimageshape")
+_READS, _DECODES = ("reader", "file.read"), ("decoder", "peekimageshape")
 _OF_ANYBODY = ("reshape", "pythonfunction")
 """Operators that the library reads or checks samples with, and that users have for other purposes."""
 
@@ -49,10 +49,16 @@ class FailedOperator(NamedTuple):
     def reads_or_decodes(self) -> bool:
         """Whether it may have failed for a bad sample; where nobody knows, True: decoding the samples will tell."""
         kind = self.name.replace("_", "").lower()
-        if any(word in kind for word in _READS_OR_DECODES):
+        if any(word in kind for word in _READS + _DECODES):
             return "cropping window" not in self.message  # that an image is smaller than what the graph cuts out of it
         ours = not self.frames or self.frames[-1].file == _DECODE or self.frames[-1].file.parent == _SOURCES
         return ours and kind.endswith(_OF_ANYBODY)
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether it failed without having looked at a sample's bytes: then the storage may be at fault."""
+        kind = self.name.replace("_", "").lower()
+        return any(word in kind for word in _READS) or "OSError" in self.message or "FileNotFoundError" in self.message
 
     @property
     def place(self) -> str:
@@ -77,6 +83,11 @@ def failed_operators(error: RuntimeError) -> list[FailedOperator]:
 def is_about_samples(error: RuntimeError) -> bool:
     """Whether DALI's error comes from an operator that reads or decodes."""
     return any(operator.reads_or_decodes for operator in failed_operators(error))
+
+
+def is_about_storage(error: RuntimeError) -> bool:
+    """Whether DALI's error comes from operators that read, and no sample's bytes are to blame."""
+    return all(operator.only_reads for operator in failed_operators(error))
 
 
 def graph_error(error: RuntimeError) -> RuntimeError:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from dali_cutmix.bad_samples.bad_log import BadLog
 from dali_cutmix.bad_samples.diagnosis import DecodeError
@@ -30,16 +30,23 @@ class Replacement:
         self._source = source
         self._max_bad = check_fraction("max_bad", max_bad, "a fraction of all samples")
         self._log = BadLog(log, check=check)
-        self._bad: set[int] = set()
+        self._bad: Set[int] = set()
+        self._missing: Set[int] = set()
 
     @property
     def bad(self) -> list[int]:
-        """Numbers of the samples that are replaced; together with the source, the whole state."""
+        """Numbers of the samples that are replaced for good; together with the source, the whole state.
+
+        Samples whose files are missing are not among them: the next process tries to read them again.
+        """
         return sorted(self._bad)
 
     def set(self, numbers: Iterable[int]) -> None:
-        """Replace exactly these samples, in all pipelines that are built from now on."""
-        self._bad = set(numbers)
+        """Replace exactly these samples for good, in all pipelines that are built from now on."""
+        self._replace(set(numbers), self._missing)
+
+    def _replace(self, bad: Set[int], missing: Set[int]) -> None:
+        self._bad, self._missing = bad, missing
         self._source.substitute(self.substitutes)
 
     @property
@@ -49,11 +56,12 @@ class Replacement:
         That is the next good one in the list, and so mostly one of the same class.
         """
         candidates = self._source.interchangeable
-        first_good = next((number for number in candidates if number not in self._bad), None)
+        replaced = self._bad | self._missing
+        first_good = next((number for number in candidates if number not in replaced), None)
         found: dict[int, int] = {}
         if first_good is None:
             return found
-        for number in (bad for bad in reversed(self.bad) if bad in candidates):
+        for number in (bad for bad in sorted(replaced, reverse=True) if bad in candidates):
             following = number + 1
             found[number] = first_good if following == candidates.stop else found.get(following, following)
         return found
@@ -69,20 +77,21 @@ class Replacement:
             DecodeError: too many are bad, or all of this shard.
             OSError: they cannot be logged.
         """
-        before = self._bad
-        self.set(before | faults.keys())
+        before = self._bad, self._missing
+        missing = {number for number, fault in faults.items() if fault.kind == "missing"}
+        self._replace(self._bad | (faults.keys() - missing), self._missing | missing)
         others = self.substitutes
         total = len(self._source)
         try:
             self._write_log(faults, others)
-            if len(self._bad) > self._max_bad * total or not others.keys() >= faults.keys():
+            if (count := len(self._bad | self._missing)) > self._max_bad * total or not others.keys() >= faults.keys():
                 raise DecodeError(
-                    f"{len(self._bad)} of {total} samples cannot be decoded, more than max_bad={self._max_bad:g} "
+                    f"{count} of {total} samples cannot be decoded, more than max_bad={self._max_bad:g} "
                     f"allows; they are listed in {self._log.path}. Fix the data (python -m dali_cutmix.check finds all "
                     "bad files), or give a larger max_bad."
                 ) from error
         except BaseException:
-            self.set(before)  # if the batch is tried again, it fails again
+            self._replace(*before)  # if the batch is tried again, it fails again
             raise
 
     def _write_log(self, faults: Mapping[int, Fault], others: Mapping[int, int]) -> None:

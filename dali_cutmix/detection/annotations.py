@@ -194,6 +194,8 @@ def _measured(entry: Entry) -> tuple[Entry, Size]:
     except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         if entry.size is None:
             raise ValueError(f"{entry.where}: {entry.path} cannot be read as an image ({error}). Remove it.") from error
+        if not all(0 < side < 2**31 for side in entry.size):
+            raise ValueError(f"{entry.where}: it says {_pixels(entry.size)}; correct the entry.") from error
         return entry, entry.size  # the Loader handles bad files: it stops with the file's name, or replaces it
     if entry.size not in (None, size):
         raise ValueError(

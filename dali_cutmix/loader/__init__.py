@@ -4,7 +4,7 @@
               (live pipeline,    (torch tensors,   (for loop, state)
               bad samples)       one batch ahead)
 
-- ``loader``: the public face; ``all_ranks``: states of all processes in one
+- ``loader``: the public face; ``all_ranks``: states of all processes in one; ``check_ranks``: do they belong together
 - ``passes``: where each ``for`` loop begins, ``position``: how far it has come
 - ``batch_producer``: batches in order, on a CPU one ahead in a thread
 - ``pipeline_runner``: a live pipeline that is rebuilt after a bad sample
@@ -15,6 +15,7 @@
 """
 
 from dali_cutmix.loader.all_ranks import AllRanks
+from dali_cutmix.loader.check_ranks import check_ranks
 from dali_cutmix.loader.loader import Loader
 
-__all__ = ["AllRanks", "Loader"]
+__all__ = ["AllRanks", "Loader", "check_ranks"]

@@ -7,6 +7,7 @@ import torch.distributed as dist
 
 from dali_cutmix.loader.batch_producer import Batch
 from dali_cutmix.loader.loader import Loader
+from dali_cutmix.loader.state_form import check_form
 
 
 class AllRanks:
@@ -83,7 +84,7 @@ class AllRanks:
         """Continue each rank where it was.
 
         Raises:
-            ValueError: the state has another number of ranks, or does not fit the loader.
+            ValueError: the state has another number of ranks, is damaged, or does not fit the loader.
         """
         rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         states = saved.get("ranks") if isinstance(saved, dict) else None
@@ -94,4 +95,9 @@ class AllRanks:
                 f"load_state_dict: the state was saved by {len(states)} processes, here are {world_size}; continue "
                 "with as many."
             )
+        for of_rank, state in enumerate(states):  # of all: no rank goes on while another one refuses its own
+            try:
+                check_form(state)
+            except ValueError as error:
+                raise ValueError(f"{error} It is that of rank {of_rank}.") from error
         self.loader.load_state_dict(states[rank])

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from nvidia.dali import Pipeline
 from torch import Tensor
 
-from dali_cutmix.bad_samples import Replacement
+from dali_cutmix.bad_samples import Patience, Replacement
 from dali_cutmix.gpu import KeepAlive, on_device, record
 from dali_cutmix.loader.epoch import read_epoch
 from dali_cutmix.loader.pipeline_runner import PipelineRunner
@@ -31,6 +31,7 @@ class BatchProducer:
         finish: makes the batch from the graph's outputs, see :class:`~dali_cutmix.Loader`.
         dtypes: of the outputs, if the graph has no ``finish``; see :func:`dali_cutmix.loader.to_torch.output_dtypes`.
         drop_last: leave the incomplete last batch out.
+        retry: seconds for which storage that fails is waited for.
         epoch_size: samples of an epoch, if the graph has no reader.
 
     Raises:
@@ -46,9 +47,11 @@ class BatchProducer:
         finish: Callable[..., Batch] | None,
         dtypes: Dtypes,
         drop_last: bool,
+        retry: float,
         epoch_size: int | None = None,
     ) -> None:
         self._template, self._replacement, self._replaces = template, replacement, replaces
+        self._patience = Patience(retry)
         self._finish, self._dtypes = finish, dtypes
         self._keep_alive = KeepAlive()
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
@@ -62,7 +65,9 @@ class BatchProducer:
         self._settled = False
         self.wait()  # it may still replace samples: a pipeline built before would not know
         # May fail: then nothing has changed.
-        runner = PipelineRunner(self._template, self._replacement, self._replaces, position.checkpoint or None)
+        self._patience.reset()
+        checkpoint = position.checkpoint or None
+        runner = PipelineRunner(self._template, self._replacement, self._replaces, self._patience, checkpoint)
         self._runner, self._prepared = runner, None
         self.position = self._produced = position._replace(checkpoint=runner.checkpoint)
         """Where the consumer is: after the last batch that it was given."""
@@ -83,7 +88,7 @@ class BatchProducer:
         An interrupt (Ctrl-C) costs no batch: the next call prepares it again, from the consumer's position.
 
         Raises:
-            DecodeError: a file could not be decoded, or too many; the next call tries the same batch again.
+            DecodeError, StorageError: files could not be decoded or read; the next call tries the same batch again.
         """
         if not self._settled:
             self.go_to(self.position)
@@ -93,7 +98,11 @@ class BatchProducer:
             batch, position = self._produce()
         else:
             prepared = self._prepared or self._worker.submit(self._produce)
-            batch, position = prepared.result()
+            try:
+                batch, position = prepared.result()
+            except BaseException:  # an interrupt of this thread: the other one may be waiting for storage
+                self._patience.cancel()
+                raise
             self._prepared = self._worker.submit(self._produce)
         self.position = position._replace(current=self.position.current)
         self._settled = True

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nvidia.dali import Pipeline
 
-from dali_cutmix._dali import pipeline_template
+from dali_cutmix._dali import MOST, pipeline_template
 from dali_cutmix.bad_samples import Replacement
 from dali_cutmix.fused import FusedMix
 from dali_cutmix.gpu import warn_of_cpu_decoding
@@ -19,7 +19,7 @@ from dali_cutmix.loader.passes import Passes
 from dali_cutmix.loader.saver import Saver
 from dali_cutmix.loader.state import State
 from dali_cutmix.loader.to_torch import output_dtypes
-from dali_cutmix.utils import Uncopyable, check_choice, check_whole
+from dali_cutmix.utils import Uncopyable, check_choice, check_seconds, check_whole
 
 
 class Loader(DataLoaderNames, Uncopyable):
@@ -56,6 +56,8 @@ class Loader(DataLoaderNames, Uncopyable):
             next good one in the shard's list and continue; no other sample is lost.
         max_bad: largest fraction of all samples that may be replaced; with more, the loader gives up.
         bad_log: file to which paths and reasons of replaced samples are appended, one JSON object a line.
+        retry: seconds for which failing storage (a folder or a disk that is away) is tried again before the loader
+            gives up; no file is called bad for it. A single file that is missing among others is a bad one at once.
         after_break: what follows a pass that was left early: ``"continue"`` with the next batch (the default with
             shuffled samples, and without a verb's reader with ``drop_last=True``), or ``"restart"`` with a new epoch,
             which is always the first one of a reader of your own.
@@ -69,6 +71,7 @@ class Loader(DataLoaderNames, Uncopyable):
         ValueError: an invalid argument, or the pipeline has been built already, belongs to another loader, has no
             reader or several, runs on a GPU without DALI's dynamic executor, or its shard is smaller than a batch.
         DecodeError: a file could not be decoded, the message has its path; or too many could not.
+        StorageError: files could not be read for ``retry`` seconds.
 
     Example:
         >>> @pipeline_def(**dc.pipeline_options(batch_size=4, device="cpu"))
@@ -103,6 +106,7 @@ class Loader(DataLoaderNames, Uncopyable):
         on_error: Literal["raise", "replace"] = "raise",
         max_bad: float = 0.01,
         bad_log: str | os.PathLike[str] = "bad_files.jsonl",
+        retry: float = 60.0,
         after_break: Literal["continue", "restart"] | None = None,
         steps_per_epoch: int | None = None,
     ) -> None:
@@ -143,6 +147,7 @@ class Loader(DataLoaderNames, Uncopyable):
             finish=finish,
             dtypes=dtypes,
             drop_last=drop_last,
+            retry=check_seconds("retry", retry),
             epoch_size=epoch_size,
         )
         self._epoch = self._producer.epoch
@@ -211,10 +216,10 @@ class Loader(DataLoaderNames, Uncopyable):
             epoch: from 0.
 
         Raises:
-            ValueError: it is not a whole number of 0 or more. When the pass begins: the graph has a reader of its own,
-                and its next pass is another one.
+            ValueError: it is not a whole number of 0 or more, or too large. When the pass begins: the graph has a
+                reader of its own, and its next pass is another one.
         """
-        self._passes.want_epoch(check_whole("epoch", epoch, least=0))
+        self._passes.want_epoch(check_whole("epoch", epoch, least=0, most=MOST // len(self) - 1))
 
     def __iter__(self) -> Iterator[Batch]:
         return self._passes.start()

@@ -35,7 +35,7 @@ class Passes:
         self, producer: BatchProducer, source: Source | None, length: int, *, continues: bool, fed: bool
     ) -> None:
         self._producer, self._source, self.length, self._continues = producer, source, length, continues
-        self._fed = fed
+        self.fed = fed
         self._process, self._lock = os.getpid(), RLock()
         self._newest = self._begun = 0
         self._resumes = False
@@ -148,7 +148,7 @@ class Passes:
             return
         number, batch = divmod(new.first, epoch.batches)
         checkpoint = b""
-        if self._fed:
+        if self.fed:
             checkpoint = at_iteration(position.checkpoint, number * epoch.runs + batch)
         elif source is None and self._wanted is not None:
             raise ValueError(

@@ -72,9 +72,15 @@ class Saver:
             ValueError: the state belongs to another loader, or is damaged.
             DecodeError: a sample cannot be read.
         """
-        state.check(saved, self._binding())
-        checkpoint = state.unpack_checkpoint(saved, self._producer.position.checkpoint)
-        position = state.position(saved, checkpoint, self._producer.epoch)
+        source = self._graph.source
+        state.check(saved, self._binding(), source.interchangeable if source else None)
+        position = state.position(
+            saved,
+            self._producer.position.checkpoint,
+            self._producer.epoch,
+            shuffles=None if source is None else source.seed is not None,
+            fed=self._passes.fed,
+        )
         enabled, before = self._mixes.unpack(saved["mixup_enabled"]), (self._mixes.enabled, self._bad)
         position_before = self._producer.position
         state.warn_of_another_decoder(saved, self._decoder())

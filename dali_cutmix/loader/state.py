@@ -3,47 +3,22 @@
 import base64
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from dali_cutmix._dali import localized, portable
+from dali_cutmix._dali import Place, check_checkpoint, localized, portable
 from dali_cutmix.gpu import nvjpeg_limits
 from dali_cutmix.loader.epoch import Epoch
 from dali_cutmix.loader.position import Pass, Position
+from dali_cutmix.loader.state_form import State, check_form, damaged, shortened, signed
 from dali_cutmix.ops import Notes
+from dali_cutmix.sources import READER
 
-VERSION = 2
 _DEFAULTS = {"stretch": "False"}
 """Values of states that were saved before these were part of them."""
-
-State = dict[str, Any]
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_named(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
-
-
-_VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "binding": ("a dict of values by name", _is_named),
-    "pipeline": ("a string in base64", lambda value: isinstance(value, str)),
-    "epoch": ("a whole number of at least 0", _is_whole),
-    "batch": ("a whole number of at least 0", _is_whole),
-    "pass_number": ("a whole number of at least 0", _is_whole),
-    "pass_step": ("a whole number of at least 0", _is_whole),
-    "decoder": ("a dict of values by name", _is_named),
-    "mixup_enabled": ("True or False, or that by name", lambda _: True),  # judged by Mixes.unpack
-    "bad": ("a list of samples' numbers", lambda value: isinstance(value, list) and all(map(_is_whole, value))),
-}
-"""What a state holds beside its version: by name, what is allowed, in words and as a check."""
-_OPTIONAL = {"pass_number", "pass_step", "decoder"}
-"""Values that states of version 2 did not always have."""
 
 
 def make_binding(graph: Notes, epoch: Epoch, seed: int, fused: bool) -> dict[str, Any]:
@@ -99,36 +74,40 @@ def describe_decoder(graph: Notes, device: int | None) -> dict[str, Any]:
 def pack(binding: dict[str, Any], *, checkpoint: bytes, **position: Any) -> State:
     """Make a state: a small dict of str, int, float and None, fit for JSON and ``torch.load(weights_only=True)``."""
     pipeline = base64.b64encode(portable(checkpoint)).decode()
-    return {"version": VERSION, "binding": dict(binding), "pipeline": pipeline, **position}
+    return signed({"binding": dict(binding), "pipeline": pipeline, **position})
 
 
-def unpack_checkpoint(state: State, own: bytes) -> bytes:
-    """The checkpoint in a state.
-
-    Args:
-        state: the state.
-        own: any checkpoint of the pipeline that it is for.
-
-    Raises:
-        ValueError: the state is damaged.
-    """
-    try:
-        return localized(base64.b64decode(state["pipeline"]), own)
-    except (ValueError, LookupError) as error:
-        raise _damaged("its pipeline's checkpoint cannot be read") from error
-
-
-def position(state: State, checkpoint: bytes, epoch: Epoch) -> Position:
+def position(state: State, own: bytes, epoch: Epoch, *, shuffles: bool | None, fed: bool) -> Position:
     """The position in a state; its own fields for the pass are missing if an earlier version saved it.
 
+    Args:
+        state: the state, see :func:`check`.
+        own: any checkpoint of the pipeline that it is for.
+        epoch: of that pipeline.
+        shuffles: whether the verb that reads shuffles; None if the graph has a reader of its own, or none.
+        fed: whether all data comes from ``fn.external_source``.
+
     Raises:
         ValueError: the state is damaged.
     """
-    if state["batch"] > epoch.batches:
-        raise _damaged(f"batch={state['batch']} given; an epoch has {epoch.batches} batches")
-    state = {"pass_number": state["epoch"], "pass_step": state["batch"]} | state
-    first = epoch.number(state["epoch"], state["batch"]) - state["pass_step"]
-    return Position(state["epoch"], state["batch"], checkpoint, Pass(state["pass_number"], first))
+    number, batch = state["epoch"], state["batch"]
+    if batch > epoch.batches:
+        raise damaged(f"batch={batch} given; an epoch has {epoch.batches} batches")
+    state = {"pass_number": number, "pass_step": batch} | state
+    delivered = epoch.number(number, batch)
+    if state["pass_step"] > delivered:
+        raise damaged(f"pass_step={state['pass_step']} given; there are {delivered} batches before its place")
+    # At an epoch's end DALI's reader stands at the start of the next one. Without shuffling all epochs are alike, and
+    # its own number of the epoch may be another one.
+    ended, run = divmod(batch, epoch.runs)
+    reader = None if shuffles is None else (READER, number + ended if shuffles else None, run * epoch.batch_size)
+    place = Place(epoch.runs * epoch.batch_size, reader, number * epoch.runs + batch if fed else None)
+    try:
+        checkpoint = localized(base64.b64decode(state["pipeline"]), own)
+        check_checkpoint(checkpoint, own, place)
+    except (ValueError, LookupError) as error:
+        raise damaged(f"its pipeline's checkpoint cannot be read: {error}") from error
+    return Position(number, batch, checkpoint, Pass(state["pass_number"], delivered - state["pass_step"]))
 
 
 def warn_of_another_decoder(state: State, decoder: dict[str, Any]) -> None:
@@ -141,45 +120,29 @@ def warn_of_another_decoder(state: State, decoder: dict[str, Any]) -> None:
         )
 
 
-def check(state: State, binding: dict[str, Any]) -> None:
+def check(state: State, binding: dict[str, Any], samples: range | None) -> None:
     """Refuse a state that this Loader cannot continue exactly.
+
+    Args:
+        state: what was given.
+        binding: this loader's.
+        samples: numbers of those in this shard; None if the loader replaces none.
 
     Raises:
         ValueError: not a state of a Loader, one of another version, a damaged one, or one bound to other values, with
             both of them in the message.
     """
-    if not isinstance(state, dict) or "version" not in state or "binding" not in state:
-        raise ValueError(
-            "load_state_dict: this is not a state of a dali_cutmix Loader; give what state_dict() returned."
-        )
-    if state["version"] != VERSION:
-        raise ValueError(
-            f"load_state_dict: the state has version {state['version']}, this dali_cutmix reads version {VERSION}; "
-            "use the version of dali_cutmix that saved it."
-        )
-    for name, (what, fits) in _VALUES.items():
-        if name not in state and name not in _OPTIONAL:
-            raise _damaged(f"it has no {name!r}")
-        if name in state and not fits(state[name]):
-            raise _damaged(f"{name}={_shortened(state[name])} given; allowed is {what}")
+    check_form(state)
     if different := _differences(_DEFAULTS | state["binding"], _DEFAULTS | binding):
         raise ValueError(
             f"load_state_dict: the state belongs to another loader and cannot be continued exactly ({different}). "
             "Build the loader as it was when the state was saved."
         )
-    if wrong := [number for number in state["bad"] if number >= binding["total"]]:
-        raise _damaged(f"bad={_shortened(wrong)} given; allowed are numbers below {binding['total']}, the samples")
-
-
-def _damaged(what: str) -> ValueError:
-    return ValueError(
-        f"load_state_dict: the state is damaged ({what}) and cannot be continued exactly; load another one."
-    )
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
+    total = binding["total"] if samples else 0
+    if wrong := [number for number in state["bad"] if number >= total]:
+        raise damaged(f"bad={shortened(wrong)} given; allowed are numbers below {total}, the samples")
+    if samples and sum(number in samples for number in state["bad"]) == len(samples):
+        raise damaged(f"bad={shortened(state['bad'])} given; it names all samples of this shard")
 
 
 def _differences(saved: dict[str, Any], here: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from dali_cutmix.ops.graph_notes import Crop, Notes, notes
 from dali_cutmix.ops.mixing import FILL, Mixing, checked_mixing, mix
 from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype, normalize
 from dali_cutmix.ops.placed_crops import padded_crop, stretch_random_crop
-from dali_cutmix.ops.read import read_files, read_folder, source_nodes
+from dali_cutmix.ops.read import MAX_BYTES, read_files, read_folder, source_nodes
 from dali_cutmix.ops.read_cifar import read_cifar
 from dali_cutmix.ops.read_csv import read_csv
 from dali_cutmix.ops.read_records import read_recordio, read_tfrecord, read_webdataset
@@ -29,6 +29,7 @@ __all__ = [
     "FILL",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "MAX_BYTES",
     "MAX_PIXELS",
     "Crop",
     "Decode",

@@ -6,7 +6,7 @@ from typing import Any
 
 from dali_cutmix._dali import verb
 from dali_cutmix.ops.graph_notes import Notes, notes
-from dali_cutmix.sources import PackedFolder, Source, is_packed, list_folders, list_samples
+from dali_cutmix.sources import MAX_BYTES, PackedFolder, Source, is_packed, list_folders, list_samples
 from dali_cutmix.utils import PathLike, Paths, check_classes, check_shard, local_paths
 
 
@@ -19,6 +19,8 @@ def read_folder(
     seed: int = 0,
     num_classes: int | None = None,
     cache: bool = True,
+    refresh: bool = False,
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[Any, Any]:
     """Read a folder of classes, with one subfolder for each class; labels follow the sorted order of their names.
 
@@ -44,6 +46,9 @@ def read_folder(
         num_classes: refuse a folder with more classes than this.
         cache: store the list of 50,000 images or more in ``$XDG_CACHE_HOME/dali_cutmix`` (``~/.cache``), valid until
             the folder or one in it changes.
+        refresh: list the folder anew, and store that list. Changes are noticed by the times of folders; only on a file
+            system that does not keep the time of an inode's change can a copy that sets times back hide them.
+        max_bytes: size of the largest file that is read; a larger one is a bad file, and no memory is taken for it.
 
     Returns:
         ``(jpegs, labels)``: encoded bytes (1-D uint8, CPU) and int64 scalars (CPU).
@@ -67,13 +72,13 @@ def read_folder(
     graph = notes()
     check_shard(shard)
     roots = [os.path.abspath(path) for path in local_paths(root, "read_folder")]
-    order: Any = {"shard": shard, "seed": seed if shuffle else None}
+    order: Any = {"shard": shard, "seed": seed if shuffle else None, "max_bytes": max_bytes}
     if len(roots) == 1 and is_packed(roots[0]):
         packed = PackedFolder(roots[0])
         classes = packed.classes
         source = Source(packed, classes=classes, num_classes=len(classes), digest=packed.digest, **order)
     else:
-        samples, classes = list_folders(roots, cache)
+        samples, classes = list_folders(roots, cache, refresh)
         below = os.path.commonpath(roots)
         source = Source(samples, root=below, classes=classes, num_classes=len(classes), **order)
     return source_nodes(graph, source, num_classes)
@@ -88,6 +93,7 @@ def read_files(
     seed: int = 0,
     num_classes: int | None = None,
     classes: Sequence[str] = (),
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[Any, Any]:
     """Read a list of files in its own order: with one label each, with several, or without.
 
@@ -104,6 +110,7 @@ def read_files(
         shard, shuffle, seed: see :func:`read_folder`.
         num_classes: refuse labels that need more classes than this. By default the number of classes is that of
             ``classes``, or the largest label plus 1; for samples with several labels each it is K.
+        max_bytes: see :func:`read_folder`.
 
     Returns:
         Encoded bytes (1-D uint8, CPU), and labels on the CPU as above.
@@ -153,6 +160,7 @@ def read_files(
         num_classes=found,
         labels=listed.labels,
         is_labelled=listed.is_labelled,
+        max_bytes=max_bytes,
     )
     return source_nodes(graph, source, num_classes)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from dali_cutmix._dali import verb
 from dali_cutmix.ops.read import read_files
-from dali_cutmix.sources import Column, csv_samples
+from dali_cutmix.sources import MAX_BYTES, Column, csv_samples
 from dali_cutmix.utils import PathLike
 
 
@@ -23,6 +23,7 @@ def read_csv(
     shuffle: bool = True,
     seed: int = 0,
     num_classes: int | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[Any, Any]:
     """Read images that a CSV file lists with their labels, in its order.
 
@@ -35,14 +36,15 @@ def read_csv(
 
     Args:
         path: the CSV file, in UTF-8. Blank lines, and spaces around a cell, do not count.
-        root: folder, or S3 bucket and prefix, that the images are named from; by default the file's folder.
+        root: folder, or S3 bucket and prefix, that the images are named from; by default the file's folder. Without it
+            names like ``../1.jpg`` may not lead out of that folder. Absolute paths are taken as they are.
         image, label: the columns, by their names in the first line, or by their numbers from 0 in a file without
             header.
         suffix: what to add to the names of images, such as ``".jpg"`` where the file has ids.
         delimiter: character between columns; by default the first of comma, tab, semicolon and space that the first
             line has.
         classes: names of all classes in the order of their numbers; labels are then these names, or such numbers.
-        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+        shard, shuffle, seed, num_classes, max_bytes: see :func:`read_folder`.
 
     Returns:
         See :func:`read_folder`.
@@ -69,4 +71,5 @@ def read_csv(
         seed=seed,
         num_classes=num_classes,
         classes=found.classes,
+        max_bytes=max_bytes,
     )

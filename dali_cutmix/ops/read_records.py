@@ -11,7 +11,7 @@ from dali_cutmix._dali import verb
 from dali_cutmix.ops.graph_notes import Notes, notes
 from dali_cutmix.ops.read import source_nodes
 from dali_cutmix.sources import LabelMember, RecordFiles, RecordIO, Source, TFRecord, WebDataset
-from dali_cutmix.utils import Paths, check_choice, check_shard, local_files
+from dali_cutmix.utils import Paths, check_choice, check_classes, check_shard, local_files
 
 
 @verb
@@ -39,12 +39,13 @@ def read_webdataset(
         paths: tar files, or patterns such as ``"/data/train-*.tar"`` or ``"/data/train-{000000..000146}.tar"``, of
             which none may be missing. Compressed files are refused. DALI's index (``wds2idx``, ending in .idx) beside
             a tar is used. Without one the whole tar is scanned at the first start, and its index is cached.
-        image: extension of the image, or several; each sample has one of them.
-        label: extension of the file that holds the label: a whole number in digits, a class's name, or JSON.
+        image: extension of the image, or several; each sample has one of them. Upper and lower case are the same.
+        label: extension of the file that holds the label: a whole number in the digits 0 to 9, a class's name, or JSON.
         key: key of the label in JSON; several that lead to it where it is in an object in an object.
         missing: what to do about a sample without image or label: ``"error"`` refuses its shard, ``"skip"`` leaves the
             sample out.
-        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+        shard, shuffle, seed: see :func:`read_folder`.
+        num_classes: number of classes; a sample whose label is none of them is a bad one.
         classes: names of all classes in the order of their numbers; labels are then these names, or such numbers. A
             sample with another label is a bad one.
 
@@ -54,7 +55,7 @@ def read_webdataset(
     Raises:
         FileNotFoundError: a file is missing, or none matches a pattern.
         ValueError: an invalid argument; or a shard is cut off or compressed, its index is damaged, or a sample has no
-            image or no label.
+            image, no label, or two files with one extension.
 
     Example:
         >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
@@ -85,6 +86,7 @@ def read_tfrecord(
     shuffle: bool = True,
     seed: int = 0,
     num_classes: int | None = None,
+    verify: bool = True,
 ) -> tuple[Any, Any]:
     """Read TFRecord files of ``tf.train.Example``; all samples are reshuffled in each epoch, as those of a folder are.
 
@@ -94,14 +96,17 @@ def read_tfrecord(
         image: name of the feature with the encoded bytes.
         label: name of the feature with the label, an int64.
         first_label: label of the first class, which becomes 0 (1 in TensorFlow's ImageNet).
-        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+        shard, shuffle, seed: see :func:`read_folder`.
+        num_classes: number of classes; a sample whose label is none of them is a bad one.
+        verify: compare the checksums (CRC-32C) of each record; one whose checksum is wrong is a bad sample. False reads
+            files whose checksums were never written.
 
     Returns:
         See :func:`read_folder`.
 
     Raises:
         FileNotFoundError: a file is missing, or none matches a pattern.
-        ValueError: an invalid argument; or a file is cut off, or its index is damaged.
+        ValueError: an invalid argument; or a file is cut off or damaged between its records, or its index is damaged.
 
     Example:
         >>> @pipeline_def(batch_size=4, num_threads=1, device_id=None)
@@ -114,7 +119,7 @@ def read_tfrecord(
     """
     graph = notes()
     check_shard(shard)
-    records = TFRecord(local_files(paths, "read_tfrecord"), image, label, first_label)
+    records = TFRecord(local_files(paths, "read_tfrecord"), image, label, first_label, verify)
     return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes)
 
 
@@ -133,9 +138,9 @@ def read_recordio(
     Args:
         paths: .rec files, or patterns, see :func:`read_webdataset`. An index (.idx, by ``im2rec`` or ``rec2idx``)
             beside a file is used.
-        classes: names of all classes, for ``Loader.classes``. The labels are not known before the samples are read, so
-            a label without a name is an error only in the batch that mixes it.
-        shard, shuffle, seed, num_classes: see :func:`read_folder`.
+        classes: names of all classes, for ``Loader.classes``. A sample whose label has no name is a bad one.
+        shard, shuffle, seed: see :func:`read_folder`.
+        num_classes: number of classes; a sample whose label is none of them is a bad one.
 
     Returns:
         See :func:`read_folder`.
@@ -167,5 +172,8 @@ def _record_nodes(
     num_classes: int | None,
     classes: tuple[str, ...] = (),
 ) -> tuple[Any, Any]:
+    if num_classes is not None:
+        check_classes(num_classes, len(classes))
+    records.num_classes = len(classes) or num_classes or 0
     source = Source(records, shard=shard, seed=seed, classes=classes, num_classes=len(classes))
     return source_nodes(graph, source, num_classes)

@@ -21,7 +21,7 @@ from typing import Any
 
 from dali_cutmix.pack.writer import write_shards
 from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, scan_folder
-from dali_cutmix.utils import check_whole, write_atomically
+from dali_cutmix.utils import check_whole, open_lock, write_atomically
 
 
 def plan(source: Path, *, short_side: int, quality: int, samples_per_shard: int) -> Manifest:
@@ -91,7 +91,7 @@ def _check_same(wanted: Manifest, packed: Manifest, out: Path) -> None:
 @contextmanager
 def _only_one(out: Path) -> Iterator[None]:
     """Lock ``out`` against a second run; the lock ends with the process, however that ends."""
-    with (out / ".lock").open("w") as file:
+    with os.fdopen(open_lock(out / ".lock"), "wb") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:

@@ -12,10 +12,10 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, member, read_index
-from dali_cutmix.utils import in_order, publish, write_atomically
+from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, checksum_field, member, read_index
+from dali_cutmix.utils import in_order, publish, remove_leftovers, temporary_beside, write_atomically
 
 
 def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> list[str]:
@@ -28,22 +28,22 @@ def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> l
     Returns:
         The error messages.
     """
-    temporary = tar.with_name(f".{tar.name}.tmp")
-    try:
-        bad, lines = _write_tar(temporary, samples)
+    for path in (tar, tar.with_suffix(".idx")):
+        remove_leftovers(path, older_than=0)  # no other run is packing into the folder
+    with temporary_beside(tar) as file:
+        bad, lines = _write_tar(file, samples)
         if not bad:
+            file.flush()
             index = "\n".join([f"v1.2 {len(lines)}", *lines, ""])
             write_atomically(tar.with_suffix(".idx"), index.encode())
-            publish(temporary, tar)  # last: a shard that is there is complete
+            publish(Path(file.name), tar)  # last: a shard that is there is complete
         return bad
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def _write_tar(path: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> tuple[list[str], list[str]]:
+def _write_tar(file: BinaryIO, samples: Iterable[tuple[int, int, bytes | str]]) -> tuple[list[str], list[str]]:
     """Write a tar; error messages, and the lines of the index."""
     bad, lines = [], []
-    with path.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for number, label, jpeg in samples:
             if isinstance(jpeg, str):
                 bad.append(jpeg)
@@ -52,6 +52,7 @@ def _write_tar(path: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> t
                 for extension, content in (("jpg", jpeg), ("cls", str(label).encode())):
                     info = tarfile.TarInfo(member(number, extension))  # owner 0, time 0: the same bytes in every run
                     info.size = len(content)
+                    info.gname = checksum_field(content)
                     fields += [extension, file.tell() + tarfile.BLOCKSIZE, info.size, info.name]
                     archive.addfile(info, io.BytesIO(content))
                 lines.append(" ".join(map(str, fields)))

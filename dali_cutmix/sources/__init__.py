@@ -19,8 +19,9 @@ library also makes itself.
 
 from dali_cutmix.sources.cifar import convert_cifar, is_cifar
 from dali_cutmix.sources.class_folders import EXTENSIONS
-from dali_cutmix.sources.csv_samples import Column, CsvSamples, csv_samples
+from dali_cutmix.sources.csv_files import Column, CsvSamples, csv_samples
 from dali_cutmix.sources.image_folder import list_folders, scan_folder
+from dali_cutmix.sources.listed_files import MAX_BYTES
 from dali_cutmix.sources.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -36,6 +37,7 @@ from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.recordio import RecordIO, write_recordio
 from dali_cutmix.sources.sample_error import SampleError
 from dali_cutmix.sources.sample_list import SampleList, list_samples
+from dali_cutmix.sources.shard_header import checksum_field
 from dali_cutmix.sources.source import MULTI_LABELS, READER, Source, digest_of
 from dali_cutmix.sources.tfrecord import TFRecord
 from dali_cutmix.sources.webdataset import LabelMember, WebDataset, tar_extensions
@@ -43,6 +45,7 @@ from dali_cutmix.sources.webdataset import LabelMember, WebDataset, tar_extensio
 __all__ = [
     "EXTENSIONS",
     "MANIFEST",
+    "MAX_BYTES",
     "MULTI_LABELS",
     "READER",
     "UNFINISHED",
@@ -59,6 +62,7 @@ __all__ = [
     "Source",
     "TFRecord",
     "WebDataset",
+    "checksum_field",
     "convert_cifar",
     "csv_samples",
     "digest_of",

@@ -5,17 +5,16 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from pathlib import Path
 
 from dali_cutmix.sources.class_folders import ClassFolders
 from dali_cutmix.sources.sample_list import SampleList
 from dali_cutmix.sources.tiny_imagenet import TinyImageNetVal, is_tiny_imagenet_val
-from dali_cutmix.utils import cache_path, remember, remembered
+from dali_cutmix.utils import cache_path, forget, remember, remembered
 
 WORTH_REMEMBERING = 50_000
 """Smallest number of images whose list is cached; a smaller folder is scanned in less than a second."""
 _SETTLED = 2.0  # seconds; after a more recent change, another one may have happened during the scan
-_VERSION = 2
+_VERSION = 3
 
 Layout = ClassFolders | TinyImageNetVal
 
@@ -33,7 +32,7 @@ def scan_folder(root: str | os.PathLike[str]) -> tuple[list[str], list[int], lis
     return list(chain.from_iterable(images)), labels, layout.classes
 
 
-def list_folders(roots: Sequence[str], cache: bool = True) -> tuple[SampleList, tuple[str, ...]]:
+def list_folders(roots: Sequence[str], cache: bool = True, refresh: bool = False) -> tuple[SampleList, tuple[str, ...]]:
     """List one folder of classes or several; names are below their common path.
 
     The classes of all folders are put together by name, in sorted order:
@@ -42,7 +41,7 @@ def list_folders(roots: Sequence[str], cache: bool = True) -> tuple[SampleList, 
                                   ──▶        cow/1.jpg → 1
         b/cat/1.jpg  b/cow/1.jpg             dog/1.jpg → 2
 
-    A folder with many images is not scanned again before it or a folder in it changes.
+    A folder with many images is not scanned again before it or a folder in it changes, or ``refresh`` is given.
 
     Returns:
         The list, and the names of the classes.
@@ -55,17 +54,18 @@ def list_folders(roots: Sequence[str], cache: bool = True) -> tuple[SampleList, 
     cached = cache_path("lists", *roots)
     header = json.dumps({"version": _VERSION, "roots": list(roots), "changed": stamps}).encode() + b"\n"
     classes = tuple(sorted(set(chain.from_iterable(layout.classes for layout in layouts))))
-    if cache and (content := remembered(cached, header)) is not None:
-        nested, _, lines = content.partition(b"\n")
-        if _unchanged(json.loads(nested)):
-            return SampleList(lines), classes
+    if cache and refresh:
+        forget(cached)
+    elif cache and (content := remembered(cached, header)) is not None and (known := _known(content, len(classes))):
+        return known, classes
     began = time.time()
     names, labels, folders = _scan(os.path.commonpath(roots), layouts, classes)
     samples = SampleList.of(names, labels)
     if cache and len(samples) >= WORTH_REMEMBERING:
-        nested_stamps = _stamps(folders)
-        if all(changed < (began - _SETTLED) * 1e9 for _, changed in (*stamps, *nested_stamps)):
-            remember(cached, header, json.dumps(nested_stamps).encode() + b"\n" + samples.content)
+        nested = _stamps(folders)
+        if all(max(changed, renamed) < (began - _SETTLED) * 1e9 for _, changed, renamed, *_ in (*stamps, *nested)):
+            below = json.dumps({"images": len(samples), "folders": nested}).encode()
+            remember(cached, header, below + b"\n" + samples.content)
     return samples, classes
 
 
@@ -90,13 +90,30 @@ def _scan(base: str, layouts: Sequence[Layout], classes: Sequence[str]) -> tuple
     return names, labels, folders
 
 
-def _stamps(paths: Iterable[str]) -> list[tuple[str, int]]:
-    """Each path, and the time when it was last changed, in ns; a folder's is when an entry was added or removed."""
-    return [(path, Path(path).stat().st_mtime_ns) for path in paths]
+Stamp = tuple[str, int, int, int, int]
 
 
-def _unchanged(stamps: Sequence[tuple[str, int]]) -> bool:
+def _stamps(paths: Iterable[str]) -> list[Stamp]:
+    """Each path, and what is different after an entry was added, removed or renamed in it.
+
+    The time of the last change of a folder can be set back (``rsync -a``, ``touch -r``), that of its inode cannot. Some
+    network file systems have no such time; there its size and its number of links may tell.
+    """
+    return [(path, *_stamp(path)) for path in paths]
+
+
+def _stamp(path: str) -> tuple[int, int, int, int]:
+    found = os.stat(path)  # noqa: PTH116  (a thousand of them: a Path takes as long as the call)
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_nlink
+
+
+def _known(content: bytes, num_classes: int) -> SampleList | None:
+    """The list in an entry of the cache; None where a folder has changed since, or it is no list of images."""
+    below, _, lines = content.partition(b"\n")
+    samples = SampleList(lines)
     try:
-        return all(Path(path).stat().st_mtime_ns == changed for path, changed in stamps)
-    except OSError:  # a folder is gone
-        return False
+        found = json.loads(below)
+        unchanged = all(_stamp(path) == tuple(before) for path, *before in found["folders"])
+        return samples if unchanged and len(samples) == found["images"] and samples.is_sound(num_classes) else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # OSError: a folder is gone
+        return None

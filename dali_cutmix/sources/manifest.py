@@ -2,11 +2,17 @@
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from dali_cutmix.sources.record_files import MAX_INDEX_BYTES
+from dali_cutmix.sources.shard_header import HEADER_BYTES
+from dali_cutmix.utils import NotRegularFileError, TooLargeError, check_regular, check_whole, read_regular
 
 MANIFEST = "dali_cutmix.json"
 UNFINISHED = "dali_cutmix.unfinished.json"
@@ -57,25 +63,68 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            ValueError: the file is not a manifest, or has a newer version.
+            ValueError: the file is not a manifest, a field of it is wrong, or it has a newer version.
         """
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(read_regular(path, MAX_INDEX_BYTES), object_pairs_hook=_unique)
             version = content.pop("version")
+            if type(version) is not int:
+                raise ValueError(f"version {version!r}")
             if version == VERSION:
                 manifest = cls(**content)
-                if not all(isinstance(part, dict) and part for part in (manifest.shards, manifest.classes)):
-                    raise ValueError("no shards or no classes")
+                manifest._check()
                 return manifest
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
-                f"{path}: not a manifest of dali_cutmix.pack ({error}); copy it again from where the shards came "
-                "from, or pack into an empty folder."
+                f"{path}: not a manifest of dali_cutmix.pack ({str(error)[:200]}); copy it again from where the shards "
+                "came from, or pack into an empty folder."
             ) from error
         raise ValueError(
-            f"{path}: version {version} given, this dali_cutmix reads version {VERSION}; install the version of "
-            "dali_cutmix that packed it, or pack into an empty folder."
+            f"{path}: version {str(version)[:20]} given, this dali_cutmix reads version {VERSION}; install the version "
+            "of dali_cutmix that packed it, or pack into an empty folder."
         )
+
+    def _check(self) -> None:
+        """Refuse fields of a wrong type or value, names of shards that are paths, and files outside of the folder.
+
+        Raises:
+            ValueError, TypeError: the fault.
+        """
+        for name in ("short_side", "quality", "samples_per_shard"):
+            check_whole(name, getattr(self, name))
+        if not (isinstance(self.digest, str) and re.fullmatch("[0-9a-f]{64}", self.digest)):
+            raise ValueError("digest is not a SHA-256")
+        if not all(isinstance(part, dict) and part for part in (self.shards, self.classes)):
+            raise ValueError("no shards or no classes")
+        for name, count in self.shards.items():
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.tar", name):
+                raise ValueError(f"{name[:80]!a} is not the name of a shard")
+            check_whole(f"samples of {name}", count)
+        for name, files in self.classes.items():
+            if not isinstance(files, list):
+                raise ValueError(f"the files of class {name[:80]!a} are no list")
+            _check_names(name, files)
+
+
+def _check_names(folder: str, files: list[str]) -> None:
+    """Refuse names of files that are no paths below the folder that was packed."""
+    joined = "\0".join([folder, *files])  # one test for all: a data set has millions
+    joined.encode(errors="surrogateescape")
+    odd = joined.count("\0") != len(files) or "\0\0" in f"{joined}\0" or joined.startswith(("/", "\0"))
+    if not odd and (".." in joined or "\0/" in joined):
+        paths = (os.path.normpath(os.path.join(folder, file)) for file in files)
+        odd = any(path.startswith(("/", "../")) or path in (".", "..") for path in paths)
+    if odd:
+        raise ValueError(f"class {folder[:80]!a} has a file outside of the folder that was packed, or without a name")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; the same key twice would hide what the first one says."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        again = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
+        raise ValueError(f"{again[:80]!a} is there twice")
+    return found
 
 
 def member(number: int, extension: str) -> str:
@@ -94,22 +143,32 @@ def read_index(tar: Path, samples: int) -> np.ndarray:
         return ValueError(f"{tar}: {what}. {FIX}")
 
     try:
-        length = tar.stat().st_size
-        fields = tar.with_suffix(".idx").read_bytes().split()
+        seen = tar.stat()
+        check_regular(seen, tar)
+        fields = read_regular(tar.with_suffix(".idx"), MAX_INDEX_BYTES).split()
     except FileNotFoundError as error:
         raise refused(f"{error.filename} is missing") from error
-    header = b" ".join(fields[:2]).decode(errors="replace")
+    except (NotRegularFileError, TooLargeError) as error:
+        raise refused(f"{error.filename}: {error.strerror}") from error
+    header = b" ".join(fields[:2])[:40].decode(errors="replace")
     if header != f"v1.2 {samples}":
         raise refused(f"its index begins with {header!r}, the manifest has {samples} samples")
     try:  # for each sample: jpg, offset, size, name, cls, offset, size, name
-        lines = np.array(fields[2:]).reshape(samples, 8)
-        jpegs, labels = lines[:, 1:3].T.astype(np.int64), lines[:, 5:7].T.astype(np.int64)
-    except ValueError as error:
-        raise refused(f"its index is damaged ({error})") from error
-    end = labels.sum(axis=0).max()
-    if length < end:
-        raise refused(f"{length} bytes long, its index needs {end}")
-    return jpegs
+        if len(fields) != 2 + 8 * samples:
+            raise ValueError(f"{len(fields)} words, {2 + 8 * samples} expected")
+        images, labels = (
+            np.array([np.fromiter(map(int, fields[column::8]), np.int64, samples) for column in columns])
+            for columns in ((3, 4), (7, 8))
+        )
+    except (ValueError, OverflowError) as error:
+        raise refused(f"its index is damaged ({str(error)[:80]})") from error
+    length = seen.st_size
+    for offsets, sizes in (images, labels):
+        if min(offsets.min() - HEADER_BYTES, sizes.min()) < 0:
+            raise refused("its index is damaged (a place before the first header, or a size below 0)")
+        if (sizes > length - offsets).any():
+            raise refused(f"{length} bytes long, its index needs {int(max(offsets.astype(object) + sizes))}")
+    return images
 
 
 def is_packed(root: str | os.PathLike[str]) -> bool:

@@ -1,8 +1,8 @@
 """PackedFolder: what ``python -m dali_cutmix.pack`` writes and ``read_folder`` reads.
 
 A packed folder holds webdataset tar files (``shard-00000.tar`` with members ``00000000.jpg``, ``00000000.cls``, …),
-DALI's index beside each (``shard-00000.idx``), and one manifest. Samples are numbered in the sorted order of the
-folder that was packed.
+DALI's index beside each (``shard-00000.idx``), and one manifest. The tar header of an image has its checksum. Samples
+are numbered in the sorted order of the folder that was packed.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import numpy as np
 
 from dali_cutmix.sources.manifest import MANIFEST, Manifest, finished_manifest, member, read_index
 from dali_cutmix.sources.record_files import RecordFiles
+from dali_cutmix.sources.shard_header import HEADER_BYTES, checked_image
 
 
 class PackedFolder(RecordFiles):
@@ -26,8 +27,8 @@ class PackedFolder(RecordFiles):
     """
 
     fix = (
-        "Repair that image in the folder that was packed, remove the shard and its .idx, and run the command that "
-        "packed it again: it writes only what is missing"
+        "Copy its shard again from where it came from; or repair that image in the folder that was packed, remove the "
+        "shard and its .idx, and run the command that packed it again: it writes only what is missing"
     )
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -42,7 +43,8 @@ class PackedFolder(RecordFiles):
                 f"{self._folder / MANIFEST}: it lists {len(self.labels)} files, but {sum(counts)} samples in its "
                 "shards; copy it again from where the shards came from, or pack into an empty folder."
             )
-        super().__init__(tars, [read_index(tar, count) for tar, count in zip(tars, counts, strict=True)])
+        images = [read_index(tar, count) for tar, count in zip(tars, counts, strict=True)]
+        super().__init__(tars, [place + np.array([[-HEADER_BYTES], [HEADER_BYTES]]) for place in images])
         self.digest = hashlib.sha256(manifest.to_json()).hexdigest()
 
     def name(self, number: int) -> str:
@@ -54,5 +56,5 @@ class PackedFolder(RecordFiles):
         return Manifest.read(self._folder / MANIFEST).files[number]
 
     def parse(self, number: int, content: np.ndarray) -> tuple[np.ndarray, int]:
-        """Image and label of a sample; all of its bytes are the JPEG."""
-        return content, self.labels[number]
+        """Image and label of a sample, from its tar header and its bytes."""
+        return checked_image(content, member(number, "jpg")), self.labels[number]

@@ -1,15 +1,18 @@
 """RecordIO: MXNet's files, as ``im2rec`` writes them: a header with the label before each encoded image."""
 
+import os
 import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
 from dali_cutmix.sources.record_files import RecordFiles, index_lines
-from dali_cutmix.utils import refuse_compressed
+from dali_cutmix.sources.sample_error import SampleError
+from dali_cutmix.utils import open_regular, refuse_compressed
 
 _MAGIC = struct.pack("<I", 0xCED7230A)
 _PART = struct.Struct("<4sI")  # magic number; 3 bits: which part of a record, 29 bits: its length
@@ -33,13 +36,16 @@ class RecordIO(RecordFiles):
         """Image and label of one record."""
         record = _join(content.data)
         if len(record) < _IMAGE.size:
-            raise ValueError("it is shorter than the header of an image")
+            raise SampleError("it is shorter than the header of an image")
         several, label, _, _ = _IMAGE.unpack_from(record)
+        start = _IMAGE.size + 4 * several
+        if start > len(record):
+            raise SampleError(f"its header says {several} labels, but only {len(record) - _IMAGE.size} bytes follow")
         if several:
             (label,) = struct.unpack_from("<f", record, _IMAGE.size)
-        if label != int(label):
-            raise ValueError(f"its label is {label}; it must be a whole number")
-        return np.frombuffer(record, np.uint8)[_IMAGE.size + 4 * several :], int(label)
+        if not label.is_integer():  # NaN and infinity are none either
+            raise SampleError(f"its label is {label}; it must be a whole number")
+        return np.frombuffer(record, np.uint8)[start:], int(label)
 
 
 def _join(content: memoryview) -> memoryview | bytes:
@@ -56,20 +62,39 @@ def _join(content: memoryview) -> memoryview | bytes:
         if field >> 29 in (0, 3):
             return parts[0] if len(parts) == 1 else _MAGIC.join(parts)
         at += -(-(field & _LENGTH) // 4) * 4
-    raise ValueError("it is not a RecordIO record, or damaged")
+    raise SampleError("it is not a RecordIO record, or damaged")
 
 
 def _places(path: Path) -> np.ndarray:
     """Offset and size of each record, from the index beside the file or from the file itself; 2×n."""
     lines = index_lines(path, "im2rec or rec2idx")
     offsets = np.array(list(_scan(path)), np.int64) if lines is None else np.sort(lines[:, 1])
-    return np.stack([offsets, np.diff(offsets, append=path.stat().st_size)])
+    if lines is not None and len(offsets):
+        again = offsets[1:][np.diff(offsets) == 0]
+        if len(again) or _records_follow(path, int(offsets[-1])):
+            what = f"has byte {again[0]} twice" if len(again) else f"ends with the record at byte {offsets[-1]}"
+            raise ValueError(
+                f"{path}: its index {what}, so samples would be lost; generate it again, or remove it: the file can be "
+                "read without one."
+            )
+    # A record behind the end of the file gets a size, so that its place is refused.
+    end = max(path.stat().st_size, int(offsets.max(initial=0)))
+    return np.stack([offsets, np.maximum(np.diff(offsets, append=end), 1)])
 
 
-def _scan(path: Path) -> Iterator[int]:
-    """Offset of each record."""
-    at, length = 0, path.stat().st_size
-    with path.open("rb") as file:
+def _records_follow(path: Path, at: int) -> bool:
+    """Whether there are more records behind the one at ``at``; a damaged one is found when it is read."""
+    try:
+        return len(list(islice(_scan(path, at), 2))) > 1
+    except ValueError:
+        return False
+
+
+def _scan(path: Path, at: int = 0) -> Iterator[int]:
+    """Offset of each record from ``at`` on."""
+    inside = False
+    with os.fdopen(open_regular(path), "rb") as file:
+        length = os.fstat(file.fileno()).st_size
         while at < length:
             file.seek(at)
             head = file.read(_PART.size)
@@ -77,11 +102,15 @@ def _scan(path: Path) -> Iterator[int]:
                 refuse_compressed(path)
                 raise ValueError(f"{path}: not a RecordIO file, or damaged (at byte {at}); copy it again.")
             _, field = _PART.unpack(head)
-            if field >> 29 in (0, 1):
+            kind = field >> 29  # 0 a whole record; 1 its first part, 2 one in the middle, 3 its last
+            if kind > 3 or inside != (kind in (2, 3)):
+                raise ValueError(f"{path}: a part of a record without the others at byte {at}; copy it again.")
+            inside = kind in (1, 2)
+            if kind in (0, 1):
                 yield at
             at += _PART.size + -(-(field & _LENGTH) // 4) * 4
-    if at > length:
-        raise ValueError(f"{path}: cut off at byte {length}, its last record ends at {at}; copy it again.")
+    if at > length or inside:
+        raise ValueError(f"{path}: cut off at byte {length}, its last record ends at {at} or later; copy it again.")
 
 
 def write_recordio(path: Path, samples: Iterable[tuple[bytes, int]]) -> None:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dali_cutmix.sources.multi_labels import LARGEST, MultiLabels
-from dali_cutmix.utils import Uncopyable
+from dali_cutmix.sources.sound_lines import are_sound
+from dali_cutmix.utils import Uncopyable, check_name, check_no_url
 
 
 class SampleList:
@@ -32,8 +33,13 @@ class SampleList:
             ValueError: a name cannot be written as a line.
         """
         lines = "".join(f"{name} {label}\n" for name, label in zip(names, labels, strict=True))
-        content = os.fsencode(lines)
-        odd = content.startswith(b" ") or b"\0" in content or re.search(rb"\s \d+\n", content)
+        try:
+            content = os.fsencode(lines)
+        except UnicodeEncodeError:  # half of a surrogate pair
+            for name in names:
+                check_name(name, "read_files")
+            raise
+        odd = re.match(rb" \d+\n", content) or b"\0" in content or re.search(rb"\s \d+\n", content)
         if odd or content.count(b"\n") != len(names):
             name = next(name for name in names if name != name.rstrip() or not name or set(name) & set("\n\0"))
             raise ValueError(
@@ -44,7 +50,7 @@ class SampleList:
     @classmethod
     def numbered(cls, count: int) -> "SampleList":
         """Make a list of samples without bytes, each labelled with its number."""
-        return cls("".join(f"{os.devnull} {number}\n" for number in range(count)).encode())
+        return cls("".join([f"{os.devnull} {number}\n" for number in range(count)]).encode())
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -57,23 +63,27 @@ class SampleList:
         start = self._ends[number - 1] + 1 if number else 0
         return self.content[start : self._ends[number]]
 
+    def entry(self, number: int) -> tuple[bytes, int]:
+        """Name and label of a sample."""
+        name, _, label = self._line(number).rpartition(b" ")
+        return name, int(label)
+
     def name(self, number: int) -> str:
         """Name of a sample."""
-        return os.fsdecode(self._line(number).rpartition(b" ")[0])
+        return os.fsdecode(self.entry(number)[0])
 
     def label(self, number: int) -> int:
         """Label of a sample."""
-        return int(self._line(number).rpartition(b" ")[2])
+        return self.entry(number)[1]
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all names and labels."""
         return hashlib.sha256(self.content).hexdigest()
 
-    def find(self, name: str) -> list[int]:
-        """Numbers of the samples with this name."""
-        lines = re.finditer(rb"^" + re.escape(os.fsencode(name)) + rb" \d+$", self.content, re.MULTILINE)
-        return np.searchsorted(self._ends, [line.end() for line in lines]).tolist()
+    def is_sound(self, num_classes: int) -> bool:
+        """Whether all names stay below their root, and all labels are below ``num_classes``."""
+        return are_sound(self.content, self._ends, num_classes)
 
     def replaced(self, substitutes: Mapping[int, int]) -> "SampleList":
         """A copy with other samples in place of some.
@@ -180,7 +190,12 @@ def _absolute(items: list[Any], paths: list[Any]) -> list[str]:
         found = [""]
     if "" in found or not all(issubclass(kind, str) for kind in set(map(type, found))):
         raise _refusal(items, (isinstance(path, (str, os.PathLike)) and path != "" for path in paths))
-    return [path if path[0] == "/" or path.startswith("s3://") else os.path.abspath(path) for path in found]
+    return [path if path[0] == "/" or path.startswith("s3://") else _local(path) for path in found]
+
+
+def _local(path: str) -> str:
+    check_no_url(path, "read_files")
+    return os.path.abspath(path)
 
 
 def _below_root(paths: list[str]) -> tuple[str, list[str]]:

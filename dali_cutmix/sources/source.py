@@ -1,14 +1,14 @@
 """Source: the samples of a graph, the order in which they are read, and this process's shard of them."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from nvidia.dali import fn, pipeline_def, types
+from nvidia.dali import fn, pipeline_def
 
+from dali_cutmix.sources.listed_files import MAX_BYTES, ListedFiles
 from dali_cutmix.sources.multi_labels import MultiLabels
 from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.sample_list import ListFile, SampleList
@@ -23,13 +23,13 @@ MULTI_LABELS = "multi_labels"
 class Source:
     """The samples of a graph, the order in which they are read, and this process's shard of them.
 
-    DALI's file reader reads a list of files by itself. For samples in record files it draws the samples' numbers only,
-    and one call for each batch reads their bytes. In a list with ``MultiLabels``, too, the samples' numbers stand for
-    their labels:
+    DALI's file reader draws the samples' numbers, and one call for each batch looks up what they stand for:
 
-        SampleList ──▶ fn.readers.file ─┬────────────────────────────────▶ bytes, labels
-          + MultiLabels                 └▶ numbers ─▶ fn.python_function ─▶ bytes, dense labels
-        RecordFiles ─▶ fn.readers.file ──▶ numbers ─▶ fn.python_function ─▶ bytes, labels
+        RecordFiles   fn.readers.file ──▶ numbers ─▶ fn.python_function ─▶ bytes, labels
+        SampleList    fn.readers.file ──▶ numbers ─▶ fn.python_function ─▶ labels, paths ─▶ fn.io.file.read ─▶ bytes
+          + MultiLabels                        └───▶ fn.python_function ─▶ dense labels
+
+    So a path is checked before it is opened: it leads to a regular file that is not too large.
 
     Ten samples, read by three processes, in batches of two:
 
@@ -49,6 +49,7 @@ class Source:
         num_classes: the least number of classes that the labels need; 0 where it is unknown.
         labels: of the samples of a list by their numbers, if they have several classes each; ``num_classes`` is K.
         is_labelled: False for a list of files without labels.
+        max_bytes: size of the largest file that is read; of record files, that of the largest sample.
         digest: hash that saved states are bound to; by default of the samples, their labels and the class names.
 
     Raises:
@@ -67,6 +68,7 @@ class Source:
         labels: MultiLabels | None = None,
         is_labelled: bool = True,
         digest: str | None = None,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         shard = check_shard(shard)
         if seed is not None:
@@ -78,13 +80,16 @@ class Source:
             )
         self.shard, self.seed, self.classes, self.num_classes = shard, seed, classes, num_classes
         self._labels, self._is_labelled = labels, is_labelled
+        max_bytes = check_whole("max_bytes", max_bytes)
         self._records = None if isinstance(samples, SampleList) else samples
-        self._list = samples if isinstance(samples, SampleList) else SampleList.numbered(len(samples))
+        self._samples: ListedFiles | RecordFiles = (
+            ListedFiles(samples, root, max_bytes) if isinstance(samples, SampleList) else samples
+        )
+        self._list = SampleList.numbered(len(samples))
         if digest is None:
             # Record files without class names keep their own digest: states saved before they had names stay valid.
             digest = samples.digest if self._records and not classes else digest_of(self._digest(samples), classes)
         self.digest = digest
-        self._root = root
         self._file = ListFile(self._list)
 
     def _digest(self, samples: SampleList | RecordFiles) -> str:
@@ -98,18 +103,12 @@ class Source:
 
     def name(self, number: int) -> str:
         """Path of a sample, or its file and place there."""
-        if self._records:
-            return self._records.name(self._list.label(number))
-        return os.path.join(self._root, self._list.name(number))
-
-    def find(self, name: str) -> list[int]:
-        """Numbers of the samples that are read from a file, by its path or its name below the root."""
-        return [] if self._records else self._list.find(name.removeprefix(self._root).lstrip("/"))
+        return self._samples.name(self._list.label(number))
 
     @property
     def fix(self) -> str:
         """What a user can do about a bad sample."""
-        return self._records.fix if self._records else "Remove or replace the file"
+        return self._samples.fix
 
     @property
     def interchangeable(self) -> range:
@@ -122,37 +121,39 @@ class Source:
 
         The labels are int64 scalars; K float32 where samples have several classes each; None where they have none.
         """
-        encoded, label = self._reader(self._file, "/" if self._records else self._root)
-        if self._records:
-            outputs: Any = fn.python_function(label, function=self._records, batch_processing=True, num_outputs=2)
-            return tuple(outputs)
+        numbers = self._numbers(self._file)
+        outputs: Any = fn.python_function(numbers, function=self._samples, batch_processing=True, num_outputs=2)
+        encoded, labels = outputs
+        if not self._records:
+            # As fast as mapped; a mapped file that shrinks while it is read ends the process (SIGBUS).
+            encoded = fn.io.file.read(encoded, dont_use_mmap=True)
         if not self._is_labelled:
             return encoded, None
         if self._labels:
             look_up = partial(self._labels.dense, self.num_classes)
-            return encoded, fn.python_function(label, function=look_up, batch_processing=True, name=MULTI_LABELS)
-        return encoded, fn.cast(fn.squeeze(label, axes=[0]), dtype=types.INT64)
+            return encoded, fn.python_function(numbers, function=look_up, batch_processing=True, name=MULTI_LABELS)
+        return encoded, labels
 
-    def _reader(self, file: ListFile, root: str) -> Any:
+    def _numbers(self, file: ListFile) -> Any:
         shuffled = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": self.seed}
         return fn.readers.file(
             name=READER,
             file_list=file.path,
-            file_root=root,
+            file_root="/",
             shard_id=self.shard[0],
             num_shards=self.shard[1],
             pad_last_batch=True,
-            dont_use_mmap=True,  # as fast; with mmap a file that shrinks while it is read ends the process (SIGBUS)
+            dont_use_mmap=True,
             **({"stick_to_shard": True} if self.seed is None else shuffled),
-        )
+        )[1]
 
     def numbers_pipeline(self, batch_size: int) -> Any:
-        """A pipeline with the same reader, whose output is the samples' numbers instead of their bytes."""
+        """A pipeline with the same reader, whose output is the samples' numbers."""
         file = ListFile(SampleList.numbered(len(self)))
 
         @pipeline_def(batch_size=batch_size, num_threads=1, device_id=None, prefetch_queue_depth=1)
         def graph() -> Any:
-            return self._reader(file, "/")[1]
+            return self._numbers(file)
 
         pipeline = graph()
         pipeline.file = file  # it is read when the pipeline is built
@@ -185,29 +186,17 @@ class Source:
         """The bytes of one sample, 1-D uint8.
 
         Raises:
-            OSError, RuntimeError: the sample cannot be read.
+            OSError: the sample cannot be read.
+            SampleError: its bytes were read, and are not what they should be.
         """
-        if self._records:
-            return self._records.read(self._list.label(number))[0]
-        if "://" not in self._root:
-            return np.fromfile(self.name(number), np.uint8)
-        return _read_by_dali(self.name(number))
+        found = self._samples.read(self._list.label(number))
+        return found[0] if isinstance(found, tuple) else found
+
+    def can_open(self, number: int) -> bool:
+        """Whether the file that a sample is in is there, and may be read."""
+        return self._samples.can_open(self._list.label(number))
 
 
 def digest_of(samples: str, classes: Sequence[str]) -> str:
     """SHA-256 of the digest of samples and the names of their classes."""
     return hashlib.sha256("\0".join([samples, *classes]).encode(errors="surrogateescape")).hexdigest()
-
-
-def _read_by_dali(path: str) -> np.ndarray:
-    """The bytes of a file anywhere DALI can read it, 1-D uint8.
-
-    Raises:
-        RuntimeError: the file cannot be read.
-    """
-
-    @pipeline_def(batch_size=1, num_threads=1, device_id=None)
-    def graph() -> Any:
-        return fn.readers.file(files=[path], dont_use_mmap=True)[0]
-
-    return np.array(graph().run()[0][0])

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from dali_cutmix.sources.class_folders import walk
+from dali_cutmix.utils import read_text
 
 _ANNOTATIONS, _IMAGES, _WNIDS = "val_annotations.txt", "images", "wnids.txt"
 
@@ -39,13 +40,13 @@ class TinyImageNetVal:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.fspath(root)
         self._wnids = Path(os.path.abspath(root)).parent / _WNIDS
-        wnids = set(self._wnids.read_text().split()) if self._wnids.is_file() else None
+        wnids = set(read_text(self._wnids).split()) if self._wnids.is_file() else None
         self._images: dict[str, list[str]] = {name: [] for name in wnids or ()}
         annotations = Path(root, _ANNOTATIONS)
         folder = os.path.join(self.root, _IMAGES)
         there = set(walk(self.root, _IMAGES)[_IMAGES])
         lines: dict[str, int] = {}
-        for number, line in enumerate(annotations.read_text().splitlines(), 1):
+        for number, line in enumerate(read_text(annotations).splitlines(), 1):
             image, name, *_ = [*line.split("\t"), ""]
             where = f"{annotations}, line {number}"
             if not image or not name:

@@ -4,17 +4,34 @@
 - ``paths``: one path, several, or a pattern → a list of files; ``braces``: patterns such as ``{000..099}``
 - ``compression``: files that were compressed, and the command that unpacks them
 - ``atomic_files``: files that are written as a whole or not at all
-- ``cache``: files that can be generated again, in ``~/.cache/dali_cutmix``
+- ``cache``: files that can be generated again, in a folder of the user's own, ``~/.cache/dali_cutmix``
+- ``no_links``: lock files and logs, whose fixed names may be links that others placed
 - ``ordered_pool``: work done in parallel, results in order
 - ``protobuf``: the wire format of protocol buffers
 - ``accepted``: the optional arguments that a user's function takes
 - ``regular_files``: files are opened only if they are regular ones, and not too large
+- ``text_files``: the text of a file that a user gave
 - ``uncopyable``: a base for objects that cannot be copied or pickled
 """
 
 from dali_cutmix.utils.accepted import accepted
-from dali_cutmix.utils.atomic_files import make_atomically, publish, write_atomically
-from dali_cutmix.utils.cache import cache_folder, cache_path, remember, remembered
+from dali_cutmix.utils.atomic_files import (
+    make_atomically,
+    publish,
+    remove_leftovers,
+    temporary_beside,
+    write_atomically,
+)
+from dali_cutmix.utils.cache import (
+    cache_folder,
+    cache_path,
+    forget,
+    generated,
+    generated_before,
+    make_cache_folder,
+    remember,
+    remembered,
+)
 from dali_cutmix.utils.checks import (
     Split,
     check_chance,
@@ -28,6 +45,7 @@ from dali_cutmix.utils.checks import (
     check_preallocate,
     check_range,
     check_resize,
+    check_seconds,
     check_seed,
     check_shard,
     check_size,
@@ -36,8 +54,9 @@ from dali_cutmix.utils.checks import (
 )
 from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.levels import check_levels
+from dali_cutmix.utils.no_links import open_lock, opened_unless_link
 from dali_cutmix.utils.ordered_pool import in_order
-from dali_cutmix.utils.paths import PathLike, Paths, local_files, local_paths
+from dali_cutmix.utils.paths import PathLike, Paths, check_name, check_no_url, local_files, local_paths, path_below
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
 from dali_cutmix.utils.regular_files import (
     NotRegularFileError,
@@ -47,6 +66,7 @@ from dali_cutmix.utils.regular_files import (
     open_regular,
     read_regular,
 )
+from dali_cutmix.utils.text_files import read_text
 from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [
@@ -66,30 +86,43 @@ __all__ = [
     "check_fraction",
     "check_levels",
     "check_max_pixels",
+    "check_name",
     "check_named_classes",
+    "check_no_url",
     "check_padding",
     "check_preallocate",
     "check_range",
     "check_regular",
     "check_resize",
+    "check_seconds",
     "check_seed",
     "check_shard",
     "check_size",
     "check_split",
     "check_whole",
     "fields",
+    "forget",
+    "generated",
+    "generated_before",
     "in_order",
     "is_compressed_tar",
     "local_files",
     "local_paths",
     "make_atomically",
+    "make_cache_folder",
     "naming",
+    "open_lock",
     "open_regular",
+    "opened_unless_link",
+    "path_below",
     "publish",
     "read_regular",
+    "read_text",
     "refuse_compressed",
     "remember",
     "remembered",
+    "remove_leftovers",
+    "temporary_beside",
     "to_varint",
     "varint",
     "write_atomically",

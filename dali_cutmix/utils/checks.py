@@ -103,6 +103,17 @@ def check_range(name: str, value: tuple[float, float], what: str, most: float = 
     raise ValueError(f"{given_as(name, value)}; it is (smallest, largest) {what}, {limits}.")
 
 
+def check_seconds(name: str, value: Any) -> float:
+    """A duration in seconds, from 0.
+
+    Raises:
+        ValueError: it is not a finite number of 0 or more.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    raise ValueError(f"{name}={value!r} given; allowed are seconds, 0 or more (0 does not wait).")
+
+
 def check_fraction(name: str, value: float, what: str) -> float:
     """Refuse anything but a number from 0 to 1.
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 _VARINT, _WITH_LENGTH = 0, 2  # wire types
+_FIXED = {1: 8, 5: 4}  # wire types of numbers of a fixed size, and that size in bytes
+_LONGEST = 64  # bits of a varint, rounded up to groups of seven
 
 
 def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
@@ -13,14 +15,18 @@ def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
 
     Raises:
         IndexError: the data ends before the number does.
+        ValueError: the number has more than 64 bits.
     """
     value = shift = 0
     while True:
+        if shift > 63:
+            raise ValueError("a number has more than 64 bits")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
+    raise ValueError("a number of more than ten bytes")
 
 
 def to_varint(value: int) -> bytes:
@@ -32,7 +38,7 @@ def to_varint(value: int) -> bytes:
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Split a message into its fields, varints and those with a length.
+    """Split a message into its fields.
 
     Yields:
         Number and content of each field.
@@ -49,9 +55,12 @@ def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
                 _, at = varint(message, at)
                 yield key >> 3, message[start:at]
                 continue
-            if key & 7 != _WITH_LENGTH:
+            if key & 7 == _WITH_LENGTH:
+                size, at = varint(message, at)
+            elif key & 7 in _FIXED:
+                size = _FIXED[key & 7]
+            else:
                 raise ValueError(f"a field of wire type {key & 7}")
-            size, at = varint(message, at)
             if at + size > len(message):
                 raise ValueError("a field is cut off")
             yield key >> 3, message[at : at + size]

@@ -13,6 +13,7 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a symbolic link",
 }
 
 
@@ -24,7 +25,7 @@ class TooLargeError(OSError):
     """A file is larger than what may be read."""
 
 
-def check_regular(found: os.stat_result, path: str | os.PathLike[str], max_bytes: int | None = None) -> None:
+def check_regular(found: os.stat_result, path: str | bytes | os.PathLike[str], max_bytes: int | None = None) -> None:
     """Refuse what is not a regular file, or a file that is too large, before any of it is read.
 
     Args:
@@ -38,9 +39,9 @@ def check_regular(found: os.stat_result, path: str | os.PathLike[str], max_bytes
     """
     if not stat.S_ISREG(found.st_mode):
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "not a regular file")
-        raise NotRegularFileError(errno.EINVAL, f"{kind}, not a regular file", os.fspath(path))
+        raise NotRegularFileError(errno.EINVAL, f"{kind}, not a regular file", os.fsdecode(path))
     if max_bytes is not None and found.st_size > max_bytes:
-        raise TooLargeError(errno.EFBIG, f"{found.st_size} bytes, more than max_bytes={max_bytes}", os.fspath(path))
+        raise TooLargeError(errno.EFBIG, f"{found.st_size} bytes, more than max_bytes={max_bytes}", os.fsdecode(path))
 
 
 def open_regular(path: str | os.PathLike[str], max_bytes: int | None = None, *, flags: int = 0) -> int:

@@ -12,6 +12,7 @@ from bench.common.photos import open_photos
 from bench.soak.command import IMAGES
 from bench.soak.damaged_copies import DamagedCopies
 from bench.soak.resource_trend import ResourcePoint, describe_growth, trends
+from dali_cutmix.sources import SampleError
 from dali_cutmix.sources.packed_folder import PackedFolder
 from tests.helpers import ROOT, tally
 from tests.helpers.images import write_photos
@@ -109,8 +110,13 @@ def test_spoiled_copies_are_what_they_were_once_mended(small, tmp_path):
     assert numbers == copies.damaged
     assert contents() != good
     reader = PackedFolder(copies.shards)
-    begins = [reader.read(number)[0].tobytes().startswith(b"this is no") for number in range(IMAGES)]
-    assert {number for number, spoiled in enumerate(begins) if spoiled} == numbers
+    spoiled = set()
+    for number in range(IMAGES):
+        try:
+            reader.read(number)
+        except SampleError:
+            spoiled.add(number)
+    assert spoiled == numbers
     assert [copies.number_of(reader.name(number), packed=True) for number in range(IMAGES)] == list(range(IMAGES))
     assert [copies.number_of(path, packed=False) for path, _ in copies.listing] == list(range(IMAGES))
     copies.restore()
@@ -152,11 +158,14 @@ resource_trend.PATIENCE = 0.05
 """
 
 DIFFERS = """
+import base64, re
 import dali_cutmix as dc
 resume = dc.Loader.load_state_dict
-def late(loader, state):
-    resume(loader, state | {"batch": max(0, state["batch"] - 1)})
-dc.Loader.load_state_dict = late
+def otherwise(loader, state):
+    drawn = re.sub(rb"(Philox_[0-9A-F]{15})[0-9A-F]", rb"\\g<1>0", base64.b64decode(state["pipeline"]))
+    state = {name: value for name, value in state.items() if name != "digest"}
+    resume(loader, state | {"version": 2, "pipeline": base64.b64encode(drawn).decode()})
+dc.Loader.load_state_dict = otherwise
 """
 
 LOSES = """

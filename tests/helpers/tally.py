@@ -1,4 +1,4 @@
-"""Counts of what the suite tried, printed at its end: resumes, kills, bad inputs, and samples that were lost."""
+"""Counts of what the suite tried, printed at its end: resumes, kills, bad inputs, damaged states, samples lost."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,6 +9,8 @@ WORDS = {
     "kills": "kills survived",
     "bad": "bad inputs tried",
     "faults": "faults injected",
+    "outages": "outages survived",
+    "states": "states mutated",
     "lost": "samples lost",
 }
 

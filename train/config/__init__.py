@@ -13,6 +13,6 @@ Each class checks its values when it is made; `check` is the helper for that.
 from train.config.captioning import CaptioningConfig
 from train.config.classification import Config
 from train.config.detection import DetectionConfig
-from train.config.run import RunConfig, check
+from train.config.run import PATHS, RunConfig, check
 
-__all__ = ["CaptioningConfig", "Config", "DetectionConfig", "RunConfig", "check"]
+__all__ = ["PATHS", "CaptioningConfig", "Config", "DetectionConfig", "RunConfig", "check"]

@@ -11,9 +11,12 @@ import tyro
 
 import dali_cutmix as dc
 from dali_cutmix.utils import check_levels
+from train.config.saved_options import check_options
 
 PATHS = ("data", "init", "backbone", "output_dir", "resume")
 """Options that are paths, of all tasks; checkpoints hold them as text."""
+MOST_THREADS = 4096
+"""More threads than any machine has; beyond what the system can start, the process would be aborted."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,10 @@ class RunConfig:
     compile: bool = False
     """Compile the model with torch.compile."""
 
+    timeout: float = 600.0
+    """Seconds that a process waits for another one, with several of them; then all end, and name who did not come. More
+    than they may differ by, as when one of them saves a checkpoint."""
+
     # Run
     seed: int = 0
     """Seed of the initial weights and of the order of the data."""
@@ -102,13 +109,13 @@ class RunConfig:
     """Epochs between two validations; the last epoch is always validated."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "lr", "log_every", "val_every"):
+        for name in ("batch_size", "epochs", "lr", "log_every", "val_every", "timeout"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
         for name in ("iterations", "weight_decay", "warmup_epochs", "checkpoint_every", "seed"):
             check(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
         for name in ("num_threads", "cpu_threads"):
             if (value := getattr(self, name)) is not None:
-                check(name, value, value > 0, "above 0")
+                check(name, value, 0 < value <= MOST_THREADS, f"above 0 and at most {MOST_THREADS}")
         if self.optimizer == "sgd" and self.nesterov:
             check("momentum", self.momentum, 0 < self.momentum < 1, "above 0 and below 1 (0 with --no-nesterov)")
         check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
@@ -139,7 +146,12 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Read what `to_dict` wrote; options that an older version did not have take their defaults."""
+        """Read what `to_dict` wrote; options that an older version did not have take their defaults.
+
+        Raises:
+            ValueError: an option has another type, or a value that is not allowed.
+        """
+        check_options(cls, fields)
         known = {field.name: field for field in dataclasses.fields(cls)}
         paths = {name: Path(value) for name, value in fields.items() if value is not None and name in PATHS}
         return cls(**{name: value for name, value in (fields | paths).items() if name in known})

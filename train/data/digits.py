@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dali_cutmix.utils import cache_folder, make_atomically
+from dali_cutmix.utils import generated
 
 COLUMNS = ("split", "path", "label", "x1", "y1", "x2", "y2", "width", "height", "digit")
 
@@ -67,16 +67,12 @@ def digits(parent: Path | None = None, parameters: Digits = Digits()) -> Path:
     Raises:
         OSError: the folder cannot be written.
     """
-    parent = cache_folder() if parent is None else parent
-    root = parent / f"digits-{parameters.digest}"
 
     def build(target: Path) -> None:
         target.mkdir()
         _build(target, parameters)
 
-    if not root.is_dir():
-        make_atomically(root, build)
-    return root
+    return generated(f"digits-{parameters.digest}", build, parent)
 
 
 def backgrounds(parent: Path | None = None, images: int = 500, parameters: Digits = Digits()) -> Path:
@@ -90,8 +86,6 @@ def backgrounds(parent: Path | None = None, images: int = 500, parameters: Digit
     Raises:
         OSError: the folder cannot be written.
     """
-    parent = cache_folder() if parent is None else parent
-    root = parent / f"backgrounds-{images}-{parameters.digest}"
 
     def build(target: Path) -> None:
         photos = _photos()
@@ -101,9 +95,7 @@ def backgrounds(parent: Path | None = None, images: int = 500, parameters: Digit
             scene = Image.fromarray(np.floor(_background(photos, rng, parameters) + 0.5).astype(np.uint8))
             scene.save(target / f"{number:04d}.jpg", quality=parameters.quality)
 
-    if not root.is_dir():
-        make_atomically(root, build)
-    return root
+    return generated(f"backgrounds-{images}-{parameters.digest}", build, parent)
 
 
 def _photos() -> list[Image.Image]:

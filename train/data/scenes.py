@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from dali_cutmix.utils import cache_folder, make_atomically
+from dali_cutmix.utils import generated
 from train.data.digits import Digits, split
 from train.data.scene_captions import sentences
 from train.data.scene_drawing import NAMES, Digit, Glyph, Scenes, draw
@@ -62,14 +62,10 @@ def scenes_coco(parent: Path | None = None, parameters: Scenes = Scenes()) -> Pa
 
 
 def _root(parent: Path | None, parameters: Scenes) -> Path:
-    root = (cache_folder() if parent is None else parent) / f"scenes-{parameters.digest}"
-
     def build(target: Path) -> None:
         _build(target, parameters)
 
-    if not root.is_dir():
-        make_atomically(root, build)
-    return root
+    return generated(f"scenes-{parameters.digest}", build, parent)
 
 
 def _build(root: Path, parameters: Scenes) -> None:

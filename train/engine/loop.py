@@ -47,19 +47,23 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
     log.table(run.history)
     watch = Stopwatch(config.batch_size)
     if run.step == total and run.history and task.best not in run.history[-1]:
+        ranks.enter(f"validating after step {run.step}")
         row = run.history.pop()
         _complete(run, log, row | task.evaluate(run.evaluated), epochs)
     while run.step < total:
         began, epoch = time.perf_counter(), run.epoch + 1
         last = min(epoch * steps, total)
         run.model.train()
+        ranks.enter(f"reading the batch of step {run.step + 1}")
         with progress_bar(steps, run.step % steps, f"epoch {epoch}/{epochs}", ranks.is_first) as bar:
             for batch in watch.batches(run.loader):
+                ranks.enter(f"in the forward pass of step {run.step + 1}", waits=True)
                 rate = run.schedule(run.step)
                 for group in run.optimizer.param_groups:
                     group["lr"] = rate * group.get("lr_scale", 1.0)  # older checkpoints lack it
                 with torch.autocast(ranks.device.type, torch.bfloat16, enabled=config.amp):
                     loss = task.loss(run.forward, list(batch))
+                ranks.enter(f"in the backward pass of step {run.step + 1}", waits=True)
                 loss.backward()
                 run.optimizer.step()
                 run.optimizer.zero_grad()
@@ -84,7 +88,9 @@ def fit(run: Run, stop: Callable[[], bool] = lambda: False) -> Row | None:
                     if stopping:
                         log.close()
                         return None
+                ranks.enter(f"reading the batch of step {run.step + 1}")
 
+        ranks.enter(f"validating after step {run.step}")
         trained = last - (epoch - 1) * steps
         train_loss = finite(ranks.sum(run.loss_sum).item() / (trained * ranks.world_size), run.step)
         speed, waiting = watch.read()

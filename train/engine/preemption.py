@@ -11,10 +11,6 @@ import torch.distributed as dist
 
 from train.engine.distributed import Ranks
 
-PREEMPTED_STATUS = 128 + signal.SIGTERM
-"""Exit status, 143, of a run that was saved because of SIGTERM. Shells and schedulers report the same status for a
-process that the signal killed, as it does during set-up, so a job script has a single case to handle."""
-
 
 class Preemption:
     """A callable that says after each step whether to stop, and a context that handles SIGTERM meanwhile.
@@ -28,16 +24,18 @@ class Preemption:
         all read        –       0       1       all stop after step 3
 
     This never waits for a device: the flags are numbers on the hosts, which gloo sums in a thread of its own while the
-    next step is computed.
+    next step is computed. A process that waits for one that does not come is ended by `train.engine.watch.Watch`.
     """
 
     def __init__(self, ranks: Ranks) -> None:
         self._requested = False
         self._group: Any = dist.new_group(backend="gloo") if ranks.world_size > 1 else None
+        self._watched = ranks.meeting.sigterm()
         self._sent: tuple[torch.Tensor, Any] | None = None
 
     def __enter__(self) -> Preemption:
         self._before = signal.signal(signal.SIGTERM, self._request)
+        self._watched.__enter__()
         return self
 
     def _request(self, number: int, frame: FrameType | None) -> None:
@@ -62,4 +60,5 @@ class Preemption:
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         if self._group is not None and kind is None:
             self._received()
+        self._watched.__exit__(None, None, None)
         signal.signal(signal.SIGTERM, self._before)

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 import dali_cutmix as dc
 from train.config import RunConfig
 from train.engine.checkpoint import Checkpoint, find_checkpoint
+from train.engine.checkpoint_fit import check_rank, check_weights, fitting_state
 from train.engine.distributed import Ranks
 from train.engine.ema import Ema
 from train.engine.metrics_log import Row
-from train.engine.resume import check_end, check_resumable
+from train.engine.resume import check_end, check_progress, check_resumable
 from train.engine.schedule import Schedule
 from train.engine.task import Task
 
@@ -87,6 +88,7 @@ class Run:
         Raises:
             OSError: it cannot be written; existing files are unchanged.
         """
+        self.ranks.enter(f"saving after step {self.step}")
         mine = {"loader": self.loader.state_dict(), "loss_sum": self.loss_sum.cpu(), "rng": _rng(self.ranks.device)}
         all_ranks = self.ranks.gather(mine)
 
@@ -109,26 +111,46 @@ class Run:
         self.ranks.run_on_first(write)
 
     def restore(self, path: Path) -> None:
-        """Load the exact state that a checkpoint holds.
+        """Load the exact state that a checkpoint holds; if it is refused, nothing has changed.
 
         Raises:
             FileNotFoundError: there is no such checkpoint.
-            ValueError: it belongs to a run with other options, classes or data; the message gives both values.
+            ValueError: it belongs to a run with other options, classes or data; the message gives both values. Or it is
+                damaged.
         """
         path = find_checkpoint(path)
         saved = Checkpoint.load(path)
         check_resumable(path, saved, self.config, self.ranks.world_size)
-        self.task.check_classes(saved.classes)
         try:
-            self.model.load_state_dict(saved.model)
-            if self.ema and saved.ema:
-                self.ema.model.load_state_dict(saved.ema)
-            self.optimizer.load_state_dict(saved.optimizer)
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{path} does not fit the model {self.config.model!r}: {error}") from error
+            self.task.check_classes(saved.classes)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        try:
+            check_weights(saved.model, self.model)
+            if self.ema:
+                check_weights(saved.ema or {}, self.ema.model)
+            optimizer = fitting_state(saved.optimizer, self.optimizer)
+        except ValueError as error:
+            raise ValueError(f"{path} does not fit the model {self.config.model!r}: {error}.") from error
         mine = saved.ranks[self.ranks.rank]
-        self.loader.load_state_dict(mine["loader"])  # refuses other data; the run's end depends on their number
-        check_end(path, saved, self.config, len(self.loader))
+        before = self.loader.state_dict()
+        try:
+            for rank in saved.ranks:  # of all: no process goes on while another one refuses its own
+                check_rank(rank, self.ranks.device)
+            self.loader.load_state_dict(mine["loader"])  # refuses other data; the run's end depends on their number
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be continued: {error}") from error
+        try:
+            check_progress(path, saved, mine["loader"], len(self.loader), self.task.metrics)
+            check_end(path, saved, self.config, len(self.loader))
+        except ValueError:
+            self.loader.load_state_dict(before)
+            raise
+        # Nothing that follows can fail: all of it was checked.
+        self.model.load_state_dict(saved.model)
+        if self.ema and saved.ema:
+            self.ema.model.load_state_dict(saved.ema)
+        self.optimizer.load_state_dict(optimizer)
         self.loss_sum.copy_(mine["loss_sum"])
         _set_rng(mine["rng"], self.ranks.device)
         self.step, self.history, self.task.origin = saved.step, saved.history, saved.origin

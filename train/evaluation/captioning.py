@@ -14,7 +14,7 @@ from PIL import Image
 from train.config import CaptioningConfig
 from train.engine import Ranks
 from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
-from train.evaluation.trained_model import open_task
+from train.evaluation.trained_model import check_same, open_task
 from train.reporting import evenly_spaced, grid, to_png
 from train.tasks.captioning import (
     Vocabulary,
@@ -72,7 +72,9 @@ def evaluate(options: CaptioningOptions, ranks: Ranks) -> CaptioningResult:
     config = trained.config if options.beam is None else replace(trained.config, beam=options.beam)
     captioned = open_captioned(options.data or config.data, "val")
     words = Vocabulary(trained.checkpoint.classes)
-    written = write_captions(trained.model, val_loader(config, captioned, ranks), words, config, ranks)
+    loader = val_loader(config, captioned, ranks)
+    check_same(trained, options, ranks, {"validation": loader})
+    written = write_captions(trained.model, loader, words, config, ranks)
     if not ranks.is_first:  # METEOR's Java program needs to run only once
         return CaptioningResult({}, [])
     scores = caption_scores(written, dict(enumerate(captioned.sentences)))

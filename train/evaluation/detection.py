@@ -15,7 +15,7 @@ from dali_cutmix.detection import Annotated
 from train.config import DetectionConfig
 from train.engine import Ranks
 from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
-from train.evaluation.trained_model import open_task
+from train.evaluation.trained_model import check_same, open_task
 from train.reporting import evenly_spaced, grid, outline, to_png
 from train.tasks.detection import (
     Detections,
@@ -99,7 +99,9 @@ def evaluate(options: DetectionOptions, ranks: Ranks) -> DetectionResult:
             "data with the classes that it was trained for."
         )
     check_has_objects(annotated.difficult)
-    found = detect(trained.model, val_loader(config, annotated, ranks), annotated, ranks, config.amp)
+    loader = val_loader(config, annotated, ranks)
+    check_same(trained, options, ranks, {"validation": loader})
+    found = detect(trained.model, loader, annotated, ranks, config.amp)
     if not ranks.is_first:  # one process computes the metrics and draws
         return DetectionResult({}, [])
     voc = voc2007_ap(*in_voc_pixels(found, annotated), annotated.classes)

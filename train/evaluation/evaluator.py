@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ import tyro
 import dali_cutmix as dc
 from dali_cutmix.utils import write_atomically
 from train.config import check
-from train.engine import Ranks, find_checkpoint, join_process_group
+from train.engine import TIMEOUT, Meeting, Ranks, find_checkpoint, join_process_group
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,11 @@ class EvaluatorOptions:
     """cpu, cuda, cuda:N, or auto: the GPU if there is one."""
     num_threads: int | None = None
     """Decoding threads of each process; chosen by the loader if not given."""
+    timeout: float = TIMEOUT
+    """Seconds that a process waits for another one, with several of them; then all end, and name who did not come."""
 
     def __post_init__(self) -> None:
+        check("timeout", self.timeout, self.timeout > 0, "above 0")
         for name in ("batch_size", "num_threads"):
             if (value := getattr(self, name)) is not None:
                 check(name, value, value > 0, "above 0")
@@ -116,12 +120,17 @@ class Evaluator(Generic[OptionsT, ResultT]):
 
 def command(name: str, options: type[OptionsT], run: Callable[[OptionsT, Ranks], None], arguments: list[str]) -> None:
     """Run an evaluator with the options of a command line; errors end it with a one-line message."""
-    given = tyro.cli(options, prog=f"python -m train.evaluate {name}", args=arguments)
+    meeting = Meeting("give the command again")
     with ExitStack() as stack:
         try:
-            run(given, stack.enter_context(join_process_group(given.device)))
+            stack.enter_context(meeting)
+            given = tyro.cli(options, prog=f"python -m train.evaluate {name}", args=arguments)
+            run(given, stack.enter_context(join_process_group(given.device, given.timeout, meeting)))
         except (ValueError, OSError, dc.DecodeError) as error:
             sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            meeting.say("interrupted")
+            sys.exit(128 + signal.SIGINT)
 
 
 def _write(report: Report, output: Path) -> str:

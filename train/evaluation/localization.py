@@ -18,7 +18,7 @@ from train.engine import Ranks
 from train.evaluation.cam import ClassMaps, upsample
 from train.evaluation.cam_boxes import Located, localization_scores, locate
 from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
-from train.evaluation.trained_model import Trained, open_trained
+from train.evaluation.trained_model import Trained, check_same, open_trained
 from train.reporting import Overlay, evenly_spaced, overlays, to_csv
 from train.tasks import classification
 
@@ -118,13 +118,15 @@ def locate_all(
     """
     config = trained.config
     numbered = listed(images.name, [(path, number) for number, path in enumerate(images.paths)])
+    loader = classification.val_loader(config, ranks, numbered)
+    check_same(trained, options, ranks, {"validation": loader})
     labels = torch.tensor(images.labels, device=ranks.device)
     drawn = set(evenly_spaced(len(images.paths), options.pictures))
     compare = partial(locate, sigma=options.sigma, thresholds=thresholds, connectivity=options.connectivity)
     located: list[Located] = []
     pictures = []
     with ThreadPoolExecutor(config.num_threads) as pool:  # OpenCV releases the GIL
-        for batch, numbers in classification.val_loader(config, ranks, numbered):
+        for batch, numbers in loader:
             if len(batch) == 0:  # this process's shard has fewer batches than others
                 continue
             logits, found = maps(batch, labels[numbers], config.amp)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -14,13 +14,16 @@ from torch import nn
 import dali_cutmix as dc
 from train.config import Config, RunConfig
 from train.data import DataSplit, open_evaluation_split
-from train.engine import Checkpoint, Ranks, find_checkpoint
+from train.engine import Checkpoint, Ranks, check_weights, digest_of_file, find_checkpoint
 from train.evaluation.evaluator import EvaluatorOptions
 from train.models import classifiers
 from train.recipes import config_of
 from train.tasks import classification
 
 C = TypeVar("C", bound=RunConfig)
+
+OF_EACH_MACHINE = {"checkpoint", "data", "output", "device", "num_threads"}
+"""Options that may differ between processes; of the first two the contents are compared."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,10 @@ def open_task(
     config = dataclasses.replace(config, num_threads=options.num_threads, batch_size=batch_size)
     if config.cpu_threads:
         torch.set_num_threads(config.cpu_threads)
-    model = build(config, checkpoint.classes)
+    try:
+        model = build(config, checkpoint.classes)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     weights = choose_weights(model, checkpoint, path, options.weights)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -83,7 +89,7 @@ def open_task(
 def read_task(path: Path, kind: type[C], what: str) -> tuple[Checkpoint, C]:
     """Read a task's checkpoint and its configuration; arguments and errors are those of `open_task`."""
     checkpoint = Checkpoint.load(path)
-    config = config_of(checkpoint.config)
+    config = config_of(checkpoint.config, path)
     if not isinstance(config, kind):
         raise ValueError(
             f"{path} is not a {what}: it was trained by the recipe {config.recipe!r}; give the checkpoint of a {what}."
@@ -112,9 +118,11 @@ def choose_weights(model: nn.Module, checkpoint: Checkpoint, path: Path, weights
     if state is None:
         raise ValueError(f"{path} has no averaged weights (it was trained without --ema); give --weights model.")
     try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: its weights do not fit the model {checkpoint.config['model']!r}: {error}") from error
+        check_weights(state, model, same_types=False)
+    except ValueError as error:
+        name = checkpoint.config.get("model")
+        raise ValueError(f"{path}: its weights do not fit the model {name!r}: {error}.") from error
+    model.load_state_dict(state)
     return weights
 
 
@@ -128,4 +136,16 @@ def open_data(trained: Trained[Config], options: EvaluatorOptions, ranks: Ranks)
     split = open_evaluation_split(options.data, trained.config.data)
     loader = classification.val_loader(trained.config, ranks, split)
     classification.check_classes(trained.checkpoint.classes, loader.classes, split.name)
+    check_same(trained, options, ranks, {"validation": loader})
     return split, loader
+
+
+def check_same(trained: Trained[C], options: EvaluatorOptions, ranks: Ranks, loaders: Mapping[str, dc.Loader]) -> None:
+    """Compare checkpoint, data and options on all processes.
+
+    Raises:
+        ValueError: they differ.
+    """
+    if ranks.world_size > 1:
+        own = {name: value for name, value in vars(options).items() if name not in OF_EACH_MACHINE}
+        ranks.check_same(loaders, also={"checkpoint": digest_of_file(trained.path), **own})

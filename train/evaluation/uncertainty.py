@@ -62,6 +62,7 @@ def evaluate(options: UncertaintyOptions, ranks: Ranks) -> UncertaintyResult:
     sets: dict[str, Any] = {"in-distribution": (images for images, _ in inside)}
     for name, paths in listings.items():
         outside = classification.val_loader(config, ranks, listed(name, [(path, 0) for path in paths]))
+        ranks.check_same({name: outside})
         sets[name] = (images for images, _ in outside)
     for kind in NOISES if options.noise_images else ():
         batch_size = batch_size_per_process(config.batch_size, ranks)

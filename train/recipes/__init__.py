@@ -11,6 +11,7 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from train.config import RunConfig
@@ -70,17 +71,21 @@ EMBEDDED: dict[str, Callable[[], RunConfig]] = {
 """Recipes that ``--embedded`` puts in place of those of the same name."""
 
 
-def config_of(saved: dict[str, Any]) -> RunConfig:
+def config_of(saved: dict[str, Any], path: Path | None = None) -> RunConfig:
     """The configuration saved in a checkpoint.
 
     Args:
         saved: `train.engine.Checkpoint.config`.
+        path: the checkpoint's file, for messages.
 
     Raises:
-        ValueError: its recipe is unknown.
+        ValueError: its recipe is unknown, or an option is not allowed.
     """
-    if saved["recipe"] not in RECIPES:
-        raise ValueError(
-            f"the checkpoint's recipe {saved['recipe']!r} is unknown; this version has {', '.join(RECIPES)}."
-        )
-    return type(RECIPES[saved["recipe"]]()).from_dict(saved)
+    before = "the checkpoint" if path is None else f"{path}: the checkpoint"
+    recipe = saved.get("recipe") if isinstance(saved, dict) else None
+    if not isinstance(recipe, str) or recipe not in RECIPES:
+        raise ValueError(f"{before}'s recipe {recipe!r} is unknown; this version has {', '.join(RECIPES)}.")
+    try:
+        return type(RECIPES[recipe]()).from_dict(saved)
+    except ValueError as error:
+        raise ValueError(f"{before}'s options are damaged: {error}") from error

@@ -159,7 +159,11 @@ def grid(rows: int, columns: int, width: float = 4, height: float = 2.6) -> tupl
 
 
 def to_png(figure: Any) -> bytes:
-    """The content of a PNG file."""
+    """The content of a PNG file. Its texts are shown as they are: a ``$`` in a name begins no formula."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from dali_cutmix.utils import open_lock, opened_unless_link
 from train.study.plan import Plan, Training
 from train.study.step import Step
 
@@ -91,7 +92,7 @@ def run(plan: Plan, lock: int) -> list[str]:
 def _start(training: Training, step: Step, lock: int) -> subprocess.Popen[bytes]:
     training.folder.mkdir(parents=True, exist_ok=True)
     command = step.to_start()
-    with step.log.open("a") as log:
+    with open(step.log, "a", opener=opened_unless_link) as log:
         log.write(f"$ {' '.join(command)}\n")
         log.flush()
         return subprocess.Popen(
@@ -140,7 +141,7 @@ def lock_folder(folder: Path, patience: float = 60.0) -> Iterator[int]:
     Raises:
         ValueError: another study is still running in the folder.
     """
-    with (folder / ".lock").open("w") as file:
+    with os.fdopen(open_lock(folder / ".lock"), "wb") as file:
         until = time.monotonic() + patience
         while True:
             try:

@@ -57,7 +57,7 @@ def is_finished(last: Path) -> bool:
     if not last.exists():
         return False
     checkpoint = Checkpoint.load(last)
-    return config_of(checkpoint.config).is_over(checkpoint.step, checkpoint.epoch)
+    return config_of(checkpoint.config, last).is_over(checkpoint.step, checkpoint.epoch)
 
 
 def result(folder: Path, evaluation: str) -> Path:

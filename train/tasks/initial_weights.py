@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from train.engine import Checkpoint, Ranks, find_checkpoint
+from train.engine import Checkpoint, Ranks, find_checkpoint, read_tensors
 from train.models import classifiers
 
 RANDOM = "random weights"
@@ -98,11 +98,11 @@ def load_all_but_last_layer(model: nn.Module, path: Path) -> LoadedWeights:
 def _read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
     """A description of the file's weights, and its tensors by name; raises as `load_matching_weights` does."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes torch.load raise exceptions of many types
+        content = read_tensors(path)
+    except ValueError as error:
         raise ValueError(
-            f"{path}: not a file of weights, or a damaged one ({type(error).__name__}); give a checkpoint, or a "
-            "state_dict saved by torch.save."
+            f"{path}: not a file of weights, or a damaged one ({error}); give a checkpoint, or a state_dict saved by "
+            "torch.save."
         ) from error
     content = content if isinstance(content, dict) else {}
     if "version" in content and "config" in content:
@@ -111,7 +111,8 @@ def _read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
         how = ", ".join(str(checkpoint.config[name]) for name in ("model", "mix") if name in checkpoint.config)
         return f"{path} ({how}, {weights})", state
     state = next((content[name] for name in ("state_dict", "model") if name in content), content)
-    tensors = {name.removeprefix("module."): t for name, t in state.items() if isinstance(t, Tensor)}
+    named = state.items() if isinstance(state, dict) else ()
+    tensors = {name.removeprefix("module."): t for name, t in named if isinstance(name, str) and isinstance(t, Tensor)}
     if not tensors:
         raise ValueError(f"{path}: no named tensors in it; give a checkpoint, or a state_dict saved by torch.save.")
     return str(path), tensors

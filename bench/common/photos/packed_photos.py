@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.common.photos.photo_folder import PhotoFolder, digest, long_epoch, repeats
 from dali_cutmix.pack import cli
 from dali_cutmix.sources import PackedFolder, scan_folder
-from dali_cutmix.utils import cache_folder, make_atomically
+from dali_cutmix.utils import make_atomically, make_cache_folder
 
 QUALITY = 90
 EPOCH = 8_000
@@ -23,10 +23,9 @@ def pack_photos(photos: PhotoFolder, short_side: int, workers: int) -> Path:
     """
     files, _, _ = scan_folder(photos.root)
     name = digest([photos.root / file for file in files])
-    folder = cache_folder() / f"packed-{name}-{short_side}-{repeats(photos, EPOCH)}"
+    folder = make_cache_folder() / f"packed-{name}-{short_side}-{repeats(photos, EPOCH)}"
     source, _ = long_epoch(photos, EPOCH)
     options = [f"--short-side={short_side}", f"--quality={QUALITY}", f"--workers={workers}"]
-    folder.parent.mkdir(parents=True, exist_ok=True)
     if cli.main([str(source), str(folder), *options]) != 0:
         raise ValueError(f"--short-side {short_side} given, but {photos.root} cannot be packed; see above.")
     return folder

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bench.common.photos.sample_photos import make_sample_photos
 from dali_cutmix.sources import scan_folder
-from dali_cutmix.utils import cache_folder, make_atomically
+from dali_cutmix.utils import generated
 
 EPOCH = 50_000
 """Images in a long epoch, at least."""
@@ -43,9 +43,9 @@ def open_photos(data: Path | None, device: str = "cpu") -> PhotoFolder:
 
 
 def digest(paths: list[Path]) -> str:
-    """Hash the paths, sizes and modification times of files: the digest changes when a file does."""
+    """Hash the paths, sizes and times of change of files: the digest changes when a file does."""
     stats = [(str(path), path.stat()) for path in paths]
-    key = repr([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
+    key = repr([(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in stats])
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
@@ -78,7 +78,4 @@ def long_epoch(photos: PhotoFolder, epoch: int = 0) -> tuple[Path, int]:
             for number in range(times):
                 (target / classes[label] / f"{number:05d}-{base}").symlink_to(photos.root / file)
 
-    root = cache_folder() / f"epoch-{key}-{times}"
-    if not root.exists():
-        make_atomically(root, link)
-    return root, times * photos.images
+    return generated(f"epoch-{key}-{times}", link), times * photos.images

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dali_cutmix.utils import cache_folder, make_atomically
+from dali_cutmix.utils import generated, make_atomically
 
 SIZES = ((500, 375), (500, 333), (375, 500), (333, 500), (500, 400))  # the most frequent ones of ImageNet
 IMAGES = 400
@@ -24,9 +24,14 @@ def make_sample_photos(folder: Path | None = None, images: int = IMAGES, mixed: 
     Returns:
         The folder, with one subfolder for each photograph.
     """
-    folder = folder or cache_folder() / f"sample-photos-{images}{'-mixed' if mixed else ''}"
+
+    def write(target: Path) -> None:
+        _write(target, images, mixed)
+
+    if folder is None:
+        return generated(f"sample-photos-{images}{'-mixed' if mixed else ''}", write)
     if not folder.exists():
-        make_atomically(folder, lambda target: _write(target, images, mixed))
+        make_atomically(folder, write)
     return folder
 
 

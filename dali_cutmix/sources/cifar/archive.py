@@ -1,9 +1,6 @@
 """CIFAR-10 and CIFAR-100 as they are distributed: four archives, and the folders that these unpack to."""
 
-import gzip
 import os
-import tarfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from dali_cutmix.sources.cifar.pickle import PIXELS, pickled_images, pickled_names
-from dali_cutmix.utils import Split
+from dali_cutmix.sources.cifar.tar_members import tar_members
+from dali_cutmix.utils import Split, read_regular
 
+_LARGEST = 2**28  # bytes that an archive may unpack to; those of CIFAR have 186 million
 SITE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 
 
@@ -103,11 +102,10 @@ def is_cifar(path: str | os.PathLike[str]) -> bool:
     if path.name in _ARCHIVES or not path.is_file():
         return path.name in _ARCHIVES
     try:
-        with tarfile.open(path) as archive:
-            first = archive.next()
-    except (tarfile.TarError, zlib.error, EOFError, OSError):
+        first, _ = next(tar_members(path, _LARGEST), ("", None))
+    except (OSError, ValueError):
         return False
-    return first is not None and PurePosixPath(first.name).parts[:1] in [(folder,) for folder in LAYOUTS]
+    return PurePosixPath(first).parts[:1] in [(folder,) for folder in LAYOUTS]
 
 
 def _layout_of(folder: Path) -> Layout | None:
@@ -180,7 +178,9 @@ def _contents(path: Path) -> tuple[Layout, dict[str, bytes]]:
     if path.is_dir():
         layout = _layout_of(path)
         if layout is not None:
-            return layout, {name: (path / name).read_bytes() for name in layout.files if (path / name).is_file()}
+            return layout, {
+                name: read_regular(path / name, _LARGEST) for name in layout.files if (path / name).is_file()
+            }
     elif path.exists():
         for folder, contents in _members(path).items():
             return LAYOUTS[folder], contents
@@ -193,15 +193,10 @@ def _members(path: Path) -> dict[str, dict[str, bytes]]:
     """The contents of an archive, by folder and file."""
     found: dict[str, dict[str, bytes]] = {}
     try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                folder, name = ("", "", *PurePosixPath(member.name).parts)[-2:]
-                is_ours = member.isfile() and folder in LAYOUTS and name in LAYOUTS[folder].files
-                if is_ours and (file := archive.extractfile(member)):
-                    found.setdefault(folder, {})[name] = file.read()
-            while archive.fileobj and archive.fileobj.read(1 << 20):  # gzip's checksum is at the very end
-                pass
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path}: damaged or truncated ({reason}); download it again from {SITE}.") from error
+        for member, read in tar_members(path, _LARGEST):
+            folder, name = ("", "", *PurePosixPath(member).parts)[-2:]
+            if folder in LAYOUTS and name in LAYOUTS[folder].files:
+                found.setdefault(folder, {})[name] = read()
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged or truncated ({error}); download it again from {SITE}.") from error
     return found

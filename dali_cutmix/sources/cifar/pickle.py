@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 PIXELS = 3 * 32 * 32
+_MOST_NAMES, _LONGEST = 100, 100  # a pickle may hold one long object in a million places
 
 
 class _Standin:
@@ -19,8 +20,12 @@ class _Standin:
         self.state = state
 
 
-class _Unpickler(pickle.Unpickler):
-    """Builds plain values, and stand-ins for arrays; refuses a pickle that asks for anything else."""
+class _Unpickler(pickle._Unpickler):
+    """Builds plain values, and stand-ins for arrays; refuses a pickle that asks for anything else.
+
+    The one that is written in Python keeps what a pickle numbers in a dict. The other keeps it in an array that is as
+    long as the largest number, 64 GiB if a damaged file says so.
+    """
 
     def find_class(self, module: str, name: str) -> type:
         if (module, name) in (("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")):
@@ -49,6 +54,8 @@ def pickled_names(key: str, content: bytes) -> list[str]:
         Exception: the file is damaged or not a pickle; damaged bytes make pickle raise exceptions of any type.
     """
     (names,) = _unpickle(content, key)
+    if not isinstance(names, list) or len(names) > _MOST_NAMES or any(len(name) > _LONGEST for name in names):
+        raise ValueError(f"its names are no list of at most {_MOST_NAMES} with {_LONGEST} characters each")
     return [name.decode() for name in names]
 
 
@@ -66,5 +73,7 @@ def pickled_images(key: str, content: bytes) -> tuple[np.ndarray, Any]:
     match data:
         case _Standin(state=(_, (int(count), int(columns)), _Standin(arguments=(b"u1", *_)), is_fortran, bytes(raw))):
             if columns == PIXELS and len(raw) == count * columns:
+                if not (isinstance(labels, list) and all(type(label) is int for label in labels)):
+                    raise ValueError("its labels are not whole numbers")
                 return np.frombuffer(raw, np.uint8).reshape(count, columns, order="F" if is_fortran else "C"), labels
     raise ValueError(f"its data are not N×{PIXELS} uint8")

@@ -9,17 +9,17 @@ from typing import get_args
 
 from dali_cutmix.sources.cifar.archive import Cifar
 from dali_cutmix.sources.recordio import write_recordio
-from dali_cutmix.utils import Split, cache_folder, make_atomically
+from dali_cutmix.utils import Split, generated, generated_before
 
-_VERSION = 1  # of the converted files: raise it when the same archive gives others
+_VERSION = 2  # of the converted files: raise it when the same archive gives others
 
 
 def convert_cifar(path: str | os.PathLike[str]) -> Path:
     """The folder with ``train.rec``, ``val.rec`` (each with its .idx) and ``classes.json``, made on the first call.
 
     It lies in the cache (``$XDG_CACHE_HOME/dali_cutmix``, 190 MB). Its name depends on the archive's path, size and
-    time of change, so that another archive at the same path is converted anew. It appears there complete or not at all,
-    after a killed process as well as with several processes that convert at once (``torchrun``).
+    times of change, so that another archive at the same path is converted anew. It appears there complete or not at
+    all, after a killed process as well as with several processes that convert at once (``torchrun``).
 
     Args:
         path: archive of CIFAR, or the folder that it unpacks to.
@@ -27,12 +27,12 @@ def convert_cifar(path: str | os.PathLike[str]) -> Path:
     Raises:
         FileNotFoundError: the archive, or a file in it, is missing.
         ValueError: it is damaged or not an archive of CIFAR.
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or others can write to it.
     """
     source = Path(os.path.abspath(path))
-    folder = cache_folder() / f"cifar-{_digest(source)}"
-    if folder.is_dir():
-        return folder
+    name = f"cifar-{_digest(source)}"
+    if found := generated_before(name):
+        return found
     cifar = Cifar(source)
 
     def build(target: Path) -> None:
@@ -42,15 +42,14 @@ def convert_cifar(path: str | os.PathLike[str]) -> Path:
             write_recordio(target / f"{split}.rec", _samples(cifar, split))
 
     try:
-        make_atomically(folder, build)
+        return generated(name, build)
     except OSError as error:
         raise OSError(
             error.errno,
             f"{source}: the converted archive cannot be written ({error.strerror}); free some space, or set "
             "XDG_CACHE_HOME to another folder",
-            str(folder),
+            error.filename,
         ) from error
-    return folder
 
 
 def _samples(cifar: Cifar, split: Split) -> Iterator[tuple[bytes, int]]:
@@ -61,5 +60,9 @@ def _samples(cifar: Cifar, split: Split) -> Iterator[tuple[bytes, int]]:
 
 def _digest(source: Path) -> str:
     files = sorted(source.iterdir()) if source.is_dir() else [source] if source.exists() else []
-    stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+    stamps = [(file.name, *_stamp(file.stat())) for file in files if file.is_file()]
     return hashlib.sha256(json.dumps([_VERSION, os.fspath(source), stamps]).encode()).hexdigest()[:16]
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns  # a copy may set the second back, but not the third

@@ -1,22 +1,27 @@
 """WebDataset: tar files with an image and a label for each sample, with DALI's index or without."""
 
 import hashlib
-import tarfile
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from dali_cutmix.sources.record_files import RecordFiles
+from dali_cutmix.sources.sample_error import SampleError
 from dali_cutmix.sources.webdataset.label_member import LabelMember
+from dali_cutmix.sources.webdataset.tar_headers import tar_members
 from dali_cutmix.sources.webdataset.tar_index import read_index
+
+_LONGEST_LABEL = 64 << 20  # bytes of the file that a label is in
 
 
 class WebDataset(RecordFiles):
     """Samples of webdataset tar files: consecutive members with the same name up to its first dot.
+
+    Upper and lower case of extensions make no difference. Hidden files, such as macOS's ``._0.jpg``, are left out.
 
     Args:
         paths: of the tar files.
@@ -26,8 +31,8 @@ class WebDataset(RecordFiles):
         label_member: how the label is read from that file.
 
     Raises:
-        ValueError: a shard is cut off, compressed or not a tar file, its index is damaged, or a sample has no image or
-            no label.
+        ValueError: a shard is cut off, compressed or not a tar file, its index is damaged, or a sample has no image, no
+            label, or two files with one extension.
         FileNotFoundError: a shard is missing.
     """
 
@@ -39,10 +44,13 @@ class WebDataset(RecordFiles):
         missing: Literal["error", "skip"],
         label_member: LabelMember = LabelMember(),
     ) -> None:
+        images = [extension.lower() for extension in images]
+        label = None if label is None else label.lower()
         found = [_complete(path, images, label, missing) for path in paths]
         super().__init__(paths, [places[:2] for places in found])
         self._label_offsets, self._label_sizes = np.concatenate(found, axis=1)[2:]
         self._label_member = label_member if label is not None else None
+        self._names = lru_cache(1)(_names)
 
     @cached_property
     def digest(self) -> str:
@@ -52,20 +60,33 @@ class WebDataset(RecordFiles):
 
     def name(self, number: int) -> str:
         """Where a sample is, as ``tar: member``."""
+        return self._member_at(number, self._offsets[number].item()) or super().name(number)
+
+    def _member_at(self, number: int, offset: int) -> str:
+        """The member that begins at an offset in the tar of a sample, as ``tar: member``; empty where nobody knows."""
         path = self.paths[self._file[number]]
         try:
-            with tarfile.open(path, "r:") as archive:
-                names = {entry.offset_data: entry.name for entry in archive}
-            return f"{path}: {names[self._offsets[number]]}"
-        except (OSError, tarfile.TarError, KeyError):  # the tar itself may be damaged
-            return super().name(number)
+            return f"{path}: {self._names(path)[offset]}"
+        except (OSError, ValueError, KeyError):  # the tar itself may be damaged by now
+            return ""
 
     def parse(self, number: int, content: np.ndarray) -> tuple[np.ndarray, int]:
         """Image and label of a sample; the label is in a member of its own."""
         if self._label_member is None:
             return content, 0
         offset, size = self._label_offsets[number].item(), self._label_sizes[number].item()
-        return content, self._label_member.number(self.bytes_at(number, offset, size).tobytes())
+        if size > _LONGEST_LABEL:
+            raise SampleError(f"the file of its label has {size} bytes; at most {_LONGEST_LABEL} are read")
+        try:
+            return content, self._label_member.number(self.bytes_at(number, offset, size).tobytes())
+        except SampleError as error:
+            _, _, member = self._member_at(number, offset).rpartition(": ")
+            raise SampleError(f"{member}: {error}" if member else str(error)) from error
+
+
+def _names(path: Path) -> dict[int, str]:
+    """Name of each member by the offset of its content."""
+    return {member.offset: member.name for member in tar_members(path)}
 
 
 def tar_extensions(path: Path) -> set[str]:

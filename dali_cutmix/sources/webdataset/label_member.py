@@ -1,11 +1,18 @@
 """LabelMember: the number of a class, from the file that holds a sample's label."""
 
+import codecs
 import json
+import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dali_cutmix.sources.sample_error import SampleError
 from dali_cutmix.utils import check_named_classes
+
+_LONGEST = 4096  # bytes of a label that is the whole file
+_MOST_DIGITS = re.compile(r"0*([0-9]{1,19})")  # of a number below 2**64
 
 
 @dataclass(frozen=True)
@@ -42,25 +49,27 @@ class LabelMember:
         """The class of a sample.
 
         Raises:
-            ValueError: the file does not hold one.
+            SampleError: the file does not hold one.
         """
         if not self.key:
-            return self._number(content.strip().decode(errors="replace"))
+            if len(content) > _LONGEST:
+                raise SampleError(f"its label's file has {len(content)} bytes; at most {_LONGEST} are read")
+            return self._number(content.removeprefix(codecs.BOM_UTF8).strip().decode(errors="replace"))
         try:
             value = json.loads(content)
-        except ValueError as error:
-            raise ValueError(f"its label's file is not JSON ({error}): it begins with {content[:20]!r}") from error
+        except (ValueError, RecursionError) as error:
+            raise SampleError(f"its label's file is not JSON ({error}): it begins with {content[:20]!r}") from error
         for part in self.key:
             if not isinstance(value, dict) or part not in value:
-                keys = ", ".join(map(repr, value)) or "none" if isinstance(value, dict) else ""
+                keys = ", ".join(map(_shown, list(value)[:10])) or "none" if isinstance(value, dict) else ""
                 there = f"only {keys}" if keys else f"but {_shown(value)}"
-                raise ValueError(f"its JSON has no key {part!r}, {there}; key={self.key} leads to no label")
+                raise SampleError(f"its JSON has no key {part!r}, {there}; key={self.key} leads to no label")
             value = value[part]
         return self._number(value)
 
     def _number(self, value: Any) -> int:
         if isinstance(value, list):
-            raise ValueError(
+            raise SampleError(
                 f"its label is {_shown(value)}; a sample has one label here. Images with several are read from a list, "
                 "by dc.read_files"
             )
@@ -70,20 +79,20 @@ class LabelMember:
             return number
         if self.classes:
             shown = ", ".join(map(repr, self.classes[:5])) + ", …" * (len(self.classes) > 5)
-            raise ValueError(
+            raise SampleError(
                 f"its label is {_shown(value)}; it must be one of the {len(self.classes)} names in classes= ({shown}), "
                 f"or a whole number from 0 to {len(self.classes) - 1}"
             )
-        raise ValueError(
+        raise SampleError(
             f"its label is {_shown(value)}; it must be a whole number of 0 or more. Where it is a name, give all names "
             "as classes=; where it is in JSON, give its key="
         )
 
 
 def _whole_number(value: Any) -> int | None:
-    """A whole number of 0 or more, in digits or as JSON has it; pandas writes 3.0 for 3."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
+    """A whole number of 0 or more, in the digits 0 to 9 or as JSON has it; pandas writes 3.0 for 3."""
+    if isinstance(value, str) and (digits := _MOST_DIGITS.fullmatch(value.strip())):
+        value = int(digits[1])
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**63 and value == value // 1:
         return int(value)
     return None
@@ -91,5 +100,5 @@ def _whole_number(value: Any) -> int | None:
 
 def _shown(value: Any) -> str:
     """The beginning of a value, for errors."""
-    text = repr(value)
+    text = reprlib.repr(value) if isinstance(value, (dict, list)) else repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"

@@ -96,7 +96,7 @@ def test_the_figure_of_a_part_says_so(data, tmp_path, monkeypatch, capsys, compl
 
 
 def test_what_a_killed_step_had_half_written_is_removed(data, tmp_path, monkeypatch):
-    half = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.with_name(f'.{p.name}.tmp').write_text('{')"
+    half = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.with_name(f'.0123abcd.{p.name}.tmp').write_text('{')"
     assert run_steps(monkeypatch, tmp_path, data, (step("kernel", half),)) == 0
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["gpu.json", "gpu.log"]
 

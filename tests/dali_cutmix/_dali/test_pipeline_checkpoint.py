@@ -86,3 +86,40 @@ def test_a_random_operator_goes_on_whatever_its_name(name):
     resumed = pipeline_template.build(template, localized(saved, pipeline_template.build(template).checkpoint()))
     for output, array in zip(resumed.run(), expected, strict=True):
         np.testing.assert_array_equal(output.as_array(), array)
+
+
+GOOD = checkpoint(reader=b"state", __Uniform_1=b"a", mine=b"")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"",
+        GOOD[:-1],
+        GOOD + b"\n",
+        GOOD + PIPELINE,
+        GOOD.removesuffix(PIPELINE),
+        entry("mine") + GOOD,
+        b"\x1a\x00" + GOOD,
+        b"\x08\x01" + GOOD,
+        b"\n\x00" + GOOD,
+        b"\n" + b"\xff" * 10_000_000,
+        GOOD.replace(b"reader", b"r\xffader"),
+    ],
+    ids=["none", "cut", "key", "twice", "without", "operator twice", "field", "type", "nameless", "number", "name"],
+)
+def test_what_is_damaged_is_refused(wrong):
+    for function in (entries, portable):
+        with pytest.raises(ValueError, match=r"."):
+            function(wrong)
+
+
+@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
+def test_a_byte_that_changes_is_noticed_or_part_of_a_name_or_state(at, byte):
+    wrong = GOOD[:at] + bytes([byte]) + GOOD[at + 1 :]
+    try:
+        found = entries(wrong)
+    except ValueError:
+        return
+    assert b"".join(part for _, part in found) == wrong
+    assert len(found) == 4

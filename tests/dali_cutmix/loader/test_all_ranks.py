@@ -65,3 +65,16 @@ def test_a_name_that_a_loader_does_not_have_is_refused_with_its_own_name(numbere
         loader.mixup_enable = False
     with pytest.raises(AttributeError, match="'num_samples' of 'Loader' object has no setter"):
         loader.num_samples = 3
+
+
+def test_a_damaged_state_of_another_rank_is_refused_on_every_rank(numbered_folder, monkeypatch):
+    """Else the others would go on, and wait for that one for ever."""
+    loader = make(numbered_folder)
+    mine = loader.state_dict()["ranks"][0]
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
+    for other in (None, {**mine, "batch": 1}, {**mine, "version": 9}):
+        with pytest.raises(ValueError, match=r"load_state_dict: .*\. It is that of rank 1\."):
+            loader.load_state_dict({"ranks": [mine, other]})
+    loader.load_state_dict({"ranks": [mine, mine]})

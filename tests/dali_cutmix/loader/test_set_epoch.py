@@ -126,5 +126,16 @@ def test_a_state_after_a_jump_resumes_bit_for_bit(photo_folder, fused, act):
 
 @pytest.mark.parametrize("epoch", [-1, 1.0, "2", None])
 def test_an_epoch_is_a_whole_number(make, epoch):
-    with pytest.raises(ValueError, match=f"epoch={epoch!r} given; allowed is a whole number of at least 0"):
+    with pytest.raises(ValueError, match=f"epoch={epoch!r} given; allowed is a whole number from 0 to"):
         make().set_epoch(epoch)
+
+
+def test_a_number_that_is_too_large_for_dali_is_refused(make):
+    """It counts with 64 bits."""
+    loader = make()
+    largest = 2**62 // len(loader) - 1
+    for number in (largest + 1, 2**64, 10**100):
+        with pytest.raises(ValueError, match=f"epoch={number} given; allowed is a whole number from 0 to {largest}"):
+            loader.set_epoch(number)
+    loader.set_epoch(largest)
+    assert len(epoch_of(loader)) == len(loader)

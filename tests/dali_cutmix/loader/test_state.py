@@ -11,6 +11,7 @@ import torch
 import dali_cutmix as dc
 from pipelines import imagenet
 from tests.helpers import ROOT, tally
+from tests.helpers.edited_states import as_version_2
 from tests.helpers.loaders import bits, endless, epoch_of, flat, label_loader, take
 
 POLICIES = [
@@ -246,7 +247,7 @@ def test_a_state_of_a_policy_that_kept_its_numbers_as_given_loads(photo_folder, 
 
     loader = make(policy)
     take(loader, 1)
-    saved = loader.state_dict()
+    saved = as_version_2(loader.state_dict())
     saved["binding"]["mix"] = text
     resumed = make(policy)
     resumed.load_state_dict(saved)

@@ -1,18 +1,22 @@
 """A state of another loader, rank, data set or version is refused, and the message names both values."""
 
+import base64
 import re
 import warnings
 
+import numpy as np
 import pytest
-from nvidia.dali import pipeline_def
+from nvidia.dali import fn, pipeline_def
 from PIL import Image
 
 import dali_cutmix as dc
-from dali_cutmix.loader import state
+from dali_cutmix._dali import moved
+from dali_cutmix.loader import state_form
 from pipelines import imagenet
 from tests.helpers import tally
+from tests.helpers.edited_states import as_version_2
 from tests.helpers.images import save
-from tests.helpers.loaders import label_loader, take
+from tests.helpers.loaders import batches_of, label_loader, own_reader_loader, take
 
 MISMATCHES = {
     "batch_size": ({"batch_size": 6}, "batch_size: 7 saved, 6 here"),
@@ -89,8 +93,8 @@ def test_another_decoder_is_told_with_both_values_and_the_batches_go_on(photo_fo
 
     reference = make()
     take(reference, 2)
-    saved = reference.state_dict()
-    saved["decoder"] = {"gpu": "NVIDIA H100", "nvjpeg": "12.4.0", "hw_decoder_load": 0.65}
+    decoder = {"gpu": "NVIDIA H100", "nvjpeg": "12.4.0", "hw_decoder_load": 0.65}
+    saved = as_version_2(reference.state_dict(), decoder=decoder)
     resumed = make()
     message = r"another decoder .*\(gpu: 'NVIDIA H100' saved, None here; nvjpeg: '12\.4\.0' saved, None here; hw_dec"
     with pytest.warns(UserWarning, match=message):
@@ -101,7 +105,7 @@ def test_another_decoder_is_told_with_both_values_and_the_batches_go_on(photo_fo
 @pytest.mark.parametrize("says", [True, False], ids=["same decoder", "state without one"])
 def test_the_same_decoder_gives_no_warning(photo_folder, says):
     loader = imagenet.train(photo_folder, batch_size=7, size=8, device="cpu")
-    saved = loader.state_dict()
+    saved = as_version_2(loader.state_dict())
     if not says:
         del saved["decoder"]
     with warnings.catch_warnings():
@@ -109,13 +113,13 @@ def test_the_same_decoder_gives_no_warning(photo_folder, says):
         loader.load_state_dict(saved)
 
 
-@pytest.mark.parametrize("version", [state.VERSION + 1, state.VERSION - 1], ids=["newer", "older"])
+@pytest.mark.parametrize("version", [state_form.VERSION + 1, 1, 2.0, True, "3", None])
 def test_a_state_of_another_version_is_refused_with_both_named(numbered_folder, version):
     loader = label_loader(numbered_folder(10))
     other = loader.state_dict() | {"version": version}
     with pytest.raises(
         ValueError,
-        match=rf"version {version}, this dali_cutmix reads version {state.VERSION}; use the version",
+        match=rf"version {version!r}, this dali_cutmix reads version 2 and 3; use the version",
     ):
         loader.load_state_dict(other)
 
@@ -128,35 +132,51 @@ def test_what_is_no_state_is_refused(numbered_folder, thing):
 
 def damaged(saved):
     """Each way to take a value out of a state, or to put one of a wrong type or out of range in its place."""
-    for name in sorted(saved.keys() - {"version", "binding", "decoder", "pass_number", "pass_step"}):
+    optional = {"decoder", "pass_number", "pass_step"} if saved["version"] == 2 else set()
+    for name in sorted(saved.keys() - {"version", "binding"} - optional):
         yield f"it has no '{name}'", {key: value for key, value in saved.items() if key != name}
-    numbers = [None, "3", 1.5, True, -1, [1]]
+    numbers = [None, "3", 1.5, True, -1, [1], 2**62, float("nan")]
     wrong = {
-        "binding": [None, "rank", ["rank"], {1: 2}],
-        "pipeline": [None, 3, b"CgA=", ["CgA="]],
+        "binding": [None, "rank", ["rank"], {1: 2}, {"rank": [0]}],
+        "pipeline": [None, 3, b"CgA=", ["CgA="], "CgA", "CgA=\n", "C*A=", "é", "CgB="],
         "epoch": numbers,
         "batch": numbers,
         "pass_number": numbers,
         "pass_step": numbers,
         "decoder": [None, "nvjpeg", 3],
-        "mixup_enabled": [None, 1, "True"],
-        "bad": [None, 3, "3", ["3"], [True], [-1], {"3": 4}],
+        "bad": [None, 3, "3", ["3"], [True], [-1], {"3": 4}, [2, 1], [1, 1]],
+        "digest": [None, 3],
     }
-    assert wrong.keys() == saved.keys() - {"version"}, "every value of a state"
-    for name, values in wrong.items():
-        for value in values:
+    assert {*wrong} | {"mixup_enabled"} >= saved.keys() - {"version"}, "every value of a state"
+    for name in saved.keys() & wrong.keys():
+        for value in wrong[name]:
             yield f"{name}={value!r} given; allowed is ", saved | {name: value}
+    yield "'flips' is no part of a state", saved | {"flips": 1}
+
+
+def out_of_range(saved):
+    """Values that fit their types, and not this loader; a state of version 3 with them has another digest."""
+    yield "mixup_enabled=1 given; allowed is True or False", saved | {"mixup_enabled": 1}
     yield "batch=7 given; an epoch has 6 batches", saved | {"batch": 7}
+    yield "pass_step=2 given; there are 1 batches before its place", saved | {"pass_step": 2}
     yield "bad=[24, 99] given; allowed are numbers below 24, the samples", saved | {"bad": [0, 24, 99]}
+    yield "bad=[0, 1, 2, 3", saved | {"bad": [*range(24)]}
+    unreadable = "its pipeline's checkpoint cannot be read: the state of operator 'reader' is none that it can have"
+    yield unreadable, saved | {"epoch": 1, "pass_step": 7}
+    yield unreadable, saved | {"batch": 2}
 
 
-def test_a_damaged_state_is_refused_by_name_and_the_loader_goes_on(numbered_folder):
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_damaged_state_is_refused_by_name_and_the_loader_goes_on(numbered_folder, version):
     root = numbered_folder(24)
     expected, loader = take(label_loader(root), 3), label_loader(root)
     assert take(loader, 1) == expected[:1]
-    for message, saved in damaged(loader.state_dict()):
+    saved = loader.state_dict() if version == 3 else as_version_2(loader.state_dict())
+    changed = "its digest is that of other values: it was changed after it was saved"
+    ranges = [(message if version == 2 else changed, wrong) for message, wrong in out_of_range(saved)]
+    for message, wrong in [*damaged(saved), *ranges]:
         with pytest.raises(ValueError, match=re.escape(f"load_state_dict: the state is damaged ({message}")) as error:
-            loader.load_state_dict(saved)
+            loader.load_state_dict(wrong)
         assert str(error.value).endswith("and cannot be continued exactly; load another one.")
         tally.count("bad")
     assert take(loader, 2) == expected[1:]
@@ -164,6 +184,44 @@ def test_a_damaged_state_is_refused_by_name_and_the_loader_goes_on(numbered_fold
 
 def test_a_long_wrong_value_is_shortened_in_the_message(numbered_folder):
     loader = label_loader(numbered_folder(24))
-    with pytest.raises(ValueError, match=r"epoch='x{79}… given; allowed is a whole number of at least 0") as error:
+    with pytest.raises(ValueError, match=r"epoch='x{79}… given; allowed is a whole number from 0 to 2") as error:
         loader.load_state_dict(loader.state_dict() | {"epoch": "x" * 9999})
     assert len(str(error.value)) < 300
+
+
+def test_a_reader_of_ones_own_and_a_source_in_python_are_checked_too(numbered_folder):
+    root = numbered_folder(24)
+    own, fed = own_reader_loader(root), fed_loader()
+    for loader in (own, fed):
+        batches_of(loader, 2)
+    with pytest.raises(ValueError, match=r"damaged \(bad=\[3\] given; allowed are numbers below 0, the samples"):
+        own.load_state_dict(as_version_2(own.state_dict(), bad=[3]))
+    with pytest.raises(ValueError, match=r"damaged \(its pipeline.*: the number of batches so far is none that it can"):
+        fed.load_state_dict(as_version_2(fed.state_dict(), batch=1, pass_step=1))
+    saved = own.state_dict()
+    endless = moved(base64.b64decode(saved["pipeline"]), "File#0", 0, 10**9)  # DALI would read on until it is there
+    with pytest.raises(
+        ValueError, match=r"damaged \(its pipeline.*: the state of operator '__File_\d' is none that it"
+    ):
+        own.load_state_dict(as_version_2(saved, pipeline=base64.b64encode(endless).decode()))
+    assert len(list(own)) == 6
+
+
+def fed_loader():
+    @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+    def graph():
+        return fn.external_source(lambda info: np.array(info.idx_in_epoch), batch=False)
+
+    return dc.Loader(graph(), epoch_size=24, drop_last=True)
+
+
+OTHERS = {
+    "torch": {"_snapshot": {"_snapshot_step": 0}, "_steps_since_snapshot": 0, "_iterator_finished": False},
+    "all ranks": {"ranks": [{"version": 3}]},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_state_of_another_class_is_refused(numbered_folder, name):
+    with pytest.raises(ValueError, match=r"not a state of a dali_cutmix Loader; give what state_dict\(\) returned"):
+        label_loader(numbered_folder(10)).load_state_dict(OTHERS[name])

@@ -9,6 +9,7 @@ import torch
 from nvidia.dali import pipeline_def
 
 import dali_cutmix as dc
+from tests.helpers.edited_states import as_version_2
 from tests.helpers.loaders import bits
 
 OFF = {"weak": False, "strong": False}
@@ -168,7 +169,7 @@ def test_a_damaged_value_is_refused_and_the_loader_goes_on(photo_folder, damaged
     next(batches)
     told = r"damaged \(mixup_enabled=.* given; allowed is True or False for each of 'weak', 'strong'\).*load another"
     with pytest.raises(ValueError, match=told):
-        loader.load_state_dict(loader.state_dict() | {"mixup_enabled": damaged})
+        loader.load_state_dict(as_version_2(loader.state_dict(), mixup_enabled=damaged))
     assert loader.mixes == ON
     expected = list(two_mixes(photo_folder))
     assert [bits(batch) for batch in batches] == [bits(batch) for batch in expected[1:]]
@@ -185,7 +186,7 @@ def test_a_damaged_value_of_a_single_mix_is_refused(photo_folder, damaged):
     with pytest.raises(
         ValueError, match=r"the state is damaged \(mixup_enabled=.* given; allowed is True or False\) and cannot"
     ):
-        loader.load_state_dict(loader.state_dict() | {"mixup_enabled": damaged})
+        loader.load_state_dict(as_version_2(loader.state_dict(), mixup_enabled=damaged))
     state = loader.state_dict()
     del state["mixup_enabled"]
     with pytest.raises(ValueError, match=r"the state is damaged \(it has no 'mixup_enabled'\)"):

@@ -7,6 +7,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 import dali_cutmix as dc
+from tests.helpers.edited_states import as_version_2
 from tests.helpers.images import save
 
 
@@ -126,7 +127,7 @@ def test_a_state_that_does_not_say_whether_images_were_stretched_is_of_such_as_w
     loader = evaluated(colour_folder)
     batches = iter(loader)
     next(batches)
-    saved = loader.state_dict()
+    saved = as_version_2(loader.state_dict())
     del saved["binding"]["stretch"]
     resumed = evaluated(colour_folder)
     resumed.load_state_dict(saved)

@@ -14,6 +14,7 @@ from dali_cutmix._dali.pipeline_checkpoint import entries
 from dali_cutmix.fused.cpu import is_compiled
 from pipelines import imagenet
 from tests.helpers import ROOT
+from tests.helpers.edited_states import as_version_2
 from tests.helpers.images import save
 from tests.helpers.loaders import endless
 
@@ -142,7 +143,7 @@ def test_a_damaged_state_is_refused(photo_folder):
     good = loader.state_dict()
     for wrong in ("", "AAAA", "no base64", good["pipeline"][:40]):
         with pytest.raises(ValueError, match=r"the state is damaged .*cannot be continued exactly; load another one"):
-            loader.load_state_dict(good | {"pipeline": wrong})
+            loader.load_state_dict(as_version_2(good, pipeline=wrong))
 
 
 @pytest.mark.parametrize("function", [dc.random_crop, dc.random_resized_crop])

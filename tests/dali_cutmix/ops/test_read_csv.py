@@ -184,12 +184,12 @@ REFUSED = {
     "half a class": (
         {},
         f"id,breed\n{NAMES[0]},0.5\n",
-        r"line 2: label '0\.5' given; .* whole number of 0 or more, or a name",
+        r"line 2: label '0\.5' given; .* whole number from 0 to 2147483647, or a name",
     ),
     "below zero": (
         {},
         f"id,breed\n{NAMES[0]},-1\n",
-        r"line 2: label '-1' given; .* whole number of 0 or more, or a name",
+        r"line 2: label '-1' given; .* whole number from 0 to 2147483647, or a name",
     ),
     "an unknown name": (
         {"classes": ["a", "dingo"]},

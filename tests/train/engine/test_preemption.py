@@ -15,8 +15,9 @@ from tests.helpers.training import ALONE, assert_same_result, environment_with, 
 from train import __main__ as training
 from train.engine.checkpoint import Checkpoint
 from train.engine.loop import fit
-from train.engine.preemption import PREEMPTED_STATUS, Preemption
+from train.engine.preemption import Preemption
 from train.engine.schedule import Schedule
+from train.engine.watch import PREEMPTED_STATUS
 from train.launch import start
 from train.models import classifiers
 from train.tasks import classification

@@ -172,7 +172,7 @@ def test_without_the_number_of_classes_mixing_asks_for_it(kind, tmp_path, sample
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_label_above_the_classes_is_named(kind, tmp_path, samples):
-    with pytest.raises(RuntimeError, match="label 3 read with num_classes=3; labels are 0 to 2"):
+    with pytest.raises(dc.DecodeError, match=r"its label is 3; labels are 0 to 2 \(num_classes=3\)"):
         list(loader_of(written(kind, tmp_path, samples), num_classes=3, fused=False))
 
 
@@ -211,5 +211,5 @@ def test_a_state_of_other_class_names_is_refused(tmp_path, samples):
 @pytest.mark.parametrize("fused", [True, False])
 def test_fewer_names_than_labels_are_noticed_at_the_label_that_has_none(tmp_path, samples, fused):
     read = partial(dc.read_recordio, write_recordio(tmp_path, samples, True), classes="abc")
-    with pytest.raises((ValueError, RuntimeError), match=r"label 3 read with num_classes=3; labels are 0 to 2"):
+    with pytest.raises(dc.DecodeError, match=r"its label is 3; labels are 0 to 2 \(num_classes=3\)"):
         list(loader_of(read, num_classes=None, fused=fused))

@@ -154,7 +154,7 @@ BAD = {
 def test_a_label_that_is_none_is_named_with_its_sample(tmp_path, samples, what):
     content, options, told = BAD[what]
     path = write(tmp_path, samples[:1], "txt", lambda _: content)
-    with pytest.raises(dc.DecodeError, match=rf"train-000\.tar: 00000\.jpg \(cannot be read: {told}"):
+    with pytest.raises(dc.DecodeError, match=rf"train-000\.tar: 00000\.jpg \(00000\.txt: {told}"):
         list(loader_of(partial(dc.read_webdataset, path, label="txt", **options), "val", batch_size=1))
     tally.count("bad")
 

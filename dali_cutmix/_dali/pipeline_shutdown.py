@@ -1,0 +1,93 @@
+"""Shut down live pipelines in a thread that may wait for theirs: never in one of their own.
+
+A pipeline in a reference cycle (a trainer that keeps its loader and a bound method) is collected in whichever thread
+runs Python when the garbage collector comes. If that is one of the pipeline's own, in a ``python_function``, shutting
+it down there would make that thread wait for itself, and the process would abort. So every collected pipeline is shut
+down in one thread for all:
+
+    collected, anywhere ──▶ queue ──▶ shut down, before the next one is built
+    in a forked process ──▶ abandoned: its threads live in the parent
+
+Uses DALI's private names, as ``pipeline_template`` does.
+"""
+
+import atexit
+import ctypes
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from functools import cache
+from queue import SimpleQueue
+from typing import Any
+
+from nvidia.dali import Pipeline
+
+_live: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+_shutdowns: SimpleQueue[Callable[[], None]] = SimpleQueue()  # its put may be interrupted by a collection that calls it
+
+
+class _QueuesShutdown:
+    """A pipeline that is shut down in another thread when it is collected."""
+
+    _pipe: Any
+
+    def __del__(self) -> None:
+        pipe, self._pipe = self._pipe, None
+        if pipe:
+            _shutdowns.put(pipe.Shutdown)
+
+
+@cache
+def _class_that_queues(kind: type[Pipeline]) -> type[Pipeline]:
+    return type(kind.__name__, (_QueuesShutdown, kind), {})
+
+
+def queue_shutdown(pipeline: Pipeline) -> None:
+    """Let a pipeline that is not built yet be shut down in another thread once it is collected."""
+    pipeline.__class__ = _class_that_queues(type(pipeline))  # type: ignore[arg-type]
+    _live.add(pipeline)
+
+
+@cache
+def _start() -> None:
+    """Start the thread; once in each process."""
+
+    def run() -> None:
+        while True:
+            _shutdowns.get()()
+
+    threading.Thread(target=run, name="pipeline shutdown", daemon=True).start()
+
+
+def finish_shutdowns() -> None:
+    """Wait until all pipelines that were collected have been shut down, so that their memory is free again."""
+    _start()
+    done = threading.Event()
+    _shutdowns.put(done.set)
+    done.wait()
+
+
+@atexit.register
+def _finish_at_exit() -> None:
+    if _start.cache_info().currsize:  # no thread can be started any more
+        finish_shutdowns()
+
+
+def shut_down(pipeline: Pipeline) -> None:
+    """Shut down a pipeline that is no longer used, in the calling thread: a traceback may keep it alive for long."""
+    pipeline._shutdown()
+
+
+def _abandon() -> None:
+    """In a forked process: never destroy what lives in the parent; its threads are missing, and it would crash."""
+    global _shutdowns
+    for kept in (*(pipeline._pipe for pipeline in _live), _shutdowns):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    for pipeline in _live:
+        pipeline._pipe = None
+    _shutdowns = SimpleQueue()
+    _start.cache_clear()
+
+
+os.register_at_fork(after_in_child=_abandon)

@@ -1,0 +1,127 @@
+"""Storage that is away for a while: how long it is waited for, and which single files are simply gone."""
+
+import errno
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import islice
+
+from dali_cutmix.bad_samples.fault import Fault
+from dali_cutmix.sources import Source
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries
+_SLICE = 0.5  # seconds after which the end of the process is noticed
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM)
+"""Errors of a file that is not there; all others (EIO, ESTALE, ETIMEDOUT, …) are of the storage itself."""
+_NEVER = (errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
+"""Errors of a path that no waiting will mend."""
+_NEIGHBOURS = 3  # on each side
+
+
+class StorageError(OSError):
+    """Error for files that cannot be read, for longer than ``retry`` of the ``Loader``: none of them is called bad.
+
+    Its message names up to ten of them. The loader stays where it is: once they can be read again, the next batch is
+    the one that failed.
+
+    Args:
+        what: which files cannot be read.
+        errors: number of each sample that cannot be read, and why.
+
+    Example:
+        >>> issubclass(dc.StorageError, OSError)
+        True
+    """
+
+    def __init__(self, what: str, errors: Mapping[int, OSError]) -> None:
+        super().__init__(
+            f"the storage fails: {what} None was replaced or logged for it. Once they can be read again, continue: the "
+            "next batch is the same. The Loader's retry= sets for how many seconds they are tried."
+        )
+        self.what, self.errors = what, dict(errors)
+
+
+class Patience:
+    """The time for which failing storage is waited for, with longer and longer pauses between two tries.
+
+    Args:
+        seconds: the time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end: float | None = None
+        self._pause = _FIRST_PAUSE
+        self._cancelled = threading.Event()
+
+    def wait(self, why: str) -> bool:
+        """Wait for the next try; False if the time is up, or somebody has cancelled.
+
+        Args:
+            why: what is wrong, for the warning before the first pause.
+        """
+        now = time.monotonic()
+        if self._end is None:
+            self._end, self._pause = now + self._seconds, _FIRST_PAUSE
+            if self._seconds:
+                warnings.warn(f"{why} Trying again for {self._seconds:g} s.", RuntimeWarning, stacklevel=3)
+        until = min(now + self._pause, self._end)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        goes_on = now < self._end
+        while goes_on and (left := until - time.monotonic()) > 0:
+            # At the end of the process the main thread waits for this one.
+            goes_on = not self._cancelled.wait(min(left, _SLICE)) and threading.main_thread().is_alive()
+        if not goes_on:
+            self.reset()
+        return goes_on
+
+    def reset(self) -> None:
+        """Begin anew: all could be read, or the time was up."""
+        self._end = None
+        self._cancelled.clear()
+
+    def cancel(self) -> None:
+        """End the waiting of another thread."""
+        self._cancelled.set()
+
+
+def gone(source: Source, errors: Mapping[int, OSError], *, waited: bool) -> dict[int, Fault]:
+    """Find the samples whose files are gone while those around them are there.
+
+    A folder or a disk that is away takes whole neighbourhoods with it. So a sample is called missing only if most of
+    the samples next to it in the list can be opened.
+
+    Args:
+        source: what is read.
+        errors: number of each sample that cannot be read, and why.
+        waited: whether ``retry`` is over; before that errors of the storage itself may still pass.
+    """
+    can_open = cache(source.can_open)
+    found = {}
+    for number, error in errors.items():
+        if error.errno in _NEVER:
+            is_gone = True
+        elif waited or error.errno in _GONE:
+            # Itself last: it may have come back while the others were looked at.
+            is_gone = _neighbours_open(can_open, number, len(source)) and not source.can_open(number)
+        else:
+            is_gone = False
+        if is_gone:
+            found[number] = Fault("missing", f"cannot be read: {error.strerror or error}")
+    return found
+
+
+def _neighbours_open(can_open: Callable[[int], bool], number: int, count: int) -> bool:
+    around = [n for n in range(number - _NEIGHBOURS, number + _NEIGHBOURS + 1) if n != number and 0 <= n < count]
+    closed = (n for n in around if not can_open(n))
+    # No more are tried than needed: where storage is away, each may take long.
+    return len(list(islice(closed, -(-len(around) // 2)))) * 2 < len(around)
+
+
+def storage_error(source: Source, errors: Mapping[int, OSError]) -> StorageError:
+    """Make the error for samples of a batch that cannot be read."""
+    first = ", ".join(f"{source.name(number)} ({error.strerror or error})" for number, error in [*errors.items()][:10])
+    more = f", and {len(errors) - 10} more" if len(errors) > 10 else ""
+    return StorageError(f"{len(errors)} samples of a batch cannot be read: {first}{more}.", errors)
