@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dali_cutmix.utils import check_regular, open_regular, write_atomically
+from dali_cutmix.utils import check_regular, naming, open_regular, write_atomically
 
 VERSION = 1
 
@@ -182,7 +182,7 @@ def read_tensors(path: Path) -> Any:
         OSError: the file cannot be read, or is not a regular one.
         ValueError: it is damaged, or holds something else than tensors and plain values.
     """
-    with os.fdopen(open_regular(path), "rb") as file:
+    with naming(path), os.fdopen(open_regular(path), "rb") as file:
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged file makes torch.load raise exceptions of many types
