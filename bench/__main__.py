@@ -18,6 +18,7 @@ try:
     from bench.startup import startup
     from bench.step.command import step
     from bench.tune.command import tune
+    from dali_cutmix.utils import LINES, printable
 except KeyboardInterrupt:  # importing takes seconds
     sys.exit(128 + signal.SIGINT)
 
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         with interruptible():
             return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m bench", args=arguments)
     except (ValueError, OSError, dc.DecodeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error, keep=LINES)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return INTERRUPT_STATUS

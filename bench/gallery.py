@@ -12,6 +12,7 @@ from bench.common.photos import open_photos
 from dali_cutmix.mixing import BOX, dense_targets, make_plan, paste_numpy
 from dali_cutmix.mixing import draw as draw_numbers
 from dali_cutmix.ops import FILL
+from dali_cutmix.utils import printable
 
 POLICIES: dict[str, dc.Policy | None] = {
     "cutmix": dc.CutMix(),
@@ -64,7 +65,7 @@ def gallery(
         )
     batches = mixed_batches(photos.root, photos.classes, POLICIES[mix], rows, columns, size, seed)
     draw(batches, out)
-    print(out)
+    print(printable(out))
     return 0
 
 

@@ -17,7 +17,7 @@ The way of the data, and the folder of each stage:
     losses for mixed targets                                  losses.py
     tools without images: checks, files, cache                utils/
 
-    python -m dali_cutmix.check                               check.py   find all bad files of a data set
+    python -m dali_cutmix.check                               check/     find all bad files of a data set
     python -m dali_cutmix.pack                                pack/      write a smaller copy of a data set
 
 Every verb (``ops/``) adds nodes to a graph of your own, a function decorated with ``@pipeline_def``; ``Loader`` takes
@@ -40,6 +40,7 @@ from dali_cutmix import detection
 from dali_cutmix._version import __version__
 from dali_cutmix.bad_samples import DecodeError, StorageError
 from dali_cutmix.fused import FusedMix, Resample, can_fuse
+from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.loader import AllRanks, Loader, check_ranks
 from dali_cutmix.losses import (
     pair_binary_cross_entropy,
@@ -51,7 +52,6 @@ from dali_cutmix.mixing import CutMix, Cutout, Mixup, OneOf, Policy, Targets
 from dali_cutmix.ops import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    MAX_BYTES,
     MAX_PIXELS,
     Decode,
     bind_state,
@@ -71,8 +71,10 @@ from dali_cutmix.ops import (
     stretch_random_crop,
 )
 from dali_cutmix.options import CommonOptions, OptionGroups, split_options
+from dali_cutmix.utils import MAX_BYTES
 
 __all__ = [
+    "FORMATS",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "MAX_BYTES",

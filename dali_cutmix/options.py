@@ -1,7 +1,7 @@
 """Options that all complete graphs have in common, each documented once."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -44,6 +44,8 @@ class CommonOptions(TypedDict, total=False):
     """Standard deviation of the pixels; its form and default are as for ``mean``."""
     max_pixels: int
     """Width × height of the largest image that is decoded, by default ``dc.MAX_PIXELS``; a larger one is a bad file."""
+    formats: Collection[str]
+    """Names of the formats that are decoded, by default ``dc.FORMATS``, see ``dc.random_crop``."""
     on_error: Literal["raise", "replace"]
     """What to do about a file that cannot be decoded, see ``dc.Loader``; by default ``"raise"``."""
     max_bad: float
@@ -75,7 +77,7 @@ class OptionGroups:
     pipeline: dict[str, Any]
     """Arguments of ``@pipeline_def``, from ``dc.pipeline_options``."""
     crop: dict[str, Any]
-    """Arguments of the verb that decodes: ``max_pixels``."""
+    """Arguments of the verb that decodes: ``max_pixels``, ``formats``."""
     normalize: dict[str, Any]
     """Arguments of ``dc.normalize``."""
     loader: dict[str, Any]
@@ -84,7 +86,7 @@ class OptionGroups:
 
 _GROUPS = {
     "pipeline": ("batch_size", "device", "num_threads", "prefetch", "shard"),
-    "crop": ("max_pixels",),
+    "crop": ("max_pixels", "formats"),
     "normalize": ("mean", "std", "dtype", "channels_last"),
     "loader": ("on_error", "max_bad", "bad_log", "retry", "after_break", "steps_per_epoch"),
 }
@@ -95,7 +97,7 @@ def split_options(given: CommonOptions, *, seed: int = 0, **defaults: Unpack[Com
 
         batch_size, device, num_threads, prefetch, shard, seed ──▶ @pipeline_def(**groups.pipeline)
         shard                                                  ──▶ dc.read_…(shard=groups.shard, seed=seed)
-        max_pixels                                             ──▶ dc.…_crop(jpegs, **groups.crop)
+        max_pixels, formats                                    ──▶ dc.…_crop(jpegs, **groups.crop)
         mean, std, dtype, channels_last                        ──▶ dc.normalize(images, **groups.normalize)
         on_error, max_bad, bad_log, retry,
         after_break, steps_per_epoch                           ──▶ dc.Loader(graph, **groups.loader)

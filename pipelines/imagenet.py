@@ -7,7 +7,7 @@ Copy this file into your project: all that it imports is installed with dali_cut
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -48,6 +48,7 @@ def train(
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
     max_pixels: int = dc.MAX_PIXELS,
+    formats: Collection[str] = dc.FORMATS,
     on_error: Literal["raise", "replace"] = "raise",
     max_bad: float = 0.01,
     bad_log: Path = "bad_files.jsonl",
@@ -89,6 +90,7 @@ def train(
             CPU the batches are the same bit for bit.
         hw_decoder_load, preallocate: options of nvJPEG, see ``dc.random_crop``; ``python -m bench tune`` measures them.
         max_pixels: width × height of the largest image that is decoded; a larger one is a bad file.
+        formats: names of the formats that are decoded, see ``dc.random_crop``.
         on_error, max_bad, bad_log, retry: what to do about files that cannot be decoded or read, see ``dc.Loader``.
         after_break, steps_per_epoch: what a pass over the loader is, see ``dc.Loader``.
 
@@ -122,7 +124,7 @@ def train(
     )
     mixing: Any = {"num_classes": num_classes, "targets": targets, "flip": flip}
     output: Any = {"mean": mean, "std": std, "dtype": dtype, "channels_last": channels_last}
-    crop: Any = {"scale": scale, "ratio": ratio, "max_pixels": max_pixels}
+    crop: Any = {"scale": scale, "ratio": ratio, "max_pixels": max_pixels, "formats": formats}
     crop |= {"decode": decode, "hw_decoder_load": hw_decoder_load, "preallocate": preallocate}
     passes: Any = {"on_error": on_error, "max_bad": max_bad, "bad_log": bad_log, "retry": retry}
     passes |= {"after_break": after_break, "steps_per_epoch": steps_per_epoch}
@@ -170,6 +172,7 @@ def val(
     mean: float | Sequence[float] = dc.IMAGENET_MEAN,
     std: float | Sequence[float] = dc.IMAGENET_STD,
     max_pixels: int = dc.MAX_PIXELS,
+    formats: Collection[str] = dc.FORMATS,
     on_error: Literal["raise", "replace"] = "raise",
     max_bad: float = 0.01,
     bad_log: Path = "bad_files.jsonl",
@@ -197,11 +200,12 @@ def val(
     check_levels(mean, std)
     read = root if callable(root) else partial(dc.read_folder, root)
     classes = {} if num_classes is None else {"num_classes": num_classes}
+    crop: Any = {"max_pixels": max_pixels, "formats": formats}
 
     @pipeline_def
     def graph() -> Any:
         jpegs, labels = read(shard=shard, shuffle=False, **classes)
-        images = dc.resize_center_crop(jpegs, size, resize=resize, stretch=stretch, max_pixels=max_pixels)
+        images = dc.resize_center_crop(jpegs, size, resize=resize, stretch=stretch, **crop)
         images = dc.normalize(images, mean=mean, std=std, dtype=dtype, channels_last=channels_last)
         return images if labels is None else (images, labels)
 

@@ -12,6 +12,7 @@ from tests.helpers import ROOT
 FLOORS = {
     "dali_cutmix": [
         {"_version", "_commands", "utils"},
+        {"image_headers"},
         {"_dali", "sources", "mixing", "losses"},
         {"gpu"},
         {"ops"},

@@ -11,6 +11,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 try:
     import dali_cutmix as dc
+    from dali_cutmix.utils import LINES, printable
     from train.cli import parse
     from train.engine import PREEMPTED_STATUS, Meeting, Preemption, Run, fit, join_process_group
     from train.launch import start
@@ -32,7 +33,7 @@ def main() -> None:
             run = start(config, ranks)
             meeting.advice = lambda: how_to_continue(run)
         except (ValueError, OSError) as error:
-            sys.exit(f"error: {error}")
+            sys.exit(f"error: {printable(error, keep=LINES)}")
         except KeyboardInterrupt:
             meeting.say("interrupted before training began")
             sys.exit(INTERRUPTED)
@@ -40,13 +41,13 @@ def main() -> None:
             with Preemption(ranks) as preemption:
                 last = fit(run, preemption)
         except (FloatingPointError, OSError, dc.DecodeError) as error:
-            sys.exit(f"error: {error}")
+            sys.exit(f"error: {printable(error, keep=LINES)}")
         except KeyboardInterrupt:
             exit_unfinished("interrupted", run, INTERRUPTED)
         if last is None:
             exit_unfinished(f"stopped by SIGTERM after step {run.step}", run, PREEMPTED_STATUS)
         if ranks.is_first:
-            print(f"{run.task.headline(last)}; metrics and checkpoints are in {run.folder}")
+            print(f"{run.task.headline(last)}; metrics and checkpoints are in {printable(run.folder)}")
 
 
 def exit_unfinished(why: str, run: Run, status: int) -> NoReturn:
@@ -58,7 +59,7 @@ def exit_unfinished(why: str, run: Run, status: int) -> NoReturn:
 def how_to_continue(run: Run) -> str:
     """The command that continues a run from its last checkpoint."""
     saved = (run.folder / "last.pt").exists()
-    return f"continue with: python -m train --resume {run.folder}" if saved else "it has no checkpoint yet"
+    return f"continue with: python -m train --resume {printable(run.folder)}" if saved else "it has no checkpoint yet"
 
 
 if __name__ == "__main__":

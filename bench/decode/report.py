@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dali_cutmix.utils import LINES, printable
+
 FAR = 5.0
 """Difference from the CPU's pixels, in levels of 255, above which an image is wrong; upsampling causes less."""
 
@@ -43,7 +45,10 @@ def print_table(result: dict[str, Any], console: Console) -> None:
     console.print(table)
     for entry in result["ways"]:
         if entry["failure"]:
-            console.print(f"[red]failed: {entry['name']}: {escape(entry['failure'])}[/red]", highlight=False)
+            console.print(
+                f"[red]failed: {entry['name']}: {escape(printable(entry['failure'], keep=LINES))}[/red]",
+                highlight=False,
+            )
         elif (entry["levels_from_cpu"] or 0) > FAR:
             console.print(
                 f"[yellow]{entry['name']}: pixels are far from the CPU's, so its rate means nothing.[/yellow]"

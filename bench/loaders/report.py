@@ -9,6 +9,7 @@ from rich.table import Table
 from bench.common.cli import headline, warn_of_disturbance
 from bench.loaders.comparison import FAILED, STAGES
 from bench.loaders.contenders import OURS, READING
+from dali_cutmix.utils import printable
 
 
 def print_table(result: dict[str, Any], console: Console) -> None:
@@ -44,7 +45,8 @@ def print_table(result: dict[str, Any], console: Console) -> None:
             console.print(f"[dim]{entry['label']}: {entry['note']}[/dim]")
     for entry in result["skipped"]:
         style = "yellow" if entry in failed else "dim"
-        console.print(f"not measured: {entry['label']}: {entry['reason']}", style=style, markup=False, highlight=False)
+        reason = printable(entry["reason"])
+        console.print(f"not measured: {entry['label']}: {reason}", style=style, markup=False, highlight=False)
     warn_of_disturbance(
         [part["cores_elsewhere"] for entry in result["contenders"] for part in entry["rounds"]], console
     )

@@ -25,6 +25,7 @@ from bench.loaders.comparison import TimeBudget, measure_in_rounds, settings_for
 from bench.loaders.contenders import Contender, Settings
 from bench.tune.candidates import candidates
 from bench.tune.search import Arguments, Decision, MeasuredValue, compare, search
+from dali_cutmix.utils import LINES, printable
 
 NO_TIME = "not tried for lack of time"
 CONFIRMED = 2
@@ -95,7 +96,7 @@ def tune(
         found = {entry.setting.name: entry.chosen for entry in decisions if entry.chosen != entry.setting.default}
         confirmed = compare([{}, found], measurer.measure([{}, found]))[1] if found else None
     except RuntimeError as error:
-        print(f"error: {error}; see above.", file=sys.stderr)
+        print(f"error: {printable(error, keep=LINES)}; see above.", file=sys.stderr)
         return 1
     arguments = found if confirmed and confirmed.better else {}
     call = _call(data, batch_size, size, device, arguments)

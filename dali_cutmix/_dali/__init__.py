@@ -6,7 +6,8 @@
 - ``pipeline_shutdown``: the end of live pipelines, in a thread that may wait for theirs
 - ``graph_nodes``: outputs of an unbuilt graph, and what they were made from
 - ``decoding_part``: the operators of a graph that read and decode, without what follows
-- ``external_sources``: data from Python; these three and ``pipeline_…`` alone use DALI's private names
+- ``choice``: a choice between two nodes for each sample
+- ``external_sources``: data from Python; these four and ``pipeline_…`` alone use DALI's private names
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
 - ``checkpoint_check``: refusal of damaged ones
 - ``verb``: a mark for functions that add nodes to a graph
@@ -18,6 +19,7 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 # isort: split
 from dali_cutmix._dali import pipeline_template
 from dali_cutmix._dali.checkpoint_check import MOST, Place, check_checkpoint
+from dali_cutmix._dali.choice import choose
 from dali_cutmix._dali.decoding_part import decoding_part, part_checkpoint
 from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
@@ -32,6 +34,7 @@ __all__ = [
     "Place",
     "at_iteration",
     "check_checkpoint",
+    "choose",
     "decoding_part",
     "library",
     "library_path",

@@ -15,37 +15,45 @@ from dali_cutmix._dali.pipeline_template import build
 def decoding_part(template: Pipeline, reader: str) -> Pipeline:
     """Make a template of the operators that read the samples and decode their bytes as they were read.
 
-        reader ─▶ read ─▶ reshape ─▶ decoder ─▶ resize ─▶ mix ─▶ normalize
+        reader ─▶ read ─▶ inspect ─▶ decoder ─▶ resize ─▶ mix ─▶ normalize
         └──────────── the part ───────────┘
 
-    Decoders keep their arguments, regions and random numbers. A decoder of bytes that another operator has changed is
-    left out: what that makes of a good file says nothing about the file.
+    A function that inspects the bytes belongs to it, where it also says which samples are decoded as it returns them
+    (see :func:`dali_cutmix.ops.inspect_images`). Decoders keep their arguments, regions and random numbers. A decoder
+    of bytes that another operator has changed is left out: what that makes of a good file says nothing about the file.
 
     Args:
         template: the whole graph, see :func:`dali_cutmix._dali.pipeline_template.as_template`.
         reader: name of its reader, one of files.
     """
     intact: dict[str, Any] = {}
-    decoded, numbers = [], ""
+    inspected, halves, decoded, numbers = set[str](), set[str](), list[Any](), ""
     for operator in template._ops:  # each comes after those that it depends on
         kind = operator._op.schema_name
-        first = operator.inputs[0].name if operator.inputs else None
+        inputs = [node.name for node in operator.inputs]
+        outputs = {node.name for node in operator.outputs}
+        first = inputs[0] if inputs else None
         if operator.name == reader:
             numbers = operator.outputs[1].name
         # A function of the samples' numbers reads records, or finds the paths of files.
         reads = operator.name == reader or (first == numbers and "PythonFunction" in kind)
-        if reads or (first in intact and kind in ("Reshape", "io__file__Read")):
+        chosen = kind.endswith("Merge") and {*inputs[:2]} <= halves and inputs[2] in inspected
+        if reads or chosen or (first in intact and kind in ("Reshape", "io__file__Read")):
             intact[operator.outputs[0].name] = operator.outputs[0]
         elif first in intact and ("decoder" in kind.lower() or kind == "PeekImageShape"):
             decoded += operator.outputs
-    outputs = [*intact.values(), *decoded]
-    needed, operators = {node.source.name for node in outputs}, list[Any]()
+        elif first in intact and "PythonFunction" in kind:
+            inspected |= outputs
+        elif kind.endswith("Split") and first in intact.keys() | inspected and inputs[1] in inspected:
+            halves |= outputs
+    results = [*intact.values(), *decoded]
+    needed, operators = {node.source.name for node in results}, list[Any]()
     for operator in reversed(template._ops):
         if operator.name in needed:
             operators.insert(0, operator)
             needed |= {node.source.name for node in operator.inputs}
     part = copy.copy(template)
-    part._ops, part._graph_outputs, part._num_outputs = operators, outputs, len(outputs)
+    part._ops, part._graph_outputs, part._num_outputs = operators, results, len(results)
     part._setup_input_callbacks()
     return part
 

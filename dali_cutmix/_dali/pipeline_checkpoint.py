@@ -3,7 +3,7 @@
 DALI's checkpoint is a protobuf message with one entry for each operator: its name and its state. DALI names operators
 by their kind and a running number. Two graphs that read the same samples and draw the same numbers, and differ only in
 how they decode, therefore have different names for the same state. What a ``Loader`` saves is named by kind and order
-instead, and leaves out the operators that decode or copy: they have no state.
+instead, and leaves out the operators without a state: those that decode, compute or copy.
 """
 
 import json
@@ -15,14 +15,8 @@ from dali_cutmix.utils import fields, to_varint, varint
 
 _OPERATOR, _PIPELINE = 1, 2  # fields of the message
 _AUTOMATIC = re.compile(r"_+(?P<kind>[A-Za-z]\w*?)_(?P<number>\d+)")
-_COPIES = ("__MakeContiguous_", "__Copy_CpuToGpu_", "__Copy_GpuToCpu_")
-"""Prefixes of operators that DALI adds itself, to copy outputs."""
-_DECODING = ("Image", "ImageSlice", "Slice", "PeekImageShape")
 _FORMERLY = {"ImageRandomCrop": "RandomCropGenerator"}
 """Kinds of operators in old states, and their kinds now: decoding once drew the windows of random crops itself."""
-
-_FORMERLY_READING = ("Squeeze#", "Cast#")
-"""Operators in old states that DALI once made the labels of files with."""
 
 
 def entries(checkpoint: bytes) -> list[tuple[str | None, bytes]]:
@@ -57,7 +51,7 @@ def _name(content: bytes) -> str:
 
 
 def portable(checkpoint: bytes) -> bytes:
-    """Convert a checkpoint: leave out operators that decode or copy, and name the others by kind and order."""
+    """Convert a checkpoint: leave out operators without a state, and name the others by kind and order."""
     found = dict(entries(checkpoint))
     names = _portable_names({name: entry for name, entry in found.items() if name})
     parts = {new: _renamed(found[name], new) for name, new in names.items()}
@@ -81,10 +75,8 @@ def localized(saved: bytes, own: bytes) -> bytes:
     for name, entry in here.items():
         if name in names and names[name] in found:
             parts.append(_renamed(found.pop(names[name]), name))
-        elif name not in names or not operator_state(entry):
+        elif not operator_state(entry):
             parts.append(entry)
-    if any(name and name.startswith(_FORMERLY_READING[0]) for name in found):
-        found = {name: entry for name, entry in found.items() if not (name and name.startswith(_FORMERLY_READING))}
     return b"".join([*parts, *found.values()])
 
 
@@ -135,19 +127,16 @@ def place_of_reader(state: bytes) -> tuple[bytes, int, int] | None:
 
 
 def _portable_names(operators: Mapping[str, bytes]) -> dict[str, str]:
-    """Portable name of each operator that has one, from their entries; names given by the user stay."""
+    """Portable name of each operator that has a state, from their entries; names given by the user stay."""
     found: dict[str, str] = {}
     numbered: list[tuple[str, int, str]] = []
     for name, entry in operators.items():
-        stateless = not operator_state(entry)
-        if stateless and name.startswith(_COPIES):
-            continue
-        if not (automatic := _AUTOMATIC.fullmatch(name)):
-            found[name] = name
-            continue
-        kind = _FORMERLY.get(automatic["kind"], automatic["kind"])
-        if not (stateless and kind in _DECODING):
+        automatic = _AUTOMATIC.fullmatch(name)
+        if automatic and operator_state(entry):
+            kind = _FORMERLY.get(automatic["kind"], automatic["kind"])
             numbered.append((kind, int(automatic["number"]), name))
+        elif operator_state(entry):
+            found[name] = name
     counts: dict[str, Iterator[int]] = {}
     for kind, _, name in sorted(numbered):
         found[name] = f"{kind}#{next(counts.setdefault(kind, count()))}"

@@ -1,6 +1,6 @@
 """Find the samples that caused a decoding error; DALI names them in some cases only."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from dali_cutmix.bad_samples.decode_check import find_undecodable
 from dali_cutmix.bad_samples.failed_operator import short_reason
 from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.bad_samples.storage import gone, storage_error
+from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.sources import READER, Source
 from dali_cutmix.utils import NotRegularFileError, TooLargeError
 
@@ -38,6 +39,7 @@ def find_bad_samples(
     checkpoint: bytes,
     substitutes: Mapping[int, int],
     pipeline: Any,
+    formats: Collection[str] = FORMATS,
 ) -> dict[int, Fault]:
     """Find the samples that made a batch fail, by decoding each sample of it.
 
@@ -47,6 +49,7 @@ def find_bad_samples(
         checkpoint: the pipeline's state before the failed batch.
         substitutes: samples that are read in place of others.
         pipeline: the graph, for its batch size and threads.
+        formats: names of the formats that are decoded.
 
     Returns:
         Number of each bad sample, and what is wrong with it; empty if all are good by now.
@@ -57,17 +60,22 @@ def find_bad_samples(
     reader = pipeline_template.build_reader(source.numbers_pipeline(pipeline.max_batch_size), checkpoint, READER)
     for _ in range(_AHEAD):  # an error may come from what is read ahead
         numbers = {np.asarray(number).item() for number in reader.run()[0]}
-        found, unread = _check(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline)
+        found, unread = _check(source, sorted({substitutes.get(n, n) for n in numbers}), max_pixels, pipeline, formats)
         found |= (missing := gone(source, unread, waited=False))
         if away := {number: error for number, error in unread.items() if number not in missing}:
             raise storage_error(source, away)
         if found:
-            return found | _bad_successors(source, found, substitutes, max_pixels, pipeline)
+            return found | _bad_successors(source, found, substitutes, max_pixels, pipeline, formats)
     return {}
 
 
 def _bad_successors(
-    source: Source, found: Mapping[int, Fault], known: Mapping[int, int], max_pixels: int, pipeline: Any
+    source: Source,
+    found: Mapping[int, Fault],
+    known: Mapping[int, int],
+    max_pixels: int,
+    pipeline: Any,
+    formats: Collection[str],
 ) -> dict[int, Fault]:
     """Find bad samples among those that would be read in place of ``found``: a folder of bad files then costs one look.
 
@@ -83,7 +91,7 @@ def _bad_successors(
                 *known,
                 *bad,
             }
-            more, unread = _check(source, sorted(numbers), max_pixels, pipeline)
+            more, unread = _check(source, sorted(numbers), max_pixels, pipeline, formats)
             bad |= (more := more | gone(source, unread, waited=False))
             if len(more) < len(numbers):
                 break
@@ -92,7 +100,7 @@ def _bad_successors(
 
 
 def _check(
-    source: Source, numbers: list[int], max_pixels: int, pipeline: Any
+    source: Source, numbers: list[int], max_pixels: int, pipeline: Any, formats: Collection[str]
 ) -> tuple[dict[int, Fault], dict[int, OSError]]:
     """Read and decode samples: what is wrong with the bad ones, and errors of those that cannot be read."""
     faults: dict[int, Fault] = {}
@@ -107,7 +115,7 @@ def _check(
             unread[number] = error
         except ValueError as error:
             faults[number] = Fault("damaged", str(error))
-    undecodable = find_undecodable(list(images.values()), max_pixels, num_threads=pipeline.num_threads)
+    undecodable = find_undecodable(list(images.values()), max_pixels, formats, num_threads=pipeline.num_threads)
     order = list(images)
     return faults | {order[i]: fault for i, fault in undecodable.items()}, unread
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import nvidia.dali
 
-from dali_cutmix.ops import limit_pixels
+from dali_cutmix.ops import inspect_images
 from dali_cutmix.sources import Source
 
 _FAILED = re.compile(
@@ -15,11 +15,12 @@ _FAILED = re.compile(
 _FRAME = re.compile(
     r'^  File "(?P<file>.+)", line (?P<line>\d+), in (?P<function>.+)\n(?:    (?P<code>.+))?', re.MULTILINE
 )
+_OF_PYTHON = re.compile(r"DLTensorPythonFunction error: (?:DamagedHeaderError|StrayBytesError|NotSupportedError): ")
 _READS, _DECODES = ("reader", "file.read"), ("decoder", "peekimageshape")
 _OF_ANYBODY = ("reshape", "pythonfunction")
 """Operators that the library reads or checks samples with, and that users have for other purposes."""
 
-_DECODE, _SOURCES = Path(limit_pixels.__code__.co_filename), Path(Source.nodes.__code__.co_filename).parent
+_DECODE, _SOURCES = Path(inspect_images.__code__.co_filename), Path(Source.nodes.__code__.co_filename).parent
 _LIBRARIES = (_SOURCES.parent, Path(nvidia.dali.__file__).parent)
 
 
@@ -102,4 +103,5 @@ def graph_error(error: RuntimeError) -> RuntimeError:
 def short_reason(error: RuntimeError) -> str:
     """The most informative line of DALI's message."""
     _, _, encountered = str(error).rpartition("encountered:")
-    return next((line.strip() for line in encountered.splitlines() if line.strip()), str(error))
+    line = next((line.strip() for line in encountered.splitlines() if line.strip()), str(error))
+    return _OF_PYTHON.sub("", line)

@@ -1,6 +1,6 @@
 """Verbs of a graph for images with objects: read, decode, resize, flip and pad, with boxes and labels."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from nvidia.dali import fn, types
 
 from dali_cutmix._dali import verb
 from dali_cutmix.detection.annotations import Annotated
+from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.ops import MAX_PIXELS, decoder_options, notes, prepare_decoding, source_nodes
 from dali_cutmix.sources import Source, digest_of, list_samples
 from dali_cutmix.utils import check_shard
@@ -98,7 +99,9 @@ def objects_of(numbers: Any, annotated: Annotated) -> tuple[Any, Any]:
 
 
 @verb
-def decode(jpegs: Any, annotated: Annotated, max_pixels: int = MAX_PIXELS) -> tuple[Any, Any]:
+def decode(
+    jpegs: Any, annotated: Annotated, max_pixels: int = MAX_PIXELS, formats: Collection[str] = FORMATS
+) -> tuple[Any, Any]:
     """Decode whole images in the orientation that their boxes refer to: that of the file, whatever EXIF says.
 
     A saved state of the loader is bound to the annotations; see ``dc.bind_state`` for what else changes your batches.
@@ -107,12 +110,13 @@ def decode(jpegs: Any, annotated: Annotated, max_pixels: int = MAX_PIXELS) -> tu
         jpegs: encoded bytes on the CPU, from :func:`read_images`.
         annotated: the images and their objects.
         max_pixels: width × height of the largest image that is decoded; a larger one is a bad file.
+        formats: names of the formats that are decoded, see ``dc.random_crop``.
 
     Returns:
         Images, H×W×3 uint8 on the graph's device; their height and width, 2 int64 on the CPU.
 
     Raises:
-        ValueError: an invalid ``max_pixels``.
+        ValueError: invalid ``max_pixels`` or ``formats``.
 
     Example:
         >>> @pipeline_def(batch_size=1, num_threads=1, device_id=None)
@@ -125,9 +129,9 @@ def decode(jpegs: Any, annotated: Annotated, max_pixels: int = MAX_PIXELS) -> tu
     """
     graph = notes()
     options = decoder_options(graph)
-    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, options, annotations=annotated.digest)
-    sides = fn.peek_image_shape(encoded, adjust_orientation=False)[:2]
-    return fn.decoders.image(encoded, adjust_orientation=False, **options), sides
+    bound: Any = {"annotations": annotated.digest}
+    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, formats, options, upright=False, **bound)
+    return fn.decoders.image(encoded, adjust_orientation=False, **options), shape[:2]
 
 
 @verb

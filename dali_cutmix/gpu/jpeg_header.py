@@ -1,11 +1,9 @@
-"""Read the header of a JPEG file."""
+"""Read what a JPEG file's header says of its chroma."""
 
-import re
 from typing import Any
 
-_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)  # any number of fill bytes may precede a marker
-_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
-_START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # Huffman tables, reserved, arithmetic conditioning
+from dali_cutmix.image_headers import START_OF_FRAME, HeaderError, segments
+
 # Luma samples for each chroma sample, across and down, with nvImageCodec's names.
 _NAMES: dict[tuple[float, float], str] = {
     (1, 1): "4:4:4",
@@ -22,18 +20,10 @@ def _frame(data: memoryview) -> bytes | None:
     """Contents of the frame header; None where there is none."""
     if data[:2] != b"\xff\xd8":
         return None
-    at = 2
-    while found := _MARKER.match(data, at):
-        marker, at = found[1][0], found.end()
-        if marker in _WITHOUT_LENGTH:
-            continue
-        length = int.from_bytes(data[at : at + 2])
-        if length < 2 or marker in (0x00, 0xD8, 0xD9, 0xDA):  # no marker, a start, an end, or pixels before a frame
-            return None
-        if marker in _START_OF_FRAME:
-            return bytes(data[at + 2 : at + length])
-        at += length
-    return None
+    try:
+        return next((bytes(data[start:end]) for marker, start, end in segments(data) if marker in START_OF_FRAME), None)
+    except HeaderError:
+        return None
 
 
 def chroma(encoded: Any) -> str | None:

@@ -108,9 +108,9 @@ class PipelineRunner:
             StorageError: samples cannot be read.
             RuntimeError: no sample is to blame.
         """
-        limit = self._notes.max_pixels or MAX_PIXELS
+        limit, formats = self._notes.max_pixels or MAX_PIXELS, self._notes.formats
         substitutes = replacement.substitutes
-        if faults := find_bad_samples(source, limit, self.checkpoint, substitutes, self._template):
+        if faults := find_bad_samples(source, limit, self.checkpoint, substitutes, self._template, formats):
             return faults
         if self._tried_again != self.checkpoint:
             self._tried_again = self.checkpoint  # a disk or a network may fail for a moment

@@ -10,17 +10,17 @@ Each verb checks its arguments, adds nodes to the DALI graph under construction,
 later verbs and the ``Loader`` need to know. ``decode`` has what all crops share.
 
 For a graph with decoders of its own (see ``dali_cutmix/detection/ops.py``): ``notes``, ``source_nodes``,
-``prepare_decoding``, ``decoder_options`` and ``limit_pixels``.
+``prepare_decoding``, ``decoder_options`` and ``inspect_images``.
 """
 
 from dali_cutmix.ops.bind_state import bind_state
 from dali_cutmix.ops.crops import random_crop, random_resized_crop, resize_center_crop
-from dali_cutmix.ops.decode import MAX_PIXELS, Decode, decoder_options, limit_pixels, prepare_decoding
+from dali_cutmix.ops.decode import MAX_PIXELS, Decode, decoder_options, inspect_images, prepare_decoding
 from dali_cutmix.ops.graph_notes import Crop, Notes, notes
 from dali_cutmix.ops.mixing import FILL, Mixing, checked_mixing, mix
 from dali_cutmix.ops.normalization import IMAGENET_MEAN, IMAGENET_STD, as_dtype, normalize
 from dali_cutmix.ops.placed_crops import padded_crop, stretch_random_crop
-from dali_cutmix.ops.read import MAX_BYTES, read_files, read_folder, source_nodes
+from dali_cutmix.ops.read import read_files, read_folder, source_nodes
 from dali_cutmix.ops.read_cifar import read_cifar
 from dali_cutmix.ops.read_csv import read_csv
 from dali_cutmix.ops.read_records import read_recordio, read_tfrecord, read_webdataset
@@ -29,7 +29,6 @@ __all__ = [
     "FILL",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
-    "MAX_BYTES",
     "MAX_PIXELS",
     "Crop",
     "Decode",
@@ -39,7 +38,7 @@ __all__ = [
     "bind_state",
     "checked_mixing",
     "decoder_options",
-    "limit_pixels",
+    "inspect_images",
     "mix",
     "normalize",
     "notes",

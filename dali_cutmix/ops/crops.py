@@ -1,10 +1,12 @@
 """Crops of photographs, for training and evaluation: encoded bytes in, uint8 images out."""
 
+from collections.abc import Collection
 from typing import Any, get_args
 
 from nvidia.dali import fn, types
 
 from dali_cutmix._dali import verb
+from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.ops.decode import MAX_PIXELS, Decode, decoder_options, prepare_decoding
 from dali_cutmix.ops.graph_notes import Notes, Window, notes
 from dali_cutmix.utils import check_choice, check_range, check_resize, check_size
@@ -20,6 +22,7 @@ def random_crop(
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
     max_pixels: int = MAX_PIXELS,
+    formats: Collection[str] = FORMATS,
 ) -> Any:
     """Decode a random region of each image.
 
@@ -37,6 +40,9 @@ def random_crop(
             the start instead of while it runs. No effect on a CPU.
         max_pixels: width × height of the largest image that is decoded; a larger one (a decompression bomb) is a bad
             file, and no memory is allocated for it.
+        formats: names of the formats that are decoded, by default ``dc.FORMATS``: JPEG, PNG and WebP without animation,
+            plain BMP, PGM and PPM. ``"tiff"`` and ``"jpeg2000"`` are the others. A format is told by the first bytes of
+            a file, whatever its name; an image of another one is not supported.
 
     Returns:
         H×W×3 uint8, RGB, layout HWC, each of its own size, on the graph's device (nvJPEG decodes if that is a GPU).
@@ -53,7 +59,7 @@ def random_crop(
         >>> len(crops), crops[0].shape()[2]
         (8, 3)
     """
-    return _random_region(notes(), jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels)
+    return _random_region(notes(), jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels, formats)
 
 
 def _random_region(
@@ -65,14 +71,15 @@ def _random_region(
     hw_decoder_load: float,
     preallocate: tuple[int, int],
     max_pixels: int,
+    formats: Collection[str],
     **crop: Any,
 ) -> Any:
     check_range("scale", scale, "fraction of the area", most=1)
     check_range("ratio", ratio, "width:height")
     check_choice("decode", decode, get_args(Decode))
     options = decoder_options(graph, hw_decoder_load, preallocate)
-    bounds = {"scale": tuple(map(float, scale)), "ratio": tuple(map(float, ratio))}
-    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, options, **bounds, **crop)
+    bounds: Any = {"scale": tuple(map(float, scale)), "ratio": tuple(map(float, ratio))}
+    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, formats, options, **bounds, **crop)
     # Drawn apart from decoding, so that both ways have the same windows and the same state.
     corner, extent = fn.random_crop_generator(
         shape, random_area=list(scale), random_aspect_ratio=list(ratio), num_attempts=10
@@ -98,13 +105,14 @@ def random_resized_crop(
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
     max_pixels: int = MAX_PIXELS,
+    formats: Collection[str] = FORMATS,
 ) -> Any:
     """Decode a random region of each image and resize it to size×size (the usual training crop).
 
     Args:
         size: side of the result in pixels.
         antialias: widen the bilinear filter when an image gets smaller, as torchvision does.
-        jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels: see :func:`random_crop`.
+        jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels, formats: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
@@ -123,7 +131,9 @@ def random_resized_crop(
     """
     size = check_size("size", size)
     bound: Any = {"size": size, "antialias": antialias}
-    crops = _random_region(notes(), jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels, **bound)
+    crops = _random_region(
+        notes(), jpegs, scale, ratio, decode, hw_decoder_load, preallocate, max_pixels, formats, **bound
+    )
     return fn.resize(crops, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=antialias)
 
 
@@ -138,6 +148,7 @@ def resize_center_crop(
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
     max_pixels: int = MAX_PIXELS,
+    formats: Collection[str] = FORMATS,
 ) -> Any:
     """Decode, resize the shorter side to ``resize`` pixels and crop the centre (the usual evaluation crop).
 
@@ -152,7 +163,7 @@ def resize_center_crop(
         resize: shorter side before the crop, in pixels; with ``stretch`` both sides.
         stretch: resize both sides to ``resize`` pixels, whatever the image's shape (paper, B).
         antialias: widen the bilinear filter when an image gets smaller, as torchvision does.
-        hw_decoder_load, preallocate, max_pixels: see :func:`random_crop`.
+        hw_decoder_load, preallocate, max_pixels, formats: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
@@ -173,13 +184,22 @@ def resize_center_crop(
     graph = notes()
     options = decoder_options(graph, hw_decoder_load, preallocate)
     bound: Any = {"size": size, "resize": resize, "stretch": stretch, "antialias": antialias}
-    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, options, **bound)
+    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, formats, options, **bound)
     shape = shape[:2]
     sides = shape * 0 + resize if stretch else shape * resize // fn.reductions.min(shape)
-    images = fn.decoders.image(encoded, **options)
-    images = fn.resize(
-        images, size=fn.cast(sides, dtype=types.FLOAT), interp_type=types.INTERP_LINEAR, antialias=antialias
-    )
     half = (sides - size) // 2
     corner = half + ((sides - size) & half & 1)  # half to even, as Python's round
-    return fn.slice(images, start=fn.cast(corner, dtype=types.INT32), shape=[size, size], axis_names="HW")
+    images = fn.decoders.image(encoded, **options)
+    # Only what is cut out is resized: a long, thin image would become a huge one.
+    start, end = (
+        fn.cast(place, dtype=types.FLOAT) / fn.cast(sides, dtype=types.FLOAT) for place in (corner, corner + size)
+    )
+    return fn.resize(
+        images,
+        size=[size, size],
+        roi_start=start,
+        roi_end=end,
+        roi_relative=True,
+        interp_type=types.INTERP_LINEAR,
+        antialias=antialias,
+    )

@@ -1,9 +1,14 @@
-"""Decode: what all crops share. Limit the size of images, and choose the decoder's arguments."""
+"""Decode: what all crops share. Inspect images before they are decoded, and choose the decoder's arguments."""
 
+from collections.abc import Collection
+from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 from nvidia.dali import fn, types
 
+from dali_cutmix._dali import choose
+from dali_cutmix.image_headers import FORMATS, check_formats, inspect
 from dali_cutmix.ops.graph_notes import Crop, Notes
 from dali_cutmix.utils import check_fraction, check_max_pixels, check_preallocate
 
@@ -13,40 +18,72 @@ MAX_PIXELS = 178_956_970
 Decode = Literal["auto", "region", "whole"]
 """How much of an image is decoded if only a random region of it is used, see :func:`~dali_cutmix.random_crop`."""
 
+_NOTHING, _NO, _YES = np.empty(0, np.uint8), np.array(False), np.array(True)
 
-def limit_pixels(jpegs: Any, max_pixels: int) -> tuple[Any, Any]:
-    """Make images with too many pixels an error, before memory is allocated for them.
+
+def inspect_images(
+    jpegs: Any, max_pixels: int, formats: Collection[str] = FORMATS, *, upright: bool = True
+) -> tuple[Any, Any]:
+    """Make images that must not be decoded an error, before a decoder sees them or memory is allocated for them.
+
+        encoded ─┬─▶ inspect ─┬─▶ height, width, channels
+                 │            ├─▶ the few that DALI takes only when mended ─┐
+                 └────────────┴─────────────────────────────────────────────┴─▶ what is decoded
 
     Args:
         jpegs: encoded bytes on the CPU.
         max_pixels: width × height of the largest image.
+        formats: names of the formats that are decoded.
+        upright: whether the decoder applies EXIF's orientation.
 
     Returns:
-        The same encoded bytes, without a copy; and height, width, channels as int64.
+        Encoded bytes, without a copy of those that need no mending; and height, width, channels (3) as int64.
     """
-    shape = fn.peek_image_shape(jpegs, dtype=types.INT64)
-    # DALI has no assertion: reshaping to 0 times the bytes fails, to 1 times it does nothing.
-    return fn.reshape(jpegs, rel_shape=(shape[0:1] * shape[1:2] <= float(max_pixels)) * 1.0), shape
+    function = partial(_inspect, max_pixels=max_pixels, formats=tuple(formats), upright=upright)
+    found: Any = fn.python_function(jpegs, function=function, batch_processing=True, num_outputs=3)
+    shape, is_mended, mended = found
+    return choose(is_mended, mended, jpegs), shape
+
+
+def _inspect(
+    images: list[np.ndarray], max_pixels: int, formats: tuple[str, ...], upright: bool
+) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    shapes, is_mended, mended = [], [_NO] * len(images), [_NOTHING] * len(images)
+    for number, image in enumerate(images):
+        _, height, width, turn, other = inspect(image, formats, max_pixels)
+        shapes.append((width, height, 3) if upright and turn > 4 else (height, width, 3))
+        if other is not None:
+            is_mended[number], mended[number] = _YES, np.frombuffer(other, np.uint8)
+    return list(np.array(shapes, np.int64)), is_mended, mended
 
 
 def prepare_decoding(
-    graph: Notes, jpegs: Any, max_pixels: int, options: dict[str, Any], **arguments: Any
+    graph: Notes,
+    jpegs: Any,
+    max_pixels: int,
+    formats: Collection[str],
+    options: dict[str, Any],
+    *,
+    upright: bool = True,
+    **arguments: Any,
 ) -> tuple[Any, Any]:
-    """Write into a graph's notes how a crop decodes, and limit the size of its images.
+    """Write into a graph's notes how a crop decodes, and inspect its images.
 
     Args:
         graph: its notes.
         jpegs: encoded bytes on the CPU.
         max_pixels: width × height of the largest image.
+        formats: names of the formats that are decoded.
         options: the decoder's arguments, from :func:`decoder_options`.
+        upright: whether the decoder applies EXIF's orientation.
         arguments: arguments of the crop, which a saved state is bound to.
 
     Returns:
-        See :func:`limit_pixels`.
+        See :func:`inspect_images`.
     """
-    max_pixels = check_max_pixels(max_pixels)
-    crop = Crop(arguments, max_pixels, options.get("hw_decoder_load"))
-    encoded, shape = limit_pixels(jpegs, max_pixels)
+    max_pixels, formats = check_max_pixels(max_pixels), check_formats(formats)
+    crop = Crop(arguments, max_pixels, formats, options.get("hw_decoder_load"))
+    encoded, shape = inspect_images(jpegs, max_pixels, formats, upright=upright)
     graph.crops.append(crop)
     graph.encoded[encoded.name] = crop
     return encoded, shape

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from nvidia.dali import Pipeline
 
+from dali_cutmix.image_headers import ALL_FORMATS, FORMATS, Format
 from dali_cutmix.sources import Source
 
 
@@ -39,6 +40,7 @@ class Crop:
     Args:
         arguments: those that change the images, by name; a saved state is bound to them.
         max_pixels: width × height of the largest image that it decodes; None without a limit.
+        formats: names of the formats that it decodes.
         hw_decoder_load: fraction that the GPU's JPEG engine decodes; None on a CPU.
         decodes_regions: whether it decodes regions, not whole images.
         finished: whether a ``FusedMix`` resizes its images.
@@ -46,6 +48,7 @@ class Crop:
 
     arguments: dict[str, Any]
     max_pixels: int | None = None
+    formats: tuple[Format, ...] = FORMATS
     hw_decoder_load: float | None = None
     decodes_regions: bool = False
     finished: bool = False
@@ -83,6 +86,15 @@ class Notes:
     def max_pixels(self) -> int | None:
         """Width × height above which an image is bad for at least one of the crops; None without a limit."""
         return min((crop.max_pixels for crop in self.crops if crop.max_pixels), default=None)
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """Formats that all of the crops decode; the default where there is none."""
+        return (
+            tuple(name for name in ALL_FORMATS if all(name in crop.formats for crop in self.crops))
+            if self.crops
+            else FORMATS
+        )
 
     @property
     def decodes_regions(self) -> bool:

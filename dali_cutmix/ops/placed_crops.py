@@ -1,10 +1,12 @@
 """Crops at a random place, of a padded image or a stretched one: encoded bytes in, uint8 images out."""
 
+from collections.abc import Collection
 from typing import Any
 
 from nvidia.dali import fn, math, types
 
 from dali_cutmix._dali import verb
+from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.ops.decode import MAX_PIXELS, decoder_options, prepare_decoding
 from dali_cutmix.ops.graph_notes import notes
 from dali_cutmix.utils import check_padding, check_resize, check_size
@@ -20,6 +22,7 @@ def stretch_random_crop(
     hw_decoder_load: float = 0.65,
     preallocate: tuple[int, int] = (0, 0),
     max_pixels: int = MAX_PIXELS,
+    formats: Collection[str] = FORMATS,
 ) -> Any:
     """Decode, stretch to resize×resize whatever the image's shape, and crop size×size at a random place (paper, B).
 
@@ -31,7 +34,7 @@ def stretch_random_crop(
         size: side of the result in pixels, at most ``resize``.
         resize: side of the stretched image, in pixels.
         antialias: widen the bilinear filter when an image gets smaller, as torchvision does.
-        hw_decoder_load, preallocate, max_pixels: see :func:`random_crop`.
+        hw_decoder_load, preallocate, max_pixels, formats: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
@@ -52,7 +55,7 @@ def stretch_random_crop(
     graph = notes()
     options = decoder_options(graph, hw_decoder_load, preallocate)
     bound: Any = {"size": size, "resize": resize, "stretch": True, "antialias": antialias}
-    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, options, **bound)
+    encoded, _ = prepare_decoding(graph, jpegs, max_pixels, formats, options, **bound)
     images = fn.decoders.image(encoded, **options)
     corner = _random_place(float(resize - size))
     return fn.resize(
@@ -67,7 +70,9 @@ def stretch_random_crop(
 
 
 @verb
-def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int = MAX_PIXELS) -> Any:
+def padded_crop(
+    jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int = MAX_PIXELS, formats: Collection[str] = FORMATS
+) -> Any:
     """Decode, pad each side with zeros, and crop size×size at a random place (the training crop of CIFAR).
 
     All places are equally likely. They are those of torchvision's ``RandomCrop(size, padding=padding,
@@ -78,7 +83,7 @@ def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int
         jpegs: encoded bytes on the CPU, from a reader.
         size: side of the result in pixels.
         padding: zeros on each side of the image, in pixels, less than ``size``.
-        max_pixels: see :func:`random_crop`.
+        max_pixels, formats: see :func:`random_crop`.
 
     Returns:
         size×size×3 uint8, RGB, layout HWC, on the graph's device.
@@ -99,7 +104,7 @@ def padded_crop(jpegs: Any, size: int = 32, *, padding: int = 4, max_pixels: int
     padding = check_padding(padding, size)
     graph = notes()
     options = decoder_options(graph)
-    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, options, size=size, padding=padding)
+    encoded, shape = prepare_decoding(graph, jpegs, max_pixels, formats, options, size=size, padding=padding)
     images = fn.decoders.image(encoded, **options)
     room = shape[:2] + float(2 * padding - size)  # below 0 where the image has room in the crop instead
     place = _random_place(math.abs(room))

@@ -6,8 +6,8 @@ from typing import Any
 
 from dali_cutmix._dali import verb
 from dali_cutmix.ops.graph_notes import Notes, notes
-from dali_cutmix.sources import MAX_BYTES, PackedFolder, Source, is_packed, list_folders, list_samples
-from dali_cutmix.utils import PathLike, Paths, check_classes, check_shard, local_paths
+from dali_cutmix.sources import PackedFolder, Source, is_packed, list_folders, list_samples
+from dali_cutmix.utils import MAX_BYTES, PathLike, Paths, check_classes, check_shard, local_paths
 
 
 @verb

@@ -5,8 +5,8 @@ from typing import Any
 
 from dali_cutmix._dali import verb
 from dali_cutmix.ops.read import read_files
-from dali_cutmix.sources import MAX_BYTES, Column, csv_samples
-from dali_cutmix.utils import PathLike
+from dali_cutmix.sources import Column, csv_samples
+from dali_cutmix.utils import MAX_BYTES, PathLike
 
 
 @verb

@@ -11,7 +11,7 @@ from dali_cutmix._dali import verb
 from dali_cutmix.ops.graph_notes import Notes, notes
 from dali_cutmix.ops.read import source_nodes
 from dali_cutmix.sources import LabelMember, RecordFiles, RecordIO, Source, TFRecord, WebDataset
-from dali_cutmix.utils import Paths, check_choice, check_classes, check_shard, local_files
+from dali_cutmix.utils import MAX_BYTES, Paths, check_choice, check_classes, check_shard, local_files
 
 
 @verb
@@ -27,6 +27,7 @@ def read_webdataset(
     seed: int = 0,
     num_classes: int | None = None,
     classes: Sequence[str] = (),
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[Any, Any]:
     """Read webdataset tar files; all samples are reshuffled in each epoch, as those of a folder are.
 
@@ -45,6 +46,7 @@ def read_webdataset(
         missing: what to do about a sample without image or label: ``"error"`` refuses its shard, ``"skip"`` leaves the
             sample out.
         shard, shuffle, seed: see :func:`read_folder`.
+        max_bytes: size of the largest record that is read; a larger one is a bad sample.
         num_classes: number of classes; a sample whose label is none of them is a bad one.
         classes: names of all classes in the order of their numbers; labels are then these names, or such numbers. A
             sample with another label is a bad one.
@@ -72,7 +74,7 @@ def read_webdataset(
     images = [image] if isinstance(image, str) else list(image)
     member = LabelMember.of(key, classes)
     records = WebDataset(local_files(paths, "read_webdataset"), images, label, missing, member)
-    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes, member.classes)
+    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes, max_bytes, member.classes)
 
 
 @verb
@@ -87,6 +89,7 @@ def read_tfrecord(
     seed: int = 0,
     num_classes: int | None = None,
     verify: bool = True,
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[Any, Any]:
     """Read TFRecord files of ``tf.train.Example``; all samples are reshuffled in each epoch, as those of a folder are.
 
@@ -97,6 +100,7 @@ def read_tfrecord(
         label: name of the feature with the label, an int64.
         first_label: label of the first class, which becomes 0 (1 in TensorFlow's ImageNet).
         shard, shuffle, seed: see :func:`read_folder`.
+        max_bytes: size of the largest record that is read; a larger one is a bad sample.
         num_classes: number of classes; a sample whose label is none of them is a bad one.
         verify: compare the checksums (CRC-32C) of each record; one whose checksum is wrong is a bad sample. False reads
             files whose checksums were never written.
@@ -120,7 +124,7 @@ def read_tfrecord(
     graph = notes()
     check_shard(shard)
     records = TFRecord(local_files(paths, "read_tfrecord"), image, label, first_label, verify)
-    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes)
+    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes, max_bytes)
 
 
 @verb
@@ -132,6 +136,7 @@ def read_recordio(
     seed: int = 0,
     num_classes: int | None = None,
     classes: Sequence[str] = (),
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[Any, Any]:
     """Read MXNet's RecordIO files; all samples are reshuffled in each epoch, as those of a folder are.
 
@@ -140,6 +145,7 @@ def read_recordio(
             beside a file is used.
         classes: names of all classes, for ``Loader.classes``. A sample whose label has no name is a bad one.
         shard, shuffle, seed: see :func:`read_folder`.
+        max_bytes: size of the largest record that is read; a larger one is a bad sample.
         num_classes: number of classes; a sample whose label is none of them is a bad one.
 
     Returns:
@@ -161,7 +167,7 @@ def read_recordio(
     graph = notes()
     check_shard(shard)
     records = RecordIO(local_files(paths, "read_recordio"))
-    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes, tuple(classes))
+    return _record_nodes(graph, records, shard, seed if shuffle else None, num_classes, max_bytes, tuple(classes))
 
 
 def _record_nodes(
@@ -170,10 +176,11 @@ def _record_nodes(
     shard: tuple[int, int],
     seed: int | None,
     num_classes: int | None,
+    max_bytes: int,
     classes: tuple[str, ...] = (),
 ) -> tuple[Any, Any]:
     if num_classes is not None:
         check_classes(num_classes, len(classes))
     records.num_classes = len(classes) or num_classes or 0
-    source = Source(records, shard=shard, seed=seed, classes=classes, num_classes=len(classes))
+    source = Source(records, shard=shard, seed=seed, classes=classes, num_classes=len(classes), max_bytes=max_bytes)
     return source_nodes(graph, source, num_classes)

@@ -13,15 +13,15 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dali_cutmix.pack.writer import write_shards
 from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, scan_folder
-from dali_cutmix.utils import check_whole, open_lock, write_atomically
+from dali_cutmix.utils import check_whole, open_lock, printable, run_command, write_atomically
 
 
 def plan(source: Path, *, short_side: int, quality: int, samples_per_shard: int) -> Manifest:
@@ -126,46 +126,34 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """The command; returns its exit status. It forks: run it in a process without a running pipeline."""
     given = _parser().parse_args(arguments)
-    try:
-        if absent := [name for name in ("PIL", "tqdm") if importlib.util.find_spec(name) is None]:
-            raise ValueError(f"{' and '.join(absent)} not installed; packing needs pip install 'dali_cutmix[pack]'.")
-        check_whole("--workers", given.workers)
-        check_folders(given.source, given.out)
-        wanted = plan(
-            given.source,
-            short_side=given.short_side,
-            quality=given.quality,
-            samples_per_shard=given.samples_per_shard,
-        )
-        given.out.mkdir(parents=True, exist_ok=True)
-        with _only_one(given.out):
-            start(wanted, given.out)
-            bad = write_shards(given.source, given.out, wanted, given.workers)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except BrokenProcessPool:
-        print(
-            f"error: a worker process was killed, most likely because memory ran out: --workers {given.workers} given. "
-            "Run the same command with fewer; it continues where it stopped.",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to continue", file=sys.stderr)
-        return 130
+    return run_command(partial(_run, given), failed=1, interrupted="stopped; run the same command again to continue")
+
+
+def _run(given: argparse.Namespace) -> int:
+    if absent := [name for name in ("PIL", "tqdm") if importlib.util.find_spec(name) is None]:
+        raise ValueError(f"{' and '.join(absent)} not installed; packing needs pip install 'dali_cutmix[pack]'.")
+    check_whole("--workers", given.workers)
+    check_folders(given.source, given.out)
+    wanted = plan(
+        given.source,
+        short_side=given.short_side,
+        quality=given.quality,
+        samples_per_shard=given.samples_per_shard,
+    )
+    given.out.mkdir(parents=True, exist_ok=True)
+    with _only_one(given.out):
+        start(wanted, given.out)
+        bad = write_shards(given.source, given.out, wanted, given.workers)
     if bad:
-        print(*bad, sep="\n", file=sys.stderr)
-        print(
-            f"error: {len(bad)} of {len(wanted.files)} images cannot be packed. Repair or replace these files and run "
+        print(*map(printable, bad), sep="\n", file=sys.stderr)
+        raise ValueError(
+            f"{len(bad)} of {len(wanted.files)} images cannot be packed. Repair or replace these files and run "
             "the same command again: it writes only the missing shards. To go without them, remove them and pack into "
-            "an empty folder.",
-            file=sys.stderr,
+            "an empty folder."
         )
-        return 1
-    print(f"{given.out}: {len(wanted.files)} images in {len(wanted.shards)} shards, complete")
+    print(f"{printable(given.out)}: {len(wanted.files)} images in {len(wanted.shards)} shards, complete")
     return 0
 
 

@@ -1,10 +1,14 @@
 """Encode: one image file in, the bytes of a smaller JPEG out."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+
+from dali_cutmix.image_headers import ALL_FORMATS, Header, HeaderError, inspect
+from dali_cutmix.utils import MAX_BYTES, read_regular
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -23,18 +27,26 @@ def shrink(path: Path, short_side: int, quality: int) -> bytes:
 
     The result is an upright RGB JPEG without metadata, antialiased (Lanczos), with 4:2:0 chroma as most cameras write
     it. An upright baseline JPEG in RGB or gray that is already small keeps its bytes if encoding it again would not
-    make it smaller.
+    make it smaller. What upright means is said by EXIF in the way of DALI, so that an image is turned here if and only
+    if it is turned when its file is read; Pillow also knows orientations in XMP and in text of a PNG.
 
     Raises:
         Exception: whatever Pillow raises for a file that it cannot decode.
+        OSError: it cannot be read, is no regular file, or has more than ``MAX_BYTES``.
         ValueError: the pixels have no fixed range.
     """
-    content = path.read_bytes()
+    content = read_regular(path, MAX_BYTES)
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
         small = min(width, height) <= short_side
-        turn = _turn(image)
-        plain = image.format == "JPEG" and image.mode in ("RGB", "L") and "progressive" not in image.info
+        header = _header(content)
+        turn = _turn(image, header)
+        plain = (
+            header is not None
+            and image.format == "JPEG"
+            and image.mode in ("RGB", "L")
+            and "progressive" not in image.info
+        )
         scale = 1 if small else short_side / min(width, height)
         size = round(width * scale), round(height * scale)
         # Decoding at a reduced size is faster; twice the wanted size is enough for the filter.
@@ -47,10 +59,20 @@ def shrink(path: Path, short_side: int, quality: int) -> bytes:
     return content if keeps else encoded.getvalue()
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """The turn that makes an image upright, according to its EXIF orientation."""
+def _header(content: bytes) -> Header | None:
+    """The file's header; None for a file that a graph does not decode."""
+    try:
+        return inspect(content, ALL_FORMATS)
+    except HeaderError:
+        return None
+
+
+def _turn(image: Image.Image, header: Header | None) -> Image.Transpose | None:
+    """The turn that makes an image upright: DALI's, or that of Pillow for what DALI does not decode."""
     if image.format == "TIFF":  # Pillow turns these itself
         return None
+    if header is not None:
+        return _TURNS.get(header.orientation)
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged block, which decoders ignore
@@ -65,3 +87,28 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         high = (np.asarray(image) >> 8).astype(np.uint8)  # Pillow would clip at 255
         return Image.fromarray(high).convert("RGB")
     return image.convert("RGB")
+
+
+def encode_all(paths: Sequence[Path], short_side: int, quality: int) -> list[bytes | str]:
+    """Encode several images, see :func:`shrink`; an error message in place of each that cannot be."""
+    return [_attempt(path, short_side, quality) for path in paths]
+
+
+def _attempt(path: Path, short_side: int, quality: int) -> bytes | str:
+    try:
+        return shrink(path, short_side, quality)
+    except MemoryError:  # not the file's fault
+        raise
+    except Exception as error:  # Pillow's decoders raise exceptions of any kind
+        return f"{path}: {_in_words(error)}"
+
+
+def _in_words(error: Exception) -> str:
+    """What is wrong with a file, without Pillow's objects and numbers of errors."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or in a format that Pillow does not read"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, (OSError, ValueError, Image.DecompressionBombError)) and str(error):
+        return str(error)
+    return f"its data is damaged ({type(error).__name__}: {error})"

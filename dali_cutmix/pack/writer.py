@@ -1,21 +1,25 @@
 """Write the shards of a packed folder: a pool of processes encodes, this process writes."""
 
-import gc
 import io
-import multiprocessing
-import os
-import signal
 import tarfile
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, checksum_field, member, read_index
-from dali_cutmix.utils import in_order, publish, remove_leftovers, temporary_beside, write_atomically
+from dali_cutmix.utils import (
+    Crash,
+    map_in_children,
+    printable,
+    publish,
+    remove_leftovers,
+    temporary_beside,
+    write_atomically,
+)
+
+_GROUP = 4  # images that a worker encodes at once
+_TIMEOUT = 600  # seconds that they may take
 
 
 def write_shard(tar: Path, samples: Iterable[tuple[int, int, bytes | str]]) -> list[str]:
@@ -74,7 +78,7 @@ def write_shards(source: Path, out: Path, wanted: Manifest, workers: int) -> lis
     """
     from tqdm import tqdm
 
-    from dali_cutmix.pack.encode import shrink
+    from dali_cutmix.pack.encode import encode_all
 
     samples = list(zip(wanted.files, wanted.labels, strict=True))
     firsts = range(0, len(samples), wanted.samples_per_shard)
@@ -85,11 +89,11 @@ def write_shards(source: Path, out: Path, wanted: Manifest, workers: int) -> lis
     ]
     missing = sum(count for _, _, count in todo)
     paths = [source / file for _, first, count in todo for file, _ in samples[first : first + count]]
-    task = partial(_attempt, partial(shrink, short_side=wanted.short_side, quality=wanted.quality))
+    task = partial(encode_all, short_side=wanted.short_side, quality=wanted.quality)
     bad = []
     done = len(samples) - missing
-    with _processes(workers) as pool, tqdm(total=len(samples), initial=done, unit=" images", desc=str(out)) as bar:
-        jpegs = in_order(pool, task, paths, ahead=8 * workers, advance=bar.update)
+    with tqdm(total=len(samples), initial=done, unit=" images", desc=printable(out)) as bar:
+        jpegs = _encoded(task, paths, workers, bar.update)
         for tar, first, count in todo:
             numbers = range(first, first + count)
             labels = [label for _, label in samples[first : first + count]]
@@ -114,32 +118,16 @@ def _is_complete(tar: Path, samples: int) -> bool:
     return True
 
 
-def _attempt(shrink: Callable[[Path], bytes], path: Path) -> bytes | str:
-    try:
-        return shrink(path)
-    except Exception as error:  # Pillow's decoders raise exceptions of any kind
-        return f"{path}: {error or type(error).__name__}"
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    # Forked, or each would import DALI and PyTorch again.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_follow_parent)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _follow_parent() -> None:
-    """End with the parent process, also if that is killed, and leave Ctrl-C to it."""
-    gc.freeze()  # this process must not destroy the parent's objects
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+def _encoded(
+    task: Callable[[Sequence[Path]], list[bytes | str]], paths: Sequence[Path], workers: int, advance: Callable[[], Any]
+) -> Iterator[bytes | str]:
+    """The JPEG of each image, or an error message."""
+    groups = (paths[start : start + _GROUP] for start in range(0, len(paths), _GROUP))
+    for group, jpegs, _ in map_in_children(task, groups, workers=workers, timeout=_TIMEOUT, ahead=4 * workers):
+        for path, jpeg in zip(group, jpegs, strict=True):
+            advance()
+            if isinstance(jpeg, Crash):
+                what = "its decoder hangs" if jpeg.is_hang else "its decoder crashes"
+                yield f"{path}: {what} ({jpeg.reason})"
+            else:
+                yield jpeg

@@ -21,7 +21,6 @@ from dali_cutmix.sources.cifar import convert_cifar, is_cifar
 from dali_cutmix.sources.class_folders import EXTENSIONS
 from dali_cutmix.sources.csv_files import Column, CsvSamples, csv_samples
 from dali_cutmix.sources.image_folder import list_folders, scan_folder
-from dali_cutmix.sources.listed_files import MAX_BYTES
 from dali_cutmix.sources.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -45,7 +44,6 @@ from dali_cutmix.sources.webdataset import LabelMember, WebDataset, tar_extensio
 __all__ = [
     "EXTENSIONS",
     "MANIFEST",
-    "MAX_BYTES",
     "MULTI_LABELS",
     "READER",
     "UNFINISHED",

@@ -8,10 +8,7 @@ import numpy as np
 from nvidia.dali import fn, pipeline_def
 
 from dali_cutmix.sources.sample_list import SampleList
-from dali_cutmix.utils import check_regular, open_regular
-
-MAX_BYTES = 2**30
-"""Size of the largest file that is read, by default."""
+from dali_cutmix.utils import MAX_BYTES, check_regular, open_regular
 
 
 class ListedFiles:

@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from dali_cutmix.sources.sample_error import SampleError
-from dali_cutmix.utils import TooLargeError, Uncopyable, check_regular, open_regular, read_regular, refuse_compressed
+from dali_cutmix.utils import (
+    MAX_BYTES,
+    TooLargeError,
+    Uncopyable,
+    check_regular,
+    open_regular,
+    read_regular,
+    refuse_compressed,
+)
 
 MAX_INDEX_BYTES = 1 << 30
 """Size of the largest index that is read."""
@@ -38,8 +46,8 @@ class RecordFiles(Uncopyable):
     """What a user can do about a bad sample."""
     num_classes = 0
     """Number of classes; labels beyond are bad samples. 0 where it is unknown."""
-    max_bytes: int | None = 1 << 30
-    """Size of the largest sample that is read; None without a limit."""
+    max_bytes = MAX_BYTES
+    """Size of the largest sample that is read."""
 
     def __init__(self, paths: Sequence[Path], places: Sequence[np.ndarray]) -> None:
         for path, place in zip(paths, places, strict=True):
@@ -105,7 +113,7 @@ class RecordFiles(Uncopyable):
         return self._read(self._place(number)[0], offset, size)
 
     def _read(self, file: "_File", offset: int, size: int) -> np.ndarray:
-        if self.max_bytes is not None and size > self.max_bytes:
+        if size > self.max_bytes:
             raise TooLargeError(errno.EFBIG, f"{size} bytes, more than max_bytes={self.max_bytes}")
         try:
             return file.read(offset, size)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from nvidia.dali import fn, pipeline_def
 
-from dali_cutmix.sources.listed_files import MAX_BYTES, ListedFiles
+from dali_cutmix.sources.listed_files import ListedFiles
 from dali_cutmix.sources.multi_labels import MultiLabels
 from dali_cutmix.sources.record_files import RecordFiles
 from dali_cutmix.sources.sample_list import ListFile, SampleList
-from dali_cutmix.utils import check_shard, check_whole
+from dali_cutmix.utils import MAX_BYTES, check_shard, check_whole
 
 READER = "reader"
 """Name of the node that reads, in every graph."""
@@ -85,6 +85,8 @@ class Source:
         self._samples: ListedFiles | RecordFiles = (
             ListedFiles(samples, root, max_bytes) if isinstance(samples, SampleList) else samples
         )
+        if isinstance(samples, RecordFiles):
+            samples.max_bytes = max_bytes
         self._list = SampleList.numbered(len(samples))
         if digest is None:
             # Record files without class names keep their own digest: states saved before they had names stay valid.

@@ -17,6 +17,10 @@ _KINDS = {
 }
 
 
+MAX_BYTES = 2**30
+"""Size of the largest file or record that is read, by default."""
+
+
 class NotRegularFileError(OSError):
     """A path leads to something that is not a regular file."""
 

@@ -69,7 +69,9 @@ def test_box_is_outlined(photos, tmp_path):
         (["--columns", "50"], "holds 12 images"),
         (["--out", "sheet.jpg"], "--out sheet.jpg given; it is a PNG file"),
         (["--data", "/no/such/folder"], "/no/such/folder: no such folder"),
+        (["--data", "/no/\x1b[31m"], "/no/\\x1b[31m: no such folder"),
     ],
+    ids=lambda value: repr(value),
 )
 def test_bad_input_is_refused(photos, capsys, arguments, says):
     given = [] if "--data" in arguments else ["--data", str(photos.root)]

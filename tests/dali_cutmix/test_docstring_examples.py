@@ -58,6 +58,7 @@ def test_only_types_and_constants_have_none():
         "Decode",
         "IMAGENET_MEAN",
         "IMAGENET_STD",
+        "FORMATS",
         "MAX_PIXELS",
         "Policy",
         "Targets",

@@ -83,6 +83,7 @@ def test_every_common_option_reaches_its_place(data, name):
         "prefetch": (0, "prefetch=0 given"),
         "dtype": ("int8", "dtype='int8' given"),
         "max_pixels": (0, "max_pixels=0 given"),
+        "formats": ("jpeg", "formats='jpeg' given"),
         "on_error": ("ignore", "on_error='ignore' given"),
         "max_bad": (2, "max_bad=2 given"),
         "after_break": ("stop", "after_break='stop' given"),

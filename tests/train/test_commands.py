@@ -103,3 +103,6 @@ def test_evaluation_needs_a_checkpoint(call, tmp_path):
     with pytest.raises(SystemExit) as done:
         call(evaluation.main, "gone.pt")
     assert done.value.code == "error: gone.pt: no such checkpoint; give a run folder or a checkpoint (.pt)."
+    with pytest.raises(SystemExit) as done:
+        call(evaluation.main, "gone\x1b[31m.pt")
+    assert done.value.code.startswith("error: gone\\x1b[31m.pt: no such checkpoint")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from dali_cutmix.utils import printable
 from train.config import Config
 from train.data import evaluation_folder, read_boxed
 from train.engine import Ranks, find_checkpoint
@@ -43,7 +44,7 @@ def evaluate_all(options: AllOptions, ranks: Ranks) -> None:
         if problem and not options.only:
             names = tuple(name for name in names if name != "localization")
             if ranks.is_first:
-                print(f"no localization: {problem}")
+                print(f"no localization: {printable(problem)}")
         else:
             read_boxed(folder, options.boxes)  # raises its own error if there are no boxes
             if problem:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 import tyro
 
 import dali_cutmix as dc
-from dali_cutmix.utils import write_atomically
+from dali_cutmix.utils import LINES, printable, write_atomically
 from train.config import check
 from train.engine import TIMEOUT, Meeting, Ranks, find_checkpoint, join_process_group
 
@@ -111,7 +111,7 @@ class Evaluator(Generic[OptionsT, ResultT]):
             shown = self.report(found)
             output = options.output or find_checkpoint(options.checkpoint).with_suffix(f".{self.name}")
             print(shown.table)
-            print(f"written to {_write(shown, output)}", flush=True)
+            print(f"written to {printable(_write(shown, output))}", flush=True)
 
     def command(self, arguments: list[str]) -> None:
         """Run ``python -m train.evaluate NAME …`` with these arguments."""
@@ -127,7 +127,7 @@ def command(name: str, options: type[OptionsT], run: Callable[[OptionsT, Ranks],
             given = tyro.cli(options, prog=f"python -m train.evaluate {name}", args=arguments)
             run(given, stack.enter_context(join_process_group(given.device, given.timeout, meeting)))
         except (ValueError, OSError, dc.DecodeError) as error:
-            sys.exit(f"error: {error}")
+            sys.exit(f"error: {printable(error, keep=LINES)}")
         except KeyboardInterrupt:
             meeting.say("interrupted")
             sys.exit(128 + signal.SIGINT)

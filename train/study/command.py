@@ -11,6 +11,7 @@ from types import FrameType
 
 import tyro
 
+from dali_cutmix.utils import LINES, printable
 from train.study.jobs import lock_folder, run
 from train.study.options import StudyOptions
 from train.study.plan import check_or_save_options, make_plan
@@ -27,16 +28,16 @@ def main(arguments: list[str]) -> int | str:
         plan = make_plan(options, extra)
         check_or_save_options(plan)
         with lock_folder(options.folder) as lock, _sigterm():
-            print(f"{len(plan.trainings)} trainings, {plan.jobs} at once, into {options.folder}")
+            print(f"{len(plan.trainings)} trainings, {plan.jobs} at once, into {printable(options.folder)}")
             for name, reason in plan.left_out.items():
-                print(f"no {name}: {reason}")
+                print(f"no {name}: {printable(reason)}")
             failed = run(plan, lock)
         if results := collect(plan):
-            print(f"report: {write(plan, results, collect_transfer(plan), again)}")
+            print(f"report: {printable(write(plan, results, collect_transfer(plan), again))}")
         if failed:
             return "\n".join(["error: not everything could be done.", *failed, f"To go on: {again}"])
     except (OSError, ValueError) as error:
-        return f"error: {error}"
+        return f"error: {printable(error, keep=LINES)}"
     except _EndError as ended:
         print(f"stopped; to go on: {again}", file=sys.stderr)
         return ended.status

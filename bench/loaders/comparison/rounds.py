@@ -13,6 +13,7 @@ from bench.loaders.comparison.budget import TimeBudget
 from bench.loaders.comparison.rows import FAILED, row
 from bench.loaders.contenders import Contender, Settings
 from bench.loaders.process import SILENCE, ContenderError, ContenderProcess, Throughput
+from dali_cutmix.utils import LINES, printable
 
 QUIET = 3.0
 """Seconds that the other loaders have to become idle where time is limited."""
@@ -61,7 +62,8 @@ def each_round(
 
     def fail(contender: Contender, error: ContenderError) -> None:
         details = f"\n{error.details.strip()}" if error.details else ""
-        console.print(f"{contender.label} failed: {error.reason}{details}", markup=False, soft_wrap=True)
+        text = printable(f"{contender.label} failed: {error.reason}{details}", keep=LINES)
+        console.print(text, markup=False, soft_wrap=True)
         failed.append({"name": contender.name, "label": contender.label, "reason": f"{FAILED}{error.reason}"})
 
     with ExitStack() as stack:

@@ -69,10 +69,12 @@ class Output:
                     line = each[:LONGEST]
 
     def _show(self, line: bytes) -> None:
+        from dali_cutmix.utils import printable  # not above: the measured process must not import it
+
         self._shown += 1
         text = line.decode(errors="replace").rstrip()
         if self._shown <= MOST_SHOWN:
-            print(f"{self._label}: {text}", file=sys.stderr)
+            print(f"{self._label}: {printable(text)}", file=sys.stderr)
         elif self._shown == MOST_SHOWN + 1:
             print(f"{self._label}: … (what else it prints is not shown)", file=sys.stderr)
 

@@ -104,7 +104,7 @@ FAULTS = {
     wrong_crop: ("fn.crop", "Slice can't be placed out of bounds"),
     region_larger_than_some_images: ("fn.decoders.image_crop", "The cropping window"),
     label_that_is_no_class: ("fn.python_function", "labels are 0 to 4"),
-    damaged_by_the_graph: ("fn.peek_image_shape", "nvImageCodec failure"),
+    damaged_by_the_graph: ("fn.python_function", "its header is damaged or cut off"),
 }
 
 

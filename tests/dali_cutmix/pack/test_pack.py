@@ -188,17 +188,6 @@ def test_a_manifest_that_cannot_be_written_leaves_the_one_before(tmp_path):
     assert contents(tmp_path) == {MANIFEST: b"old"}
 
 
-def die(path, **_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_worker_that_is_killed_ends_the_command(photo_folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(encode, "shrink", die)
-    assert pack(photo_folder, tmp_path / "out") == 1
-    message = "error: a worker process was killed, most likely because memory ran out: --workers 2 given. Run the"
-    assert message in capsys.readouterr().err
-
-
 def test_ctrl_c_says_how_to_go_on(photo_folder, tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -1,21 +1,18 @@
 """python -m dali_cutmix.check: every bad file of a data set is named, and the exit status says if there are any."""
 
+import importlib.util
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import dali_cutmix as dc
-from dali_cutmix import check
 from dali_cutmix.check import main
 from tests.helpers import tally
 from tests.helpers.bad_files import BAD, GOOD, photo
+from tests.helpers.checking import named, run_check
 from tests.helpers.images import save
 from tests.helpers.records import write_recordio, write_tfrecord, write_webdataset
 from tests.helpers.shards import overwrite
@@ -29,11 +26,6 @@ def _cache(tmp_path, monkeypatch):
 @pytest.fixture
 def folder(photo_folder, tmp_path):
     return shutil.copytree(photo_folder, tmp_path / "data with ü")
-
-
-def named(text):
-    """Path and reason of every bad file that was printed."""
-    return dict(line.split(": ", 1) for line in text.splitlines() if not re.match(r"\d+ images checked", line))
 
 
 def test_a_good_folder(folder, capfd):
@@ -55,15 +47,16 @@ def test_every_bad_file_is_named_with_its_reason_and_no_good_one(folder, capfd, 
     assert set(found) == set(map(str, paths.values()))
     reasons = {what: found[str(path)] for what, path in paths.items()}
     assert reasons["empty"] == "the file is empty"
-    assert reasons["GIF"] == "a GIF, which is not supported"
+    assert reasons["GIF"] == "a GIF, which is not supported here: convert it with python -m dali_cutmix.pack"
     assert reasons["text"] == "not an image: it begins with b'this is no pictu'"
     assert reasons["header"] == "its header is damaged or cut off"
     assert reasons["data"] == "its data is damaged or cut off"
     assert reasons["bomb"] == "20000×20000 pixels, more than max_pixels=178956970"
     assert reasons["link to itself"] == "cannot be read: Too many levels of symbolic links"
     assert reasons["link to nowhere"] == "cannot be read: No such file or directory"
-    assert reasons["folder"] == "cannot be read: Is a directory"
-    assert out.endswith(f"{24 + len(BAD)} images checked, {len(BAD)} of them bad\n")
+    assert reasons["folder"] == "cannot be read: a folder, not a regular file"
+    kinds = f"{len(BAD) - 5} damaged, 2 not supported, 3 missing"
+    assert out.endswith(f"{24 + len(BAD)} images checked, {len(BAD)} of them bad: {kinds}\n")
     written = json.loads((tmp_path / "bad.json").read_bytes())
     assert written["checked"] == 24 + len(BAD)
     assert {entry["path"]: entry["reason"] for entry in written["bad"]} == found
@@ -142,7 +135,13 @@ def test_several_folders(folder, photo_folder, capfd):
         (["{empty}"], "it is empty; expected a folder with one subfolder for each class"),
         (["{good}", "--workers=0"], "error: --workers 0 given; allowed is a whole number of at least 1"),
         (["{good}", "--max-pixels=-1"], "error: --max-pixels -1 given; allowed is a whole number of at least 1"),
-        (["{good}", "--json={good}"], "could not be saved (Is a directory)"),
+        (
+            ["{good}", "--json={good}"],
+            "--json cannot be written (Is a directory); give a file in",
+        ),
+        (["{good}", "--json={good}/no/x"], "--json cannot be written (No such file or directory); give a file in"),
+        (["{fifo}"], "a FIFO (named pipe), not a regular file"),
+        (["{tars}"], "a FIFO (named pipe), not a regular file"),
         (["{file}", "--kind=recordio"], "not a RecordIO file, or damaged"),
         (["{records}"], "records.rec: no samples in 1 files; give files that have some"),
         (["{empty}", "--kind=webdataset"], "empty: no .tar file in this folder; give a folder with some"),
@@ -153,36 +152,30 @@ def test_nothing_to_check(tmp_path, photo_folder, capfd, arguments, message):
     (tmp_path / "file").write_bytes(b"something else " * 9)
     (tmp_path / "records.rec").touch()
     places = {"empty": tmp_path / "empty", "good": photo_folder, "file": tmp_path / "file"}
-    places["records"] = tmp_path / "records.rec"
+    places |= {"records": tmp_path / "records.rec", "fifo": tmp_path / "fifo"}
+    places["tars"] = tmp_path / "tars"
+    places["tars"].mkdir()
+    for path in (places["fifo"], places["tars"] / "a.tar"):
+        os.mkfifo(path)
     assert main([argument.format(**places) for argument in arguments]) == 2
     assert message in capfd.readouterr().err
 
 
 def test_without_its_progress_bar_it_says_what_to_install(photo_folder, capfd, monkeypatch):
-    monkeypatch.setattr(check.importlib.util, "find_spec", lambda name: None)
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name == "tqdm" else found(name, *rest))
     assert main([str(photo_folder)]) == 2
     assert "tqdm is not installed; checking needs pip install 'dali_cutmix[pack]'" in capfd.readouterr().err
-
-
-def test_interrupted(photo_folder, capfd, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(check, "find_undecodable", interrupt)
-    assert main([str(photo_folder)]) == 130
-    assert "stopped before the end" in capfd.readouterr().err
 
 
 def test_as_a_user_runs_it(folder):
     """With a progress bar, one line for the bad file, and no lines of the decoders in between."""
     BAD["data"](folder / "b" / "bad.jpg")
-    command = [sys.executable, "-m", "dali_cutmix.check", str(folder)]
-    root = str(Path(dc.__file__).parent.parent)
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": root}, timeout=120
-    )
+    done = run_check(folder)
     assert done.returncode == 1
-    assert done.stdout == (f"{folder}/b/bad.jpg: its data is damaged or cut off\n25 images checked, 1 of them bad\n")
+    assert done.stdout == (
+        f"{folder}/b/bad.jpg: its data is damaged or cut off\n25 images checked, 1 of them bad: 1 damaged\n"
+    )
     assert "25/25" in done.stderr
     assert "1 bad" in done.stderr
     assert "ERROR" not in done.stderr

@@ -1,0 +1,59 @@
+"""How a command ends: exit statuses, errors in one line, and text for any terminal."""
+
+import io
+import os
+import sys
+
+import pytest
+
+from dali_cutmix.utils import run_command
+
+
+def run(work):
+    return run_command(work, failed=2, interrupted="stopped")
+
+
+def raises(error):
+    def work():
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "printed"),
+    [
+        (ValueError("a\x1b[31m.jpg: bad"), 2, "error: a\\x1b[31m.jpg: bad\n"),
+        (OSError(28, "No space", "a\x1b.jpg"), 2, "error: [Errno 28] No space: 'a\\x1b.jpg'\n"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
+    ],
+    ids=["value", "system", "interrupted"],
+)
+def test_an_end_with_an_error(capsys, error, status, printed):
+    assert run(raises(error)) == status
+    assert capsys.readouterr() == ("", printed)
+
+
+def test_an_end_without_one():
+    assert run(lambda: 7) == 7
+
+
+def test_a_fault_of_the_program_is_not_hidden():
+    with pytest.raises(KeyError):
+        run(raises(KeyError("x")))
+
+
+def test_what_a_terminal_cannot_show_is_escaped(monkeypatch):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "ascii"))
+    assert run(lambda: print("ü×") or 0) == 0
+    assert shown.getvalue() == b"\\xfc\\xd7\n"
+
+
+def test_a_closed_pipe_ends_it_silently(monkeypatch, capsys):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert run(lambda: print("text") or 0) == 141
+    assert capsys.readouterr().err == ""
