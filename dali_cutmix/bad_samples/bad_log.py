@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dali_cutmix.utils import check_regular
+from dali_cutmix.utils import check_regular, naming
 
 _PATIENCE = 60.0
 """Seconds to wait for another process that is writing; it needs milliseconds."""
@@ -61,7 +61,7 @@ class BadLog:
         """
         lines = b"".join(map(_line, entries))
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _opened(self.path) as descriptor, _locked(descriptor, self.path) as locked:
+        with naming(self.path), _opened(self.path) as descriptor, _locked(descriptor, self.path) as locked:
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from dali_cutmix.sources.record_files import RecordFiles, index_lines
 from dali_cutmix.sources.sample_error import SampleError
-from dali_cutmix.utils import open_regular, refuse_compressed
+from dali_cutmix.utils import naming, open_regular, refuse_compressed
 
 _MAGIC = struct.pack("<I", 0xCED7230A)
 _PART = struct.Struct("<4sI")  # magic number; 3 bits: which part of a record, 29 bits: its length
@@ -93,7 +93,7 @@ def _records_follow(path: Path, at: int) -> bool:
 def _scan(path: Path, at: int = 0) -> Iterator[int]:
     """Offset of each record from ``at`` on."""
     inside = False
-    with os.fdopen(open_regular(path), "rb") as file:
+    with naming(path), os.fdopen(open_regular(path), "rb") as file:
         length = os.fstat(file.fileno()).st_size
         while at < length:
             file.seek(at)

@@ -10,7 +10,7 @@ import numpy as np
 
 from dali_cutmix.sources.record_files import RecordFiles, check_length, index_lines
 from dali_cutmix.sources.sample_error import SampleError
-from dali_cutmix.utils import fields, open_regular, refuse_compressed, varint
+from dali_cutmix.utils import fields, naming, open_regular, refuse_compressed, varint
 
 _HEADER, _FOOTER = 12, 4  # bytes: length and its checksum, checksum of the content
 _BYTES, _INT64 = 1, 3  # numbers of the fields that hold a feature's values: bytes, int64
@@ -100,7 +100,7 @@ def _places(path: Path, verify: bool) -> np.ndarray:
         return lines.T
     places: list[tuple[int, int]] = []
     at = 0
-    with os.fdopen(open_regular(path), "rb") as file:
+    with naming(path), os.fdopen(open_regular(path), "rb") as file:
         length = os.fstat(file.fileno()).st_size
         while at < length:
             file.seek(at)

@@ -69,6 +69,7 @@ from dali_cutmix.utils.regular_files import (
     NotRegularFileError,
     TooLargeError,
     check_regular,
+    naming,
     open_regular,
     read_regular,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "make_atomically",
     "make_cache_folder",
     "map_in_children",
+    "naming",
     "open_lock",
     "open_regular",
     "opened_unless_link",

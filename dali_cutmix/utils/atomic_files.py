@@ -17,18 +17,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dali_cutmix.utils.regular_files import check_regular
+from dali_cutmix.utils.regular_files import check_regular, naming
 
 _STALE = 24 * 3600  # seconds after which something temporary is taken for the leftover of a killed process
 _KEPT = 60  # characters of a name in that of its temporary file: 255 bytes are the most
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with naming(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _sync_folder(path: Path) -> None:
@@ -123,21 +124,22 @@ def make_atomically(path: Path, make: Callable[[Path], None]) -> None:
         OSError: the result could not be synced or moved, or the disk is full.
         Exception: whatever ``make`` raises.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        made = scratch / path.name
-        make(made)
-        _sync_all(made)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
-            made.rename(path)
-        except OSError:
-            if not path.exists():
-                raise
-        _sync_folder(path.parent)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+            made = scratch / path.name
+            make(made)
+            _sync_all(made)
+            try:
+                made.rename(path)
+            except OSError:
+                if not (made.is_dir() and path.is_dir()):  # another process made the folder first
+                    raise
+            _sync_folder(path.parent)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _sync_all(made: Path) -> None:

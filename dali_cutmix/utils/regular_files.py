@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _KINDS = {
@@ -79,5 +81,16 @@ def read_regular(path: str | os.PathLike[str], max_bytes: int | None = None, *, 
     Raises:
         OSError: see :func:`open_regular`; or the file cannot be read.
     """
-    with os.fdopen(open_regular(Path(path), max_bytes, flags=flags), "rb") as file:
+    with naming(path), os.fdopen(open_regular(Path(path), max_bytes, flags=flags), "rb") as file:
         return file.read()
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Context whose OSErrors name ``path`` where they name no file: those of reads, writes and syncs do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise

@@ -8,6 +8,7 @@ WORDS = {
     "resumes": "resumes tried",
     "kills": "kills survived",
     "bad": "bad inputs tried",
+    "faults": "faults injected",
     "outages": "outages survived",
     "states": "states mutated",
     "lost": "samples lost",

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dali_cutmix.utils import check_regular, open_regular, write_atomically
+from dali_cutmix.utils import check_regular, naming, open_regular, write_atomically
 
 VERSION = 1
 
@@ -55,12 +55,17 @@ class Checkpoint:
         """Write the file atomically.
 
         Raises:
-            OSError: it cannot be written; an existing file is unchanged.
+            OSError: it cannot be written, or there is no memory for it; an existing file is unchanged.
         """
         # Not dataclasses.asdict: it would copy every tensor.
         content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         buffer = io.BytesIO()
-        torch.save(content | {"version": VERSION}, buffer)
+        try:
+            torch.save(content | {"version": VERSION}, buffer)
+        except RuntimeError as error:  # PyTorch hides that the buffer found no memory
+            if isinstance(error.__context__, MemoryError):
+                raise OSError(errno.ENOMEM, "could not be saved (no memory for its content)", str(path)) from error
+            raise
         write_atomically(path, buffer.getvalue())
 
     @classmethod
@@ -177,7 +182,7 @@ def read_tensors(path: Path) -> Any:
         OSError: the file cannot be read, or is not a regular one.
         ValueError: it is damaged, or holds something else than tensors and plain values.
     """
-    with os.fdopen(open_regular(path), "rb") as file:
+    with naming(path), os.fdopen(open_regular(path), "rb") as file:
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged file makes torch.load raise exceptions of many types

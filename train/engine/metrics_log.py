@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,11 @@ class MetricsLog:
         self._path = folder / "metrics.csv"
         self._columns = columns(metrics)
         self._events: SummaryWriter | None = None
+        self._print_other = threading.excepthook
         if active:
             from torch.utils.tensorboard import SummaryWriter  # slow to import; evaluations and GPU tests do without it
 
+            threading.excepthook = self._print_error
             self._events = SummaryWriter(str(folder), purge_step=step + 1)
 
     def step(self, step: int, values: Row) -> None:
@@ -88,3 +91,9 @@ class MetricsLog:
         """Close the event file."""
         if self._events:
             self._events.close()
+            threading.excepthook = self._print_other
+
+    def _print_error(self, what: threading.ExceptHookArgs) -> None:
+        """Print no traceback where TensorBoard's thread cannot write: the next call of its writer raises that error."""
+        if not (isinstance(what.exc_value, OSError) and type(what.thread).__module__.startswith("tensorboard.")):
+            self._print_other(what)

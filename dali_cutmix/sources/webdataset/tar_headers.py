@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from dali_cutmix.utils import open_regular, refuse_compressed
+from dali_cutmix.utils import naming, open_regular, refuse_compressed
 
 BLOCK = 512
 _END = bytes(BLOCK)
@@ -41,15 +41,23 @@ def tar_members(path: Path) -> Iterator[TarMember]:
         OSError: the tar cannot be read, or is not a regular file.
         ValueError: it is cut off, damaged, compressed, or not a tar file; or it stores a file in parts.
     """
-    with os.fdopen(open_regular(path), "rb", buffering=0) as file:
+    with naming(path), os.fdopen(open_regular(path), "rb", buffering=0) as file:
         length = os.fstat(file.fileno()).st_size
         try:
-            yield from _members(lambda size, at: os.pread(file.fileno(), size, at), length)
+            yield from _members(lambda size, at: _read(file.fileno(), size, at), length)
         except ValueError as error:
             refuse_compressed(path)
             raise ValueError(f"{path}: cut off, or not a tar file ({error}); copy it again.") from error
         except _UnsupportedMemberError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def _read(descriptor: int, size: int, at: int) -> bytes:
+    """Read bytes, fewer only at the end of the file: one call gives less on some file systems."""
+    content = os.pread(descriptor, size, at)
+    while len(content) < size and (more := os.pread(descriptor, size - len(content), at + len(content))):
+        content += more
+    return content
 
 
 class _UnsupportedMemberError(Exception):

@@ -1,7 +1,9 @@
 """Files and folders that exist whole or not at all, and what is left beside them."""
 
+import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +113,15 @@ def test_nothing_else_is_removed(tmp_path):
     before = {path.name for path in tmp_path.iterdir()}
     make_atomically(tmp_path / "made", lambda target: target.mkdir())
     assert {path.name for path in tmp_path.iterdir()} == before | {"made"}
+
+
+def test_a_file_that_cannot_be_moved_over_an_old_one_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "made").write_bytes(b"old")
+
+    def refuse(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        make_atomically(tmp_path / "made", lambda made: made.write_bytes(b"new"))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("made", b"old")]
