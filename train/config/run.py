@@ -42,6 +42,8 @@ class RunConfig:
     bad_files.jsonl in the run's folder). In validation it always ends the run."""
     max_bad: float = 0.01
     """With --on-error replace: fraction of the training images that may be bad; more of them end the run."""
+    retry: float = 60.0
+    """Seconds for which reading is tried again while the storage fails; then the run ends, and says what is missing."""
     flip: float = 0.5
     """Probability of a horizontal flip."""
     mean: tuple[float, float, float] = dc.IMAGENET_MEAN
@@ -111,7 +113,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name in ("batch_size", "epochs", "lr", "log_every", "val_every", "timeout"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
-        for name in ("iterations", "weight_decay", "warmup_epochs", "checkpoint_every", "seed"):
+        for name in ("iterations", "weight_decay", "warmup_epochs", "checkpoint_every", "seed", "retry"):
             check(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
         for name in ("num_threads", "cpu_threads"):
             if (value := getattr(self, name)) is not None:

@@ -15,6 +15,7 @@ CHANGEABLE_ON_RESUME |= {
     "timeout",
     "on_error",
     "max_bad",
+    "retry",
     "device",
     "num_threads",
     "cpu_threads",

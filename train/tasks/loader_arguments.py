@@ -19,6 +19,7 @@ def loader_arguments(config: RunConfig, ranks: Ranks) -> dict[str, Any]:
         "channels_last": config.channels_last,
         "mean": config.mean,
         "std": config.std,
+        "retry": config.retry,
     }
 
 
