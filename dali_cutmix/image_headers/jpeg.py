@@ -6,7 +6,7 @@ from dali_cutmix.image_headers.exif import agreed, orientation
 from dali_cutmix.image_headers.header import DamagedHeaderError, Header, NotSupportedError, cut_off, not_supported
 from dali_cutmix.image_headers.jpeg_segments import APP1, StrayBytesError, segments, without_stray_bytes
 
-_EXIF = b"Exif\0\0"
+_EXIF, _MAGIC = b"Exif\0\0", (b"*\0", b"\0*")
 _FRAME = Struct(">BHHB").unpack_from
 _UNDECODED = dict.fromkeys((0xC3, 0xCB), "a lossless JPEG") | dict.fromkeys(
     (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG"
@@ -32,6 +32,7 @@ def read_jpeg(data: memoryview) -> Header:
 def _read(data: memoryview) -> Header:
     frame: tuple[int, int] | None = None
     blocks: list[int] | None = None
+    damaged = False
     decoded = 1  # the orientation that DALI expects: of the last block with EXIF's name
     for marker, start, end in segments(data):
         if marker != APP1:
@@ -43,6 +44,8 @@ def _read(data: memoryview) -> Header:
             if (found := orientation(data[start + 6 : end])) is not None:
                 blocks = [*(blocks or ()), found]
                 decoded = found if is_exif else decoded
+            elif data[start + 8 : start + 10] in _MAGIC:
+                damaged = True
     if frame is None:
         raise cut_off()
     marker, start = frame
@@ -54,6 +57,8 @@ def _read(data: memoryview) -> Header:
         raise _unusual(marker, precision, height, components)
     if not width:
         raise DamagedHeaderError("its header is damaged: 0 pixels wide")
+    if damaged and decoded != 1:  # one of DALI's decoders may apply what it can read of the damaged block
+        raise DamagedHeaderError("one of its EXIF blocks is damaged")
     return Header("jpeg", height, width, agreed(blocks, decoded) if blocks else 1)
 
 

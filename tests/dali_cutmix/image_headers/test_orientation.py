@@ -111,6 +111,13 @@ def test_a_damaged_block_that_only_one_decoder_applies_is_refused(encoded):
         inspect(encoded)
 
 
+def test_a_damaged_block_beside_one_that_turns_is_refused():
+    """It ended the process: one decoder reads the first block as far as it can, the other one the second."""
+    with pytest.raises(ValueError, match="one of its EXIF blocks is damaged"):
+        inspect(jpeg(app1(MANY), app1(exif(3))))
+    assert inspect(jpeg(app1(MANY), app1(exif(1)))).orientation == 1
+
+
 def test_a_block_of_an_unknown_byte_order_is_refused():
     with pytest.raises(NotSupportedError, match="an image whose EXIF blocks disagree"):
         inspect(png(chunk(b"eXIf", b"\xff" + SIX[1:])))
