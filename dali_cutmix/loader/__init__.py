@@ -4,7 +4,7 @@
               (live pipeline,    (torch tensors,   (for loop, state)
               bad samples)       one batch ahead)
 
-- ``loader``: the public face; ``all_ranks``: states of all processes in one; ``check_ranks``: do they belong together
+- ``loader``: the public face; ``ranks``: the states of all processes in one, and whether they belong together
 - ``passes``: where each ``for`` loop begins, ``position``: how far it has come
 - ``batch_producer``: batches in order, on a CPU one ahead in a thread
 - ``pipeline_runner``: a live pipeline that is rebuilt after a bad sample
@@ -14,8 +14,7 @@
 - ``to_torch``: DALI's outputs as tensors; ``finish``: outputs that ``FusedMix`` makes tensors of
 """
 
-from dali_cutmix.loader.all_ranks import AllRanks
-from dali_cutmix.loader.check_ranks import check_ranks
 from dali_cutmix.loader.loader import Loader
+from dali_cutmix.loader.ranks import AllRanks, check_ranks
 
 __all__ = ["AllRanks", "Loader", "check_ranks"]

@@ -6,14 +6,12 @@
 - ``compression``: files that were compressed, and the command that unpacks them
 - ``atomic_files``: files that are written as a whole or not at all
 - ``cache``: files that can be generated again, in a folder of the user's own, ``~/.cache/dali_cutmix``
-- ``no_links``: lock files and logs, whose fixed names may be links that others placed
 - ``child_processes``: work in child processes that may crash or hang
+- ``files``: files that others may have placed are opened with care
 - ``ordered_pool``: work done in parallel, results in order
 - ``printable``: names of files as a terminal may show them, and ten of many
 - ``protobuf``: the wire format of protocol buffers
 - ``accepted``: the optional arguments that a user's function takes
-- ``regular_files``: files are opened only if they are regular ones, and not too large
-- ``text_files``: the text of a file that a user gave
 - ``uncopyable``: a base for objects that cannot be copied or pickled
 """
 
@@ -58,22 +56,23 @@ from dali_cutmix.utils.checks import (
 from dali_cutmix.utils.child_processes import Crash, Outcome, map_in_children
 from dali_cutmix.utils.command import INTERRUPTED, run_command
 from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
-from dali_cutmix.utils.levels import check_levels
-from dali_cutmix.utils.no_links import open_lock, opened_unless_link
-from dali_cutmix.utils.ordered_pool import in_order
-from dali_cutmix.utils.paths import PathLike, Paths, check_name, check_no_url, local_files, local_paths, path_below
-from dali_cutmix.utils.printable import LINES, printable, shown_paths
-from dali_cutmix.utils.protobuf import fields, to_varint, varint
-from dali_cutmix.utils.regular_files import (
+from dali_cutmix.utils.files import (
     MAX_BYTES,
     NotRegularFileError,
     TooLargeError,
     check_regular,
     naming,
+    open_lock,
     open_regular,
+    opened_unless_link,
     read_regular,
+    read_text,
 )
-from dali_cutmix.utils.text_files import read_text
+from dali_cutmix.utils.levels import check_levels
+from dali_cutmix.utils.ordered_pool import in_order
+from dali_cutmix.utils.paths import PathLike, Paths, check_name, check_no_url, local_files, local_paths, path_below
+from dali_cutmix.utils.printable import LINES, printable, shown_paths
+from dali_cutmix.utils.protobuf import fields, to_varint, varint
 from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [

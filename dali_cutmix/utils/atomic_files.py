@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dali_cutmix.utils.regular_files import check_regular, naming
+from dali_cutmix.utils.files import check_regular, naming
 
 _STALE = 24 * 3600  # seconds after which something temporary is taken for the leftover of a killed process
 _KEPT = 60  # characters of a name in that of its temporary file: 255 bytes are the most

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dali_cutmix.utils.atomic_files import make_atomically, publish, remove_leftovers, temporary_beside
-from dali_cutmix.utils.regular_files import open_regular
+from dali_cutmix.utils.files import open_regular
 
 _LENGTH = 8  # bytes of the number that says how long an entry's content is
 _warned: set[str | None] = set()

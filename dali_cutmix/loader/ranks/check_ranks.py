@@ -9,8 +9,8 @@ import torch
 import torch.distributed as dist
 
 from dali_cutmix._version import __version__
-from dali_cutmix.loader.all_ranks import AllRanks
 from dali_cutmix.loader.loader import Loader
+from dali_cutmix.loader.ranks.all_ranks import AllRanks
 
 AnyLoader = Loader | AllRanks
 _OF_EACH_RANK = ("rank", "seed")

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from dali_cutmix.utils.regular_files import check_regular
+from dali_cutmix.utils.files.regular_files import check_regular
 
 
 def opened_unless_link(path: str, flags: int) -> int:

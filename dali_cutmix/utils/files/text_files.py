@@ -3,7 +3,7 @@
 import codecs
 from pathlib import Path
 
-from dali_cutmix.utils.regular_files import TooLargeError, read_regular
+from dali_cutmix.utils.files.regular_files import TooLargeError, read_regular
 
 _LARGEST = 2**32
 
