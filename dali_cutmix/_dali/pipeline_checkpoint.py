@@ -3,7 +3,7 @@
 DALI's checkpoint is a protobuf message with one entry for each operator: its name and its state. DALI names operators
 by their kind and a running number. Two graphs that read the same samples and draw the same numbers, and differ only in
 how they decode, therefore have different names for the same state. What a ``Loader`` saves is named by kind and order
-instead, and leaves out the operators without a state: those that decode, compute or copy.
+instead, and leaves out the operators that decode or copy: they have no state.
 """
 
 import json
@@ -15,6 +15,9 @@ from dali_cutmix.utils import fields, to_varint, varint
 
 _OPERATOR, _PIPELINE = 1, 2  # fields of the message
 _AUTOMATIC = re.compile(r"_+(?P<kind>[A-Za-z]\w*?)_(?P<number>\d+)")
+_COPIES = ("__MakeContiguous_", "__Copy_CpuToGpu_", "__Copy_GpuToCpu_")
+"""Prefixes of operators that DALI adds itself, to copy outputs."""
+_DECODING = ("Image", "ImageSlice", "Slice", "PeekImageShape")
 _FORMERLY = {"ImageRandomCrop": "RandomCropGenerator"}
 """Kinds of operators in old states, and their kinds now: decoding once drew the windows of random crops itself."""
 
@@ -58,7 +61,7 @@ def portable(checkpoint: bytes) -> bytes:
     return b"".join([*(parts[new] for new in sorted(parts)), found[None]])
 
 
-def localized(saved: bytes, own: bytes) -> bytes:
+def localized(saved: bytes, own: bytes, *, all_operators: bool = True) -> bytes:
     """Convert a portable checkpoint to one for a given graph.
 
     Entries that the graph has no operator for keep their portable name, and DALI refuses them for it. It also refuses a
@@ -67,15 +70,19 @@ def localized(saved: bytes, own: bytes) -> bytes:
     Args:
         saved: from :func:`portable`, or an older one with DALI's names.
         own: any checkpoint of that graph, from DALI.
+        all_operators: whether the graphs must have the same operators; False compares those with a state only. Verbs
+            once read and decoded with other ones.
     """
     found = dict(entries(portable(saved)))
+    if not all_operators:
+        found = {name: entry for name, entry in found.items() if name is None or operator_state(entry)}
     here = {name: entry for name, entry in entries(own) if name}
     names = _portable_names(here)
     parts = []
     for name, entry in here.items():
         if name in names and names[name] in found:
             parts.append(_renamed(found.pop(names[name]), name))
-        elif not operator_state(entry):
+        elif name not in names or not (all_operators or operator_state(entry)):
             parts.append(entry)
     return b"".join([*parts, *found.values()])
 
@@ -127,16 +134,19 @@ def place_of_reader(state: bytes) -> tuple[bytes, int, int] | None:
 
 
 def _portable_names(operators: Mapping[str, bytes]) -> dict[str, str]:
-    """Portable name of each operator that has a state, from their entries; names given by the user stay."""
+    """Portable name of each operator that has one, from their entries; names given by the user stay."""
     found: dict[str, str] = {}
     numbered: list[tuple[str, int, str]] = []
     for name, entry in operators.items():
-        automatic = _AUTOMATIC.fullmatch(name)
-        if automatic and operator_state(entry):
-            kind = _FORMERLY.get(automatic["kind"], automatic["kind"])
-            numbered.append((kind, int(automatic["number"]), name))
-        elif operator_state(entry):
+        stateless = not operator_state(entry)
+        if stateless and name.startswith(_COPIES):
+            continue
+        if not (automatic := _AUTOMATIC.fullmatch(name)):
             found[name] = name
+            continue
+        kind = _FORMERLY.get(automatic["kind"], automatic["kind"])
+        if not (stateless and kind in _DECODING):
+            numbered.append((kind, int(automatic["number"]), name))
     counts: dict[str, Iterator[int]] = {}
     for kind, _, name in sorted(numbered):
         found[name] = f"{kind}#{next(counts.setdefault(kind, count()))}"

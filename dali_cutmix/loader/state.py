@@ -13,7 +13,7 @@ from dali_cutmix._dali import Place, check_checkpoint, localized, portable
 from dali_cutmix.gpu import nvjpeg_limits
 from dali_cutmix.loader.epoch import Epoch
 from dali_cutmix.loader.position import Pass, Position
-from dali_cutmix.loader.state_form import State, check_form, damaged, shortened, signed
+from dali_cutmix.loader.state_form import VERSION, State, check_form, damaged, shortened, signed
 from dali_cutmix.ops import Notes
 from dali_cutmix.sources import READER
 
@@ -103,7 +103,7 @@ def position(state: State, own: bytes, epoch: Epoch, *, shuffles: bool | None, f
     reader = None if shuffles is None else (READER, number + ended if shuffles else None, run * epoch.batch_size)
     place = Place(epoch.runs * epoch.batch_size, reader, number * epoch.runs + batch if fed else None)
     try:
-        checkpoint = localized(base64.b64decode(state["pipeline"]), own)
+        checkpoint = localized(base64.b64decode(state["pipeline"]), own, all_operators=state["version"] == VERSION)
         check_checkpoint(checkpoint, own, place)
     except (ValueError, LookupError) as error:
         raise damaged(f"its pipeline's checkpoint cannot be read: {error}") from error

@@ -175,8 +175,10 @@ def test_every_error_of_storage_is_waited_for(folder, tmp_path, monkeypatch, err
 
 
 @pytest.mark.filterwarnings("ignore:.*cannot be read:RuntimeWarning")
-def test_an_interrupt_ends_the_waiting(folder, tmp_path):
-    loader = train(folder, tmp_path / "bad.jsonl", retry=600)
+def test_an_interrupt_ends_the_waiting(folder, tmp_path, request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a worker of the tests may ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+    loader = train(folder, tmp_path / "bad.jsonl")
     (folder / "b").rename(tmp_path / "away")
 
     began = time.monotonic()
