@@ -15,8 +15,10 @@ import atexit
 import ctypes
 import os
 import threading
+import warnings
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from queue import SimpleQueue
 from typing import Any
@@ -55,7 +57,11 @@ def _start() -> None:
 
     def run() -> None:
         while True:
-            _shutdowns.get()()
+            try:
+                _shutdowns.get()()
+            except Exception as error:  # of a lost GPU: the thread must live, or all would wait for it for ever
+                with suppress(Warning):  # raised where warnings are errors
+                    warnings.warn(f"a pipeline could not be shut down: {error}", RuntimeWarning, stacklevel=1)
 
     threading.Thread(target=run, name="pipeline shutdown", daemon=True).start()
 

@@ -9,8 +9,9 @@
                      batch_bisect.bisect_failing_batch  reads and decodes the batch as its graph does, without half of
                         │            └─ none found ─▶ graph_error                                   its samples
                         ▼
-          sample numbers and faults ──▶ decode_error     on_error="raise": an error with all paths
-                                     └▶ Replacement      on_error="replace": the next good sample instead
+          sample numbers and faults ──▶ decode_error     on_error="raise": an error with the paths
+                                     └▶ Replacement      on_error="replace": the next good sample instead, which
+                                                         find_bad_successors looks for
 
 ``dali_cutmix.check`` uses ``find_undecodable`` for a whole data set. The loader does the rest.
 """
@@ -21,6 +22,7 @@ from dali_cutmix.bad_samples.diagnosis import (
     DecodeError,
     decode_error,
     find_bad_samples,
+    find_bad_successors,
 )
 from dali_cutmix.bad_samples.failed_operator import graph_error, is_about_samples, is_about_storage, short_reason
 from dali_cutmix.bad_samples.fault import Fault
@@ -38,6 +40,7 @@ __all__ = [
     "chunks",
     "decode_error",
     "find_bad_samples",
+    "find_bad_successors",
     "find_undecodable",
     "gone",
     "graph_error",

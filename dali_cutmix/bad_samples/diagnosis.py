@@ -12,13 +12,13 @@ from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.bad_samples.storage import gone, storage_error
 from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.sources import READER, Source
-from dali_cutmix.utils import NotRegularFileError, TooLargeError
+from dali_cutmix.utils import NotRegularFileError, TooLargeError, shown_paths
 
 _AHEAD = 6  # batches that DALI may have read ahead
 
 
 class DecodeError(RuntimeError):
-    """Error for samples that cannot be decoded; its message has the path of each, or file and record.
+    """Error for samples that cannot be decoded; its message has the paths of up to ten, or file and record.
 
     Example:
         >>> @pipeline_def(batch_size=2, num_threads=1, device_id=None)
@@ -65,21 +65,26 @@ def find_bad_samples(
         if away := {number: error for number, error in unread.items() if number not in missing}:
             raise storage_error(source, away)
         if found:
-            return found | _bad_successors(source, found, substitutes, max_pixels, pipeline, formats)
+            return found
     return {}
 
 
-def _bad_successors(
+def find_bad_successors(
     source: Source,
     found: Mapping[int, Fault],
     known: Mapping[int, int],
     max_pixels: int,
     pipeline: Any,
-    formats: Collection[str],
+    formats: Collection[str] = FORMATS,
 ) -> dict[int, Fault]:
     """Find bad samples among those that would be read in place of ``found``: a folder of bad files then costs one look.
 
     The samples after a bad one are checked in growing numbers until one is good.
+
+    Args:
+        source, max_pixels, pipeline, formats: see :func:`find_bad_samples`.
+        found: the bad samples.
+        known: samples that are replaced already.
     """
     candidates = source.interchangeable
     bad: dict[int, Fault] = {}
@@ -121,8 +126,8 @@ def _check(
 
 
 def decode_error(source: Source, faults: Mapping[int, Fault], error: RuntimeError) -> DecodeError:
-    """Make the error to raise instead of DALI's, with the path of every bad sample of the failed batch."""
-    named = ", ".join(f"{source.name(number)} ({fault.reason})" for number, fault in sorted(faults.items()))
+    """Make the error to raise instead of DALI's, with the paths of the bad samples of the failed batch, ten at most."""
+    named = shown_paths(f"{source.name(number)} ({fault.reason})" for number, fault in sorted(faults.items()))
     return DecodeError(
         f"cannot be decoded: {named}. {source.fix}; every other file of its batch is fine. To continue without bad "
         f"files: on_error='replace'. DALI says: {short_reason(error)}"

@@ -15,7 +15,10 @@ _FAILED = re.compile(
 _FRAME = re.compile(
     r'^  File "(?P<file>.+)", line (?P<line>\d+), in (?P<function>.+)\n(?:    (?P<code>.+))?', re.MULTILINE
 )
-_OF_PYTHON = re.compile(r"DLTensorPythonFunction error: (?:DamagedHeaderError|StrayBytesError|NotSupportedError): ")
+_OF_PYTHON = re.compile(
+    r"DLTensorPythonFunction error: (?:DamagedHeaderError|StrayBytesError|NotSupportedError|SampleError): "
+)
+_OF_STORAGE = re.compile(r"OSError|Error: \[Errno \d+\]")
 _READS, _DECODES = ("reader", "file.read"), ("decoder", "peekimageshape")
 _OF_ANYBODY = ("reshape", "pythonfunction")
 """Operators that the library reads or checks samples with, and that users have for other purposes."""
@@ -59,7 +62,7 @@ class FailedOperator(NamedTuple):
     def only_reads(self) -> bool:
         """Whether it failed without having looked at a sample's bytes: then the storage may be at fault."""
         kind = self.name.replace("_", "").lower()
-        return any(word in kind for word in _READS) or "OSError" in self.message or "FileNotFoundError" in self.message
+        return any(word in kind for word in _READS) or _OF_STORAGE.search(self.message) is not None
 
     @property
     def place(self) -> str:
@@ -88,7 +91,8 @@ def is_about_samples(error: RuntimeError) -> bool:
 
 def is_about_storage(error: RuntimeError) -> bool:
     """Whether DALI's error comes from operators that read, and no sample's bytes are to blame."""
-    return all(operator.only_reads for operator in failed_operators(error))
+    failed = failed_operators(error)
+    return bool(failed) and all(operator.only_reads for operator in failed)
 
 
 def graph_error(error: RuntimeError) -> RuntimeError:

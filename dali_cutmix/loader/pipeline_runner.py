@@ -16,6 +16,7 @@ from dali_cutmix.bad_samples import (
     bisect_failing_batch,
     decode_error,
     find_bad_samples,
+    find_bad_successors,
     gone,
     graph_error,
     is_about_samples,
@@ -99,7 +100,9 @@ class PipelineRunner:
             return
         if not self._replaces:
             raise decode_error(source, faults, error) from error
-        replacement.add(faults, error)
+        limit, formats = self._notes.max_pixels or MAX_PIXELS, self._notes.formats
+        more = find_bad_successors(source, faults, replacement.substitutes, limit, self._template, formats)
+        replacement.add({**faults, **more}, error)
 
     def _find_faults(self, source: Source, replacement: Replacement, error: RuntimeError) -> Mapping[int, Fault] | None:
         """The samples that made a batch fail; None where all are good by now, and it should be tried again.

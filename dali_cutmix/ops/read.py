@@ -110,7 +110,7 @@ def read_files(
         shard, shuffle, seed: see :func:`read_folder`.
         num_classes: refuse labels that need more classes than this. By default the number of classes is that of
             ``classes``, or the largest label plus 1; for samples with several labels each it is K.
-        max_bytes: see :func:`read_folder`.
+        max_bytes: see :func:`read_folder`; images on S3 are not limited.
 
     Returns:
         Encoded bytes (1-D uint8, CPU), and labels on the CPU as above.

@@ -17,7 +17,7 @@ class ListedFiles:
     Args:
         samples: names and labels.
         root: folder, or S3 bucket and prefix, which the names are relative to.
-        max_bytes: size of the largest file that is read.
+        max_bytes: size of the largest local file that is read.
     """
 
     fix = "Remove or replace the file"
@@ -25,7 +25,7 @@ class ListedFiles:
 
     def __init__(self, samples: SampleList, root: str, max_bytes: int = MAX_BYTES) -> None:
         self._samples, self._root, self._max_bytes = samples, os.path.join(root, ""), max_bytes
-        self._is_remote = "://" in root
+        self._is_remote = root.startswith("s3://")
         self._prefix = os.fsencode(self._root)
 
     def __len__(self) -> int:

@@ -59,9 +59,11 @@ def _join(content: memoryview) -> memoryview | bytes:
         parts.append(content[at : at + (field & _LENGTH)])
         if len(parts[-1]) != field & _LENGTH:
             break
-        if field >> 29 in (0, 3):
-            return parts[0] if len(parts) == 1 else _MAGIC.join(parts)
         at += -(-(field & _LENGTH) // 4) * 4
+        if field >> 29 in (0, 3):
+            if content[at : at + 4] == _MAGIC:
+                raise SampleError("another record follows it, which its index lacks: that one would be lost")
+            return parts[0] if len(parts) == 1 else _MAGIC.join(parts)
     raise SampleError("it is not a RecordIO record, or damaged")
 
 
@@ -69,17 +71,25 @@ def _places(path: Path) -> np.ndarray:
     """Offset and size of each record, from the index beside the file or from the file itself; 2×n."""
     lines = index_lines(path, "im2rec or rec2idx")
     offsets = np.array(list(_scan(path)), np.int64) if lines is None else np.sort(lines[:, 1])
-    if lines is not None and len(offsets):
-        again = offsets[1:][np.diff(offsets) == 0]
-        if len(again) or _records_follow(path, int(offsets[-1])):
-            what = f"has byte {again[0]} twice" if len(again) else f"ends with the record at byte {offsets[-1]}"
-            raise ValueError(
-                f"{path}: its index {what}, so samples would be lost; generate it again, or remove it: the file can be "
-                "read without one."
-            )
+    if lines is not None and (wrong := _lost(path, offsets)):
+        raise ValueError(
+            f"{path}: its index {wrong}, so samples would be lost; generate it again, or remove it: the file can be "
+            "read without one."
+        )
     # A record behind the end of the file gets a size, so that its place is refused.
     end = max(path.stat().st_size, int(offsets.max(initial=0)))
     return np.stack([offsets, np.maximum(np.diff(offsets, append=end), 1)])
+
+
+def _lost(path: Path, offsets: np.ndarray) -> str:
+    """How an index loses samples, as far as can be told without reading the whole file; empty where it does not."""
+    if path.stat().st_size and (not len(offsets) or offsets[0]):
+        return "lacks the record at byte 0"
+    if len(again := offsets[1:][np.diff(offsets) == 0]):
+        return f"has byte {again[0]} twice"
+    if len(offsets) and _records_follow(path, int(offsets[-1])):
+        return f"ends with the record at byte {offsets[-1]}"
+    return ""
 
 
 def _records_follow(path: Path, at: int) -> bool:

@@ -90,13 +90,7 @@ def _stored(field: np.ndarray) -> int:
 def _places(path: Path, verify: bool) -> np.ndarray:
     """Offset and size of each record with header and footer, from the index beside it or from the file; 2×n."""
     if (lines := index_lines(path, "tfrecord2idx")) is not None:
-        length = path.stat().st_size
-        offsets, sizes = lines[lines[:, 1] <= length - lines[:, 0]].T  # the others are refused with the places
-        if len(offsets) == len(lines) and (end := int((offsets + sizes).max(initial=0))) < length:
-            raise ValueError(
-                f"{path}: its index ends at byte {end} of {length}, so samples would be lost; generate it again, or "
-                "remove it: the file can be read without one."
-            )
+        _check_whole(path, lines)
         return lines.T
     places: list[tuple[int, int]] = []
     at = 0
@@ -117,6 +111,20 @@ def _places(path: Path, verify: bool) -> np.ndarray:
             places.append((at, size))
             at += size
     return np.array(places, np.int64).reshape(-1, 2).T
+
+
+def _check_whole(path: Path, lines: np.ndarray) -> None:
+    """Refuse an index that leaves out a part of its file, or has one twice; places outside are refused elsewhere."""
+    length = path.stat().st_size
+    inside = lines[lines[:, 1] <= length - lines[:, 0]]
+    offsets, sizes = inside[np.argsort(inside[:, 0])].T
+    begin, end = np.append(offsets, length), np.insert(offsets + sizes, 0, 0)
+    if len(inside) == len(lines) and len(wrong := np.flatnonzero(begin != end)):
+        what = f"ends a record at byte {end[wrong[0]]}, and begins the next at byte {begin[wrong[0]]} of {length}"
+        raise ValueError(
+            f"{path}: its index {what}, so samples would be lost or come twice; generate it again, or remove it: the "
+            "file can be read without one."
+        )
 
 
 def _features(example: memoryview) -> Iterator[tuple[str, memoryview]]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 _VARINT, _WITH_LENGTH = 0, 2  # wire types
 _FIXED = {1: 8, 5: 4}  # wire types of numbers of a fixed size, and that size in bytes
-_LONGEST = 64  # bits of a varint, rounded up to groups of seven
 
 
 def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
@@ -26,7 +25,6 @@ def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
-    raise ValueError("a number of more than ten bytes")
 
 
 def to_varint(value: int) -> bytes:

@@ -34,8 +34,12 @@ class TarMember(NamedTuple):
     size: int
 
 
-def tar_members(path: Path) -> Iterator[TarMember]:
+def tar_members(path: Path, at: int = 0) -> Iterator[TarMember]:
     """The files of a tar in their order, without folders and links.
+
+    Args:
+        path: of the tar.
+        at: byte to begin at, where a header is.
 
     Raises:
         OSError: the tar cannot be read, or is not a regular file.
@@ -44,7 +48,7 @@ def tar_members(path: Path) -> Iterator[TarMember]:
     with naming(path), os.fdopen(open_regular(path), "rb", buffering=0) as file:
         length = os.fstat(file.fileno()).st_size
         try:
-            yield from _members(lambda size, at: _read(file.fileno(), size, at), length)
+            yield from _members(lambda size, at: _read(file.fileno(), size, at), length, at)
         except ValueError as error:
             refuse_compressed(path)
             raise ValueError(f"{path}: cut off, or not a tar file ({error}); copy it again.") from error
@@ -64,8 +68,7 @@ class _UnsupportedMemberError(Exception):
     """A member whose content is not one range of bytes."""
 
 
-def _members(read: Callable[[int, int], bytes], length: int) -> Iterator[TarMember]:
-    at = 0
+def _members(read: Callable[[int, int], bytes], length: int, at: int) -> Iterator[TarMember]:
     ahead: dict[str, str | int] = {}  # name and size of the next member, from headers before it
     while (block := read(BLOCK, at)) != _END:
         if len(block) < BLOCK:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from dali_cutmix.sources.record_files import MAX_INDEX_BYTES, check_length
@@ -42,7 +43,14 @@ def read_index(path: Path) -> list[dict[str, Place]]:
     index = path.with_suffix(".idx")
     if index.is_file():
         samples = _parse(index)
-        check_length(path, max((offset + size for parts in samples for offset, size in parts.values()), default=0))
+        places = [place for parts in samples for place in parts.values()]
+        end = max((offset + size for offset, size in places), default=0)
+        check_length(path, end)
+        if wrong := _lost(path, places, end):
+            raise ValueError(
+                f"{index}: {wrong}, so samples would be lost or come twice; generate it again, or remove it: the tar "
+                "can be read without one."
+            )
         return samples
     stamp = f"{path.absolute()} {seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}\n".encode(
         errors="surrogateescape"
@@ -53,6 +61,20 @@ def read_index(path: Path) -> list[dict[str, Place]]:
         known = list(_scan(path))
         remember(cached, stamp, json.dumps(known).encode())
     return known
+
+
+def _lost(path: Path, places: list[Place], end: int) -> str:
+    """How an index loses samples at the tar's end, or has one twice; empty where it does not."""
+    if len({offset for offset, _ in places}) < len(places):
+        again = next(at for (at, _), (other, _) in pairwise(sorted(places)) if at == other)
+        return f"it has byte {again} twice"
+    try:
+        for member in tar_members(path, -(-end // BLOCK) * BLOCK):
+            if not _is_no_sample(member.name):
+                return f"it ends before {member.name!a} at byte {member.offset}"
+    except ValueError:
+        pass  # what is behind the samples is not read
+    return ""
 
 
 def _remembered(content: bytes | None, length: int) -> list[dict[str, Place]] | None:

@@ -240,6 +240,29 @@ def test_wherever_an_epoch_fails_it_goes_on_there_once_mended(good_files, fused)
     assert failed_at >= {0, 1, 2}
 
 
+def test_of_many_bad_files_the_error_names_ten_and_no_file_of_another_batch(tmp_path):
+    for number in range(60):
+        path = tmp_path / "photos" / "cat" / f"{number:02d}.jpg"
+        save(Image.new("RGB", (40, 30)), path)
+        if 2 <= number < 55:
+            SPOILERS["text"](path)
+    for batch_size, named, more in ((4, range(2, 4), ""), (32, range(2, 12), " and 20 more.")):
+        with pytest.raises(DecodeError) as caught:
+            next(iter(imagenet.val(tmp_path / "photos", batch_size=batch_size, size=16, resize=16, device="cpu")))
+        assert named_paths(caught.value) == {str(tmp_path / "photos" / "cat" / f"{number:02d}.jpg") for number in named}
+        assert more in str(caught.value)
+        tally.count("bad")
+
+
+def test_names_that_act_on_a_terminal_are_escaped_in_the_error(tmp_path):
+    for name in ("a", "\x1b[31mb"):
+        save(Image.new("RGB", (40, 30)), tmp_path / "cat" / f"{name}.jpg")
+    SPOILERS["text"](tmp_path / "cat" / "\x1b[31mb.jpg")
+    with pytest.raises(DecodeError, match=r"/cat/\\x1b\[31mb\.jpg \(not an image"):
+        next(iter(imagenet.val(tmp_path, batch_size=2, size=16, resize=16, device="cpu")))
+    tally.count("bad")
+
+
 def test_what_fails_for_a_moment_only_ends_nothing(good_files, kind, monkeypatch):
     """A disk or a network that fails once: the files are good when they are looked at, and the batch is tried again."""
 

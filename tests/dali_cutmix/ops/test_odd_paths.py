@@ -64,6 +64,14 @@ def test_a_name_that_is_too_long_is_a_missing_file(tmp_path):
         list_folders([names[1]])
 
 
+def test_a_local_path_that_looks_like_an_address_is_read_as_a_local_file(tmp_path):
+    save(Image.new("RGB", (8, 8)), tmp_path / "x:" / "1.jpg")
+    read = partial(dc.read_files, [f"{tmp_path}/x://1.jpg"], max_bytes=10)
+    with pytest.raises(dc.DecodeError, match=r"x://1\.jpg \(\d+ bytes, more than max_bytes=10\)"):
+        list(imagenet.val(read, batch_size=1, size=8, resize=8, device="cpu"))
+    tally.count("bad")
+
+
 USUAL = (ValueError, TypeError, OSError)
 
 

@@ -64,6 +64,46 @@ def test_an_index_that_is_cut_off_at_a_line_loses_no_samples(kind, tmp_path, sam
     tally.count("bad")
 
 
+def test_an_index_of_a_shorter_file_loses_no_samples(kind, tmp_path, samples):
+    """Samples were added since; each line of the index is right."""
+    read = written(kind, tmp_path, samples)
+    index = first_index(tmp_path)
+    lines = index.read_text().splitlines()[:-2]
+    if kind == "webdataset":
+        lines[0] = f"v1.2 {len(lines) - 1}"
+    index.write_text("\n".join([*lines, ""]))
+    with pytest.raises(ValueError, match=rf"{index.stem}(\.idx|\.rec)?: .*, so samples would be lost"):
+        delivered(read)
+    tally.count("bad")
+
+
+@pytest.mark.parametrize("place", [0, 3], ids=["first", "middle"])
+def test_a_line_that_an_index_lacks_is_no_sample_that_is_lost(kind, place, tmp_path, samples):
+    if kind == "webdataset":
+        pytest.skip("what is between two samples of a tar may be anything")
+    read = written(kind, tmp_path, samples)
+    index = first_index(tmp_path)
+    lines = index.read_text().splitlines()
+    del lines[place]
+    index.write_text("\n".join([*lines, ""]))
+    with pytest.raises((ValueError, RuntimeError), match=r"so samples would be lost|that one would be lost"):
+        delivered(read)
+    tally.count("bad")
+
+
+def test_a_line_that_an_index_has_twice_delivers_no_sample_twice(kind, tmp_path, samples):
+    read = written(kind, tmp_path, samples)
+    index = first_index(tmp_path)
+    lines = index.read_text().splitlines()
+    lines.insert(3, lines[3])
+    if kind == "webdataset":
+        lines[0] = f"v1.2 {len(lines) - 1}"
+    index.write_text("\n".join([*lines, ""]))
+    with pytest.raises(ValueError, match=r"so samples would be lost"):
+        delivered(read)
+    tally.count("bad")
+
+
 def test_an_index_that_is_no_file_is_not_opened(kind, tmp_path, samples):
     read = written(kind, tmp_path, samples)
     index = first_index(tmp_path)

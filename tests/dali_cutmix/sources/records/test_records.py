@@ -108,11 +108,11 @@ def test_a_bad_sample_is_named_by_its_file_and_place_and_replaced(kind, tmp_path
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_that_shrinks_while_it_is_read_is_an_error_and_no_crash(kind, tmp_path, samples):
-    loader = loader_of(written(kind, tmp_path, samples), "val", batch_size=2, prefetch=1)
+    loader = loader_of(written(kind, tmp_path, samples), "val", batch_size=2, prefetch=1, retry=0)
     next(iter(loader))
     for path in tmp_path.iterdir():
         os.truncate(path, 600)
-    with pytest.raises(dc.DecodeError, match=r"cannot be read: the file is shorter than its index says; copy it again"):
+    with pytest.raises(dc.StorageError, match=r"cannot be read: .* \(the file is shorter than its index says; copy it"):
         list(loader)
     tally.count("bad")
 

@@ -1,0 +1,83 @@
+"""Pipelines that are collected anywhere: none ends the process, and none lets another one wait."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+LOADERS = """
+import gc, sys, time
+import dali_cutmix as dc
+from nvidia.dali import fn, pipeline_def
+
+def allocate(label):
+    for _ in range(10):
+        time.sleep(0.0002)  # the consumer goes on
+        containers = [[] for _ in range(10)]  # the collector comes
+    return label
+
+class Trainer:
+    def __init__(self, folder):
+        @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        def graph():
+            jpegs, labels = dc.read_folder(folder)
+            labels = fn.python_function(labels, function=allocate)
+            return dc.random_resized_crop(jpegs, 16), labels
+
+        self.loader = dc.Loader(graph())
+        self.step = self.train  # a cycle: only the garbage collector ends it
+
+    def train(self):
+        return next(iter(self.loader))
+
+gc.collect()
+gc.freeze()
+gc.collect()  # what is left is little: each collection is a full one, and quick
+gc.set_threshold(1, 1, 1)
+for _ in range(int(sys.argv[2])):
+    Trainer(sys.argv[1]).step()
+    time.sleep(0.003)
+print("all", sys.argv[2])
+"""
+FAILING = """
+import sys
+import dali_cutmix as dc
+from dali_cutmix._dali import pipeline_shutdown
+from nvidia.dali import pipeline_def
+
+class Lost:
+    def Shutdown(self):
+        raise RuntimeError("CUDA error 700")
+
+class LostPipeline(pipeline_shutdown._QueuesShutdown):
+    _pipe = Lost()
+
+@pipeline_def(batch_size=4, num_threads=1, device_id=None)
+def graph():
+    jpegs, labels = dc.read_folder(sys.argv[1])
+    return dc.random_resized_crop(jpegs, 16), labels
+
+LostPipeline()
+print(len(next(iter(dc.Loader(graph())))))
+"""
+
+
+def run(program, *arguments, options=(), timeout=60):
+    command = [sys.executable, *options, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.slow)])
+def test_loaders_in_reference_cycles_do_not_end_the_process(photo_folder, count):
+    """The collector runs in a thread of a pipeline, too: it must not wait for itself."""
+    done = run(LOADERS, photo_folder, count, timeout=30 + count)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"all {count}\n", "")
+
+
+@pytest.mark.parametrize("options", [(), ("-W", "error")], ids=["warns", "warnings are errors"])
+def test_a_pipeline_that_cannot_be_shut_down_lets_no_other_one_wait(photo_folder, options):
+    done = run(FAILING, photo_folder, options=options)
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    assert ("a pipeline could not be shut down: CUDA error 700" in done.stderr) == (not options)
