@@ -10,6 +10,7 @@ from itertools import islice
 
 from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.sources import Source
+from dali_cutmix.utils import shown_paths
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries
 _SLICE = 0.5  # seconds after which the end of the process is noticed
@@ -122,6 +123,5 @@ def _neighbours_open(can_open: Callable[[int], bool], number: int, count: int) -
 
 def storage_error(source: Source, errors: Mapping[int, OSError]) -> StorageError:
     """Make the error for samples of a batch that cannot be read."""
-    first = ", ".join(f"{source.name(number)} ({error.strerror or error})" for number, error in [*errors.items()][:10])
-    more = f", and {len(errors) - 10} more" if len(errors) > 10 else ""
-    return StorageError(f"{len(errors)} samples of a batch cannot be read: {first}{more}.", errors)
+    named = shown_paths(f"{source.name(number)} ({error.strerror or error})" for number, error in errors.items())
+    return StorageError(f"{len(errors)} samples of a batch cannot be read: {named}.", errors)
