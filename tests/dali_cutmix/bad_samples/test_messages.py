@@ -25,8 +25,9 @@ def files(tmp_path):
     return [*photos, *bad]
 
 
-def evaluation(files):
-    return imagenet.val(partial(dc.read_files, files), batch_size=len(files), size=16, resize=16, device="cpu", retry=0)
+def evaluation(files, **options):
+    read = partial(dc.read_files, files)
+    return imagenet.val(read, batch_size=len(files), size=16, resize=16, device="cpu", retry=0, **options)
 
 
 def test_ten_bad_files_are_named_and_the_others_counted(files):
@@ -48,3 +49,11 @@ def test_names_of_files_that_are_gone_are_escaped_too(files):
     with pytest.raises(dc.StorageError, match=r" and 22 more\.") as caught:
         next(iter(loader))
     assert str(caught.value).isprintable()
+
+
+def test_where_no_good_file_is_left_no_larger_max_bad_is_advised(files, tmp_path):
+    loader = evaluation(files[20:], on_error="replace", max_bad=1.0, bad_log=tmp_path / "bad.jsonl")
+    with pytest.raises(
+        dc.DecodeError, match=r"^12 of 12 samples .* none is left to replace them; .* all bad files\)\.$"
+    ):
+        next(iter(loader))
