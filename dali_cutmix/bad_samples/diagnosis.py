@@ -12,13 +12,13 @@ from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.bad_samples.storage import gone, storage_error
 from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.sources import READER, Source
-from dali_cutmix.utils import NotRegularFileError, TooLargeError, shown_paths
+from dali_cutmix.utils import NotRegularFileError, TooLargeError, printable, shown_paths
 
 _AHEAD = 6  # batches that DALI may have read ahead
 
 
 class DecodeError(RuntimeError):
-    """Error for samples that cannot be decoded; its message has the paths of up to ten, or file and record.
+    """Error for samples that cannot be decoded; its message names up to ten of them, by path, or by file and record.
 
     Example:
         >>> @pipeline_def(batch_size=2, num_threads=1, device_id=None)
@@ -126,9 +126,9 @@ def _check(
 
 
 def decode_error(source: Source, faults: Mapping[int, Fault], error: RuntimeError) -> DecodeError:
-    """Make the error to raise instead of DALI's, with the paths of the bad samples of the failed batch, ten at most."""
+    """Make the error to raise instead of DALI's, with the paths of the first ten bad samples of the failed batch."""
     named = shown_paths(f"{source.name(number)} ({fault.reason})" for number, fault in sorted(faults.items()))
     return DecodeError(
         f"cannot be decoded: {named}. {source.fix}; every other file of its batch is fine. To continue without bad "
-        f"files: on_error='replace'. DALI says: {short_reason(error)}"
+        f"files: on_error='replace'. DALI says: {printable(short_reason(error))}"
     )

@@ -8,7 +8,7 @@ from dali_cutmix.bad_samples.bad_log import BadLog
 from dali_cutmix.bad_samples.diagnosis import DecodeError
 from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.sources import Source
-from dali_cutmix.utils import check_fraction
+from dali_cutmix.utils import check_fraction, printable
 
 
 class Replacement:
@@ -84,11 +84,13 @@ class Replacement:
         total = len(self._source)
         try:
             self._write_log(faults, others)
-            if (count := len(self._bad | self._missing)) > self._max_bad * total or not others.keys() >= faults.keys():
+            too_many = (count := len(self._bad | self._missing)) > self._max_bad * total
+            if too_many or not others.keys() >= faults.keys():
+                why = f"more than max_bad={self._max_bad:g} allows" if too_many else "and none is left to replace them"
                 raise DecodeError(
-                    f"{count} of {total} samples cannot be decoded, more than max_bad={self._max_bad:g} "
-                    f"allows; they are listed in {self._log.path}. Fix the data (python -m dali_cutmix.check finds all "
-                    "bad files), or give a larger max_bad."
+                    f"{count} of {total} samples cannot be decoded, {why}; they are listed in "
+                    f"{printable(self._log.path)}. Fix the data (python -m dali_cutmix.check finds all bad files)"
+                    + (", or give a larger max_bad." if too_many else ".")
                 ) from error
         except BaseException:
             self._replace(*before)  # if the batch is tried again, it fails again

@@ -13,6 +13,7 @@ _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Bits of a sample for each type of colour."""
 _MOST_CHUNKS = 1_000_000
+_LONGEST_SIDE = 1_000_000  # libpng's limit
 
 
 def read_png(data: memoryview) -> Header:
@@ -47,6 +48,8 @@ def read_png(data: memoryview) -> Header:
         raise cut_off() from None
     if depth not in _DEPTHS.get(colour, ()) or not width or not height:
         raise DamagedHeaderError("its header is damaged: no valid size or colour")
+    if max(width, height) > _LONGEST_SIDE:
+        raise not_supported(f"a PNG of {width}×{height} pixels, with a side of more than {_LONGEST_SIDE:,}")
     if len(set(turns)) > 1:
         raise disagreement()
     return Header("png", height, width, turns[0] if turns else 1)

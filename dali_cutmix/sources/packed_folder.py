@@ -48,8 +48,12 @@ class PackedFolder(RecordFiles):
         self.digest = hashlib.sha256(manifest.to_json()).hexdigest()
 
     def name(self, number: int) -> str:
-        """Where a sample is, as ``tar: member``, and the file that it was packed from."""
-        return f"{self.paths[self._file[number]]}: {member(number, 'jpg')} (was {self.packed_from(number)})"
+        """Where a sample is, as ``tar: member``, and the file that it was packed from, if the manifest can be read."""
+        place = f"{self.paths[self._file[number]]}: {member(number, 'jpg')}"
+        try:
+            return f"{place} (was {self.packed_from(number)})"
+        except (OSError, ValueError, IndexError):  # storage that is away, as when errors are named, has taken it along
+            return place
 
     def packed_from(self, number: int) -> str:
         """The file that a sample was packed from, below the folder that was packed."""

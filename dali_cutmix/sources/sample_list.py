@@ -43,7 +43,8 @@ class SampleList:
         if odd or content.count(b"\n") != len(names):
             name = next(name for name in names if name != name.rstrip() or not name or set(name) & set("\n\0"))
             raise ValueError(
-                f"{name!r}: a name that is empty, ends with a space or holds a line break cannot be read; rename it."
+                f"{name!r}: a name that is empty, ends with a space or holds a line break or NUL cannot be read; "
+                "rename it."
             )
         return cls(content)
 

@@ -18,6 +18,7 @@ from dali_cutmix.bad_samples import storage
 from pipelines import imagenet
 from tests.helpers import tally
 from tests.helpers.images import save
+from tests.helpers.packing import pack
 
 CLASSES, EACH = 4, 15
 
@@ -105,6 +106,28 @@ def test_an_outage_that_lasts_ends_the_run_with_what_is_missing_and_the_loader_g
     assert found + bits(loader) == expected
     assert not log.exists()
     tally.count("outages")
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be read:RuntimeWarning")
+def test_a_packed_folder_that_is_away_for_a_moment_with_its_manifest_costs_nothing(folder, tmp_path):
+    pack(folder, tmp_path / "packed", samples_per_shard=12)
+    loader = train(tmp_path / "packed", tmp_path / "bad.jsonl", prefetch=1, fused=False)
+    next(iter(loader))
+    (tmp_path / "packed").rename(tmp_path / "away")
+    timer = after(0.5, lambda: (tmp_path / "away").rename(tmp_path / "packed"))
+    assert sum(len(images) for images, _ in loader) == CLASSES * EACH
+    timer.join()
+    assert not (tmp_path / "bad.jsonl").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be read:RuntimeWarning")
+def test_a_packed_folder_that_stays_away_ends_the_run_as_storage_that_fails(folder, tmp_path):
+    pack(folder, tmp_path / "packed", samples_per_shard=12)
+    loader = train(tmp_path / "packed", tmp_path / "bad.jsonl", prefetch=1, fused=False, retry=0.1)
+    (tmp_path / "packed").rename(tmp_path / "away")
+    with pytest.raises(dc.StorageError, match=r"shard-0000\d\.tar: 000000\d\d\.jpg \(No such file or directory\)"):
+        for _ in itertools.chain.from_iterable(itertools.repeat(loader)):
+            pass
 
 
 def listed(folder):

@@ -57,6 +57,9 @@ def with_frame(**changes):
 
 NOT_SUPPORTED = {
     "an animated PNG": png(chunk(b"acTL", struct.pack(">II", 2, 0)), ANIMATION + chunk(b"fdAT", b"")),
+    "a PNG of 1000001×1 pixels": b"\x89PNG\r\n\x1a\n"
+    + chunk(b"IHDR", struct.pack(">IIBBBBB", 1_000_001, 1, 8, 0, 0, 0, 0))
+    + chunk(b"IEND", b""),
     "an animated WebP": saved("WEBP", save_all=True, append_images=[], lossless=True)[:12]
     + b"VP8X\x0a\0\0\0\x02\0\0\0\x10\0\0\x0c\0\0",
     "a GIF": saved("GIF", "P"),

@@ -81,6 +81,7 @@ def test_a_missing_file_of_a_list_is_named(samples):
         ([("/a.jpg", "cat")], r"\('/a\.jpg', 'cat'\) given"),
         ([("/a.jpg", 1.5)], r"\('/a\.jpg', 1\.5\) given"),
         ([("/a\nb.jpg", 0)], r"'a\\nb\.jpg': a name that is empty, ends with a space or holds a line break"),
+        ([("/a\0b.jpg", 0)], r"'a\\x00b\.jpg': a name that .* holds a line break or NUL cannot be read; rename it\."),
         ([("/a.jpg ", 0), ("/b", 0)], r"'a\.jpg ': a name that is empty, ends with a space"),
         ([("", 0), ("/b", 0)], r"sample 0: \('', 0\) given; expected"),
         ([(7, 0)], r"sample 0: \(7, 0\) given"),
