@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 _VARINT, _WITH_LENGTH = 0, 2  # wire types
 _FIXED = {1: 8, 5: 4}  # wire types of numbers of a fixed size, and that size in bytes
-_LONGEST = 64  # bits of a varint, rounded up to groups of seven
 
 
 def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
@@ -15,18 +14,17 @@ def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
 
     Raises:
         IndexError: the data ends before the number does.
-        ValueError: the number has more than 64 bits.
+        ValueError: the number has more than ten bytes, as none of 64 bits has.
     """
     value = shift = 0
     while True:
         if shift > 63:
-            raise ValueError("a number has more than 64 bits")
+            raise ValueError("a number of more than ten bytes")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
-    raise ValueError("a number of more than ten bytes")
 
 
 def to_varint(value: int) -> bytes:
