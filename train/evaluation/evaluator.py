@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ import dali_cutmix as dc
 from dali_cutmix.utils import LINES, printable, write_atomically
 from train.config import check
 from train.engine import TIMEOUT, Meeting, Ranks, find_checkpoint, join_process_group
+from train.interrupts import INTERRUPTED
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def command(name: str, options: type[OptionsT], run: Callable[[OptionsT, Ranks],
             sys.exit(f"error: {printable(error, keep=LINES)}")
         except KeyboardInterrupt:
             meeting.say("interrupted")
-            sys.exit(128 + signal.SIGINT)
+            sys.exit(INTERRUPTED)
 
 
 def _write(report: Report, output: Path) -> str:
