@@ -1,7 +1,7 @@
 """A program that starts the ranks of ``python -m train`` as forks of itself, so that they import once.
 
-It reads a JSON object for each run, with its ``arguments`` (RANK stands for the number of the rank) and the file for its
-``output``; it writes the ranks' process ids, and once all have ended, how.
+It reads a JSON object for each run, with its ``arguments`` (RANK stands for the number of the rank) and the file for
+its ``output``; it writes the ranks' process ids, and once all have ended, how.
 """
 
 import json
