@@ -6,7 +6,6 @@ The images are decoded completely by the decoder that training uses on a CPU: th
 """
 
 import argparse
-import errno
 import importlib.util
 import json
 import os
@@ -25,6 +24,7 @@ from dali_cutmix.ops import MAX_PIXELS
 from dali_cutmix.sources import Source
 from dali_cutmix.utils import (
     MAX_BYTES,
+    check_regular,
     check_whole,
     printable,
     read_text,
@@ -115,8 +115,8 @@ def _try_to_write(path: Path) -> None:
         OSError: it cannot.
     """
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists():
+            check_regular(path.stat(), path)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
