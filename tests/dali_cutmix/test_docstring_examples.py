@@ -59,6 +59,7 @@ def test_only_types_and_constants_have_none():
         "IMAGENET_MEAN",
         "IMAGENET_STD",
         "FORMATS",
+        "MAX_BYTES",
         "MAX_PIXELS",
         "Policy",
         "Targets",
