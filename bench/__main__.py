@@ -1,10 +1,11 @@
 """Command line: ``python -m bench loaders | decode | step | tune | kernel | gpu | soak | startup | gallery``."""
 
-import signal
 import sys
 from collections.abc import Callable
 
-try:
+from train.interrupts import interrupts_end_process
+
+with interrupts_end_process():
     import tyro
 
     import dali_cutmix as dc
@@ -19,8 +20,6 @@ try:
     from bench.step.command import step
     from bench.tune.command import tune
     from dali_cutmix.utils import LINES, printable
-except KeyboardInterrupt:  # importing takes seconds
-    sys.exit(128 + signal.SIGINT)
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "loaders": loaders,

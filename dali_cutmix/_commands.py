@@ -1,14 +1,15 @@
-"""Ctrl-C while a command of this package still imports: it ends without a traceback.
+"""Ctrl-C while a command of this package still imports: it ends the process at once, as one that has no handler.
 
-``python -m dali_cutmix.check`` imports this package before its own first line, which takes seconds. The process ends as
-one that has no handler for Ctrl-C: a shell sees status 130. Programs that import the package are left alone.
+``python -m dali_cutmix.check`` imports this package before its own first line, which takes seconds. An exception there
+would be a traceback, or another exception of the library that is being imported. A shell sees status 130. Programs that
+import the package are left alone; :func:`dali_cutmix.utils.run_command` lets Ctrl-C raise KeyboardInterrupt again.
 """
 
+import signal
 import sys
 from itertools import pairwise
-from types import TracebackType
 
-COMMANDS = {"dali_cutmix.check", "dali_cutmix.pack", "dali_cutmix.pack.__main__"}
+COMMANDS = {"dali_cutmix.check", "dali_cutmix.pack"}
 
 
 def is_command(arguments: list[str]) -> bool:
@@ -28,10 +29,5 @@ def is_command(arguments: list[str]) -> bool:
     return False
 
 
-def _without_interrupts(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
-
-
-if is_command(sys.orig_argv):
-    sys.excepthook = _without_interrupts
+if is_command(sys.orig_argv) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -24,7 +24,7 @@ FLOORS = {
         {"imagenet", "cifar", "cub", "ssd", "faster_rcnn", "captions", "ood", "coco", "voc"},
     ],
     "train": [
-        {"config", "reporting"},
+        {"config", "interrupts", "reporting"},
         {"data", "engine", "models", "recipes"},
         {"tasks"},
         {"evaluation"},

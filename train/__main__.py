@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from contextlib import ExitStack
 from typing import NoReturn
 
-INTERRUPTED = 128 + signal.SIGINT
+from train.interrupts import INTERRUPTED, interrupts_end_process
 
-try:
+with interrupts_end_process():
     import dali_cutmix as dc
     from dali_cutmix.utils import LINES, printable
     from train.cli import parse
     from train.engine import PREEMPTED_STATUS, Meeting, Preemption, Run, fit, join_process_group
     from train.launch import start
-except KeyboardInterrupt:  # importing takes seconds
-    sys.exit(INTERRUPTED)
 
 
 def main() -> None:
     """Train, and print where the results are; errors end the command with a one-line message."""
     if sys.argv[1:2] == ["study"]:
-        from train.study.command import main as study  # takes a second to import; no training needs it
+        with interrupts_end_process():
+            from train.study.command import main as study  # takes a second to import; no training needs it
 
         sys.exit(study(sys.argv[2:]))
+    meeting = Meeting()
     with ExitStack() as stack:
         try:
-            meeting = stack.enter_context(Meeting())
+            stack.enter_context(meeting)
             config = parse(sys.argv[1:])
             ranks = stack.enter_context(join_process_group(config.device, config.timeout, meeting))
             run = start(config, ranks)
@@ -63,7 +62,4 @@ def how_to_continue(run: Run) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:  # importing the study takes seconds, too
-        sys.exit(INTERRUPTED)
+    main()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
+
+from train.interrupts import interrupts_end_process
 
 MODULES = {
     "eval": "train.evaluation.accuracy",
@@ -22,11 +23,10 @@ def main() -> None:
     """Run the evaluator that the first argument names; ``eval`` if it names none."""
     named = sys.argv[1:2] != [] and sys.argv[1] in MODULES
     name, arguments = (sys.argv[1], sys.argv[2:]) if named else ("eval", sys.argv[1:])
-    importlib.import_module(MODULES[name]).main(arguments)
+    with interrupts_end_process():
+        module = importlib.import_module(MODULES[name])
+    module.main(arguments)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:  # importing takes seconds
-        sys.exit(128 + signal.SIGINT)
+    main()

@@ -6,7 +6,6 @@ The images are decoded completely by the decoder that training uses on a CPU: th
 """
 
 import argparse
-import errno
 import importlib.util
 import json
 import os
@@ -23,7 +22,16 @@ from dali_cutmix.check.decoding import check
 from dali_cutmix.image_headers import ALL_FORMATS, FORMATS, check_formats
 from dali_cutmix.ops import MAX_PIXELS
 from dali_cutmix.sources import Source
-from dali_cutmix.utils import MAX_BYTES, check_whole, printable, run_command, shown_paths, write_atomically
+from dali_cutmix.utils import (
+    MAX_BYTES,
+    check_regular,
+    check_whole,
+    printable,
+    read_text,
+    run_command,
+    shown_paths,
+    write_atomically,
+)
 
 _TIMEOUT = 300  # seconds
 
@@ -85,11 +93,11 @@ def _run(given: argparse.Namespace) -> int:
         check_whole(f"--{name.replace('_', '-')}", getattr(given, name))
     if given.json:
         _try_to_write(given.json)
-    classes = given.classes and given.classes.read_text().split("\n")
-    classes = classes and [name.strip() for name in classes if name.strip()]
+    formats = check_formats(given.formats.split(","))
+    lines = given.classes and read_text(given.classes).split("\n")
+    classes = lines and [name.strip() for name in lines if name.strip()]
     reading = Reading(given.image, given.label, given.missing, given.key, classes, given.first_label)
     source = open_source(given.paths, given.kind, reading, given.max_bytes)
-    formats = check_formats(given.formats.split(","))
     bad = _check_all(source, given.workers, given.timeout, max_pixels=given.max_pixels, formats=formats)
     if given.json:
         found = [{"path": path, **fault._asdict()} for path, fault in bad]
@@ -107,8 +115,8 @@ def _try_to_write(path: Path) -> None:
         OSError: it cannot.
     """
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists():
+            check_regular(path.stat(), path)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:

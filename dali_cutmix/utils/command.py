@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ def run_command(work: Callable[[], int], *, failed: int, interrupted: str) -> in
     Returns:
         The exit status.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set while the command imported
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character
             stream.reconfigure(errors="backslashreplace", line_buffering=True)

@@ -14,12 +14,12 @@ def varint(data: Sequence[int] | memoryview, at: int) -> tuple[int, int]:
 
     Raises:
         IndexError: the data ends before the number does.
-        ValueError: the number has more than 64 bits.
+        ValueError: the number has more than ten bytes, as none of 64 bits has.
     """
     value = shift = 0
     while True:
         if shift > 63:
-            raise ValueError("a number has more than 64 bits")
+            raise ValueError("a number of more than ten bytes")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7

@@ -54,7 +54,7 @@ FILES = ["a file over an old one", "a new folder", "the cache", "the log", "a ch
 
 @pytest.mark.parametrize("operation", FILES)
 def test_files_are_old_or_new_and_whole_whichever_call_fails(disturb, operation):
-    assert_sound(disturb(operation, few=12), 8)
+    assert_sound(disturb(operation, few=8), 5)
 
 
 @pytest.mark.parametrize("operation", ["packing", "an epoch of tar files, replace"])

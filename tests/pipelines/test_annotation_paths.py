@@ -85,7 +85,7 @@ def test_json_that_is_nested_too_deep_is_named(root, depth, opening):
     tally.count("bad")
 
 
-@pytest.mark.parametrize("depth", [10_000, 1_000_000])
+@pytest.mark.parametrize("depth", [10_000, 200_000])
 def test_xml_that_is_nested_deep_ends_the_usual_way(tmp_path, depth):
     make_voc(tmp_path)
     file = tmp_path / "VOC2007" / "Annotations" / "000005.xml"

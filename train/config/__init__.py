@@ -7,12 +7,12 @@ line changes them, checkpoints save them::
                ├─ DetectionConfig    SSD, Faster R-CNN
                └─ CaptioningConfig   NIC
 
-Each class checks its values when it is made; `check` is the helper for that.
+Each class checks its values when it is made; `check` and `check_timeout` are helpers for that.
 """
 
 from train.config.captioning import CaptioningConfig
 from train.config.classification import Config
 from train.config.detection import DetectionConfig
-from train.config.run import PATHS, RunConfig, check
+from train.config.run import PATHS, RunConfig, check, check_timeout
 
-__all__ = ["PATHS", "CaptioningConfig", "Config", "DetectionConfig", "RunConfig", "check"]
+__all__ = ["PATHS", "CaptioningConfig", "Config", "DetectionConfig", "RunConfig", "check", "check_timeout"]

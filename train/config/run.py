@@ -15,6 +15,8 @@ from train.config.saved_options import check_options
 
 PATHS = ("data", "init", "backbone", "output_dir", "resume")
 """Options that are paths, of all tasks; checkpoints hold them as text."""
+LONGEST_TIMEOUT = 7 * 86_400
+"""Seconds, a week; PyTorch takes no endless timeout."""
 MOST_THREADS = 4096
 """More threads than any machine has; beyond what the system can start, the process would be aborted."""
 
@@ -111,8 +113,9 @@ class RunConfig:
     """Epochs between two validations; the last epoch is always validated."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "lr", "log_every", "val_every", "timeout"):
+        for name in ("batch_size", "epochs", "lr", "log_every", "val_every"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+        check_timeout(self.timeout)
         for name in ("iterations", "weight_decay", "warmup_epochs", "checkpoint_every", "seed", "retry"):
             check(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
         for name in ("num_threads", "cpu_threads"):
@@ -170,6 +173,11 @@ def check(name: str, value: float, allowed: bool, rule: str) -> None:
     """
     if not allowed:
         raise ValueError(f"--{name.replace('_', '-')} {value:g} given; it must be {rule}.")
+
+
+def check_timeout(seconds: float) -> None:
+    """Refuse a --timeout that is not above 0 and at most a week."""
+    check("timeout", seconds, 0 < seconds <= LONGEST_TIMEOUT, f"above 0 and at most {LONGEST_TIMEOUT}, a week")
 
 
 def choose(name: str, value: str, allowed: tuple[str, ...]) -> None:

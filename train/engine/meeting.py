@@ -106,6 +106,8 @@ class Meeting:
         self.peers.leave(why)
         if self.peers.may_speak():
             print(f"error: {self._collected({self.peers.rank: why})}", file=sys.stderr, flush=True)
+        elif self.peers.rank == 0:  # it may keep the store, in which the one that speaks still reads
+            time.sleep(COLLECT)
         end(1)
 
     def _collected(self, notes: dict[int, str]) -> str:

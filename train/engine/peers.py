@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -191,7 +192,7 @@ def find_peers() -> Peers:
         return Peers(rank, world_size, None)
     address = ":".join(os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
     try:
-        store, *_ = next(dist.rendezvous("env://", timeout=MEETING))
+        store = _meet()
     except RuntimeError as error:
         raise OSError(
             f"rank {rank} cannot meet the other {world_size - 1} at {address} ({first_line(error)}); check that all "
@@ -200,6 +201,20 @@ def find_peers() -> Peers:
     host = "torchrun" if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" else "rank 0"
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     return Peers(rank, world_size, dist.PrefixStore(f"train/{attempt}", store), f"{host} at {address}")
+
+
+def _meet() -> dist.Store:
+    """Connect to the store in a thread of its own: C++ waits there, and Ctrl-C must end the waiting."""
+    found: Future[dist.Store] = Future()
+
+    def meet() -> None:
+        try:
+            found.set_result(next(dist.rendezvous("env://", timeout=MEETING))[0])
+        except Exception as error:
+            found.set_exception(error)
+
+    threading.Thread(target=meet, daemon=True).start()
+    return found.result()
 
 
 def in_words(found: dict[int, str]) -> str:

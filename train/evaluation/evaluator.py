@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,8 +14,9 @@ import tyro
 
 import dali_cutmix as dc
 from dali_cutmix.utils import LINES, printable, write_atomically
-from train.config import check
+from train.config import check, check_timeout
 from train.engine import TIMEOUT, Meeting, Ranks, find_checkpoint, join_process_group
+from train.interrupts import INTERRUPTED
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class EvaluatorOptions:
     """Seconds that a process waits for another one, with several of them; then all end, and name who did not come."""
 
     def __post_init__(self) -> None:
-        check("timeout", self.timeout, self.timeout > 0, "above 0")
+        check_timeout(self.timeout)
         for name in ("batch_size", "num_threads"):
             if (value := getattr(self, name)) is not None:
                 check(name, value, value > 0, "above 0")
@@ -130,7 +130,7 @@ def command(name: str, options: type[OptionsT], run: Callable[[OptionsT, Ranks],
             sys.exit(f"error: {printable(error, keep=LINES)}")
         except KeyboardInterrupt:
             meeting.say("interrupted")
-            sys.exit(128 + signal.SIGINT)
+            sys.exit(INTERRUPTED)
 
 
 def _write(report: Report, output: Path) -> str:

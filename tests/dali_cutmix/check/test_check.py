@@ -137,8 +137,9 @@ def test_several_folders(folder, photo_folder, capfd):
         (["{good}", "--max-pixels=-1"], "error: --max-pixels -1 given; allowed is a whole number of at least 1"),
         (
             ["{good}", "--json={good}"],
-            "--json cannot be written (Is a directory); give a file in",
+            "--json cannot be written (a folder, not a regular file); give a file in",
         ),
+        (["{good}", "--json=/dev/null"], "--json cannot be written (a device, not a regular file); give a file in"),
         (["{good}", "--json={good}/no/x"], "--json cannot be written (No such file or directory); give a file in"),
         (["{fifo}"], "a FIFO (named pipe), not a regular file"),
         (["{tars}"], "a FIFO (named pipe), not a regular file"),

@@ -90,6 +90,8 @@ def test_features_of_a_tfrecord(tmp_path, capfd):
         (["{file}", "--kind=tfrecord", "--image=a", "--image=b"], "--image given 2 times; a TFRecord has one feature"),
         (["{tar}", "--key=a"], "--key or --classes given without --label; give the extension of the label's file"),
         (["{tar}", "--classes=/nowhere"], "No such file or directory: '/nowhere'"),
+        (["{tar}", "--label=cls", "--classes=/dev/null"], "a device, not a regular file: '/dev/null'"),
+        (["{tar}", "--label=cls", "--classes={tar}"], "shard.tar: not UTF-8 text"),
         (["{tar}", "--formats=jpeg,gif"], "allowed is a tuple of 'jpeg', 'png', "),
         (["{tar}", "--timeout=0"], "--timeout 0 given; allowed is a whole number of at least 1"),
         (["{tar}", "--max-bytes=0"], "--max-bytes 0 given; allowed is a whole number of at least 1"),

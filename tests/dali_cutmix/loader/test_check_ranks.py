@@ -20,7 +20,7 @@ def heard(tmp_path_factory):
     for folder, name, count in (("eight", "a", 8), ("renamed", "b", 8), ("nine", "a", 9)):
         for number in range(count):
             save(Image.new("L", (8, 8)), root / folder / str(number) / f"{name}.jpg")
-    done = command(rank_checks.__file__, root, processes=3)
+    done = command(rank_checks.__file__, root)
     assert done.returncode == 0, done.stderr
     return [json.loads((root / f"{rank}.json").read_text()) for rank in range(3)]
 

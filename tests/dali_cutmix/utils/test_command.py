@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sys
 
 import pytest
@@ -57,3 +58,11 @@ def test_a_closed_pipe_ends_it_silently(monkeypatch, capsys):
         monkeypatch.setattr(sys, "stdout", stream)
         assert run(lambda: print("text") or 0) == 141
     assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_is_heard_again_once_the_command_has_imported():
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        assert run(lambda: signal.raise_signal(signal.SIGINT) or 0) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,5 +1,6 @@
 """Options: what recipes prescribe, what the command line changes, what is refused."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,8 @@ def test_an_unknown_recipe_is_refused():
         ({"batch_size": 0}, "--batch-size 0 given; it must be above 0"),
         ({"epochs": -1}, "--epochs -1 given; it must be above 0"),
         ({"lr": 0.0}, "--lr 0 given; it must be above 0"),
+        ({"timeout": 0.0}, "--timeout 0 given; it must be above 0 and at most 604800, a week"),
+        ({"timeout": math.inf}, "--timeout inf given; it must be above 0 and at most 604800, a week"),
         ({"log_every": 0}, "--log-every 0 given; it must be above 0"),
         ({"cpu_threads": 0}, "--cpu-threads 0 given; it must be above 0"),
         ({"weight_decay": -0.1}, "--weight-decay -0.1 given; it must be at least 0"),

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers import tally
+from tests.helpers.forked_ranks import ForkedRanks, wait_for
 from tests.helpers.kills import Training
 from tests.helpers.processes import are_gone
 from tests.helpers.training import command, make_folder
@@ -38,9 +39,16 @@ def root(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def ranks():
+    """A program that starts two ranks by forks, without torchrun."""
+    with ForkedRanks() as ranks:
+        yield ranks
+
+
 @pytest.fixture
 def training(root, tmp_path):
-    """A long training by two processes that has saved its first checkpoint."""
+    """A long training under torchrun that has saved its first checkpoint."""
 
     def start(*options):
         run = Training(tmp_path / "run", ["--data", str(root / "data0"), *OPTIONS, "--epochs", "400", *options], 2)
@@ -59,20 +67,19 @@ def said(text):
     return [line for line in text.splitlines() if re.match(r"error|stopped by SIGTERM|interrupted", line)]
 
 
-def test_ranks_with_other_images_or_options_are_named_before_the_first_step(root, tmp_path):
+def test_ranks_with_other_images_or_options_are_named_before_the_first_step(root, ranks, tmp_path):
     """As many images, so that nothing else would tell."""
-    arguments = ["--data", root / "dataRANK", *OPTIONS, "--lr", "0.1RANK", "--output-dir", tmp_path / "run"]
-    done = command(root / "of_each_rank.py", *arguments, processes=2)
-    assert done.returncode == 1
-    (line,) = said(done.stderr)
+    output = tmp_path / "output"
+    ranks.start(output, "--data", root / "dataRANK", *OPTIONS, "--lr", "0.1RANK", "--output-dir", tmp_path / "run")
+    assert ranks.finish() == [1, 1]
+    (line,) = said(output.read_text())
     digest = "'[0-9a-f]{64}'"
     assert re.fullmatch(
         rf"error: rank 1 differs from rank 0 \(--lr: 0\.11 there, 0\.1 on rank 0; training files: {digest} there, "
         rf"{digest} on rank 0\)\. Give all ranks the same data, options and versions\.",
         line,
     )
-    assert done.stderr.count("exitcode  : 1 ") == 2
-    assert not list(tmp_path.iterdir())
+    assert [*tmp_path.iterdir()] == [output]
     tally.count("bad")
 
 
@@ -88,39 +95,41 @@ def test_a_rank_without_data_is_named_and_nobody_waits_for_it(root, tmp_path):
     tally.count("bad")
 
 
-def test_the_death_of_a_rank_is_one_line_of_the_others(training):
-    run = training()
-    os.kill(run.ranks()[1], signal.SIGKILL)
-    assert run.finish() == 1
-    text = run.output.read_text()
+def test_the_death_of_a_rank_is_one_line_of_the_others(root, ranks, tmp_path):
+    folder, output = tmp_path / "run", tmp_path / "output"
+    _, second = ranks.start(output, "--data", root / "data0", *OPTIONS, "--epochs", 400, "--output-dir", folder)
+    wait_for(folder / "last.pt")
+    os.kill(second, signal.SIGKILL)
+    assert ranks.finish() == [1, -signal.SIGKILL]
+    text = output.read_text()
     (line,) = said(text)
     assert re.fullmatch(
         r"error: lost rank 1 \(gone or stopped, last seen [a-z ]+ step \d+\), [a-z ]+ step \d+; "
-        rf"continue with: python -m train --resume {run.folder}",
+        rf"continue with: python -m train --resume {folder}",
         line,
     )
     assert "gloo" not in text
-    assert Checkpoint.load(run.folder).step >= 12
+    assert Checkpoint.load(folder).step >= 12
     tally.count("kills")
 
 
-def test_a_rank_that_stops_is_named_when_the_others_have_waited_for_the_timeout(training):
-    run = training("--timeout", "3")
-    first, second = run.ranks()
+def test_a_rank_that_stops_is_named_when_the_others_have_waited_for_the_timeout(root, ranks, tmp_path):
+    folder, output = tmp_path / "run", tmp_path / "output"
+    options = ["--data", root / "data0", *OPTIONS, "--epochs", 400, "--output-dir", folder, "--timeout", 1.5]
+    first, second = ranks.start(output, *options)
+    wait_for(folder / "last.pt")
     os.kill(second, signal.SIGSTOP)
     began = time.monotonic()
     assert are_gone([first], within=30)
-    assert 3 < time.monotonic() - began < 15
+    assert 1.5 < time.monotonic() - began < 13
     os.kill(second, signal.SIGKILL)
-    assert run.finish() == 1
-    text = run.output.read_text()
-    (line,) = said(text)
+    assert ranks.finish() == [1, -signal.SIGKILL]
+    (line,) = said(output.read_text())
     assert re.match(
-        r"error: waited 3 s \(--timeout\) .* step \d+ for rank 1 \(gone or stopped, last seen .* \d+\);", line
+        r"error: waited 1.5 s \(--timeout\) .* step \d+ for rank 1 \(gone or stopped, last seen .* \d+\);", line
     )
-    assert line.endswith(f"; continue with: python -m train --resume {run.folder}")
-    assert re.search(r"rank +: 0 .*\n +exitcode +: 1 ", text)
-    assert Checkpoint.load(run.folder).step >= 12
+    assert line.endswith(f"; continue with: python -m train --resume {folder}")
+    assert Checkpoint.load(folder).step >= 12
     tally.count("kills")
 
 

@@ -1,13 +1,17 @@
 """Peers, Watch and Meeting in one process, with the ranks' store in memory. Real processes: test_lost_ranks.py."""
 
 import os
+import signal
+import socket
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 import torch.distributed as dist
 
+from train import __main__ as training
 from train.engine import peers as peers_module
 from train.engine.meeting import Meeting, is_broken_connection
 from train.engine.peers import Activity, Missing, Peers, find_peers, in_words, name_ranks
@@ -232,6 +236,38 @@ def test_one_that_has_come_meanwhile_is_not_missing(watch, four, monkeypatch):
     )
     watch.thread.timeout = 0.5
     watch.thread._look()
+
+
+def test_ctrl_c_ends_a_rank_that_waits_for_the_others_to_start(monkeypatch):
+    """It waits in C++, where no signal is handled."""
+    monkeypatch.setattr(peers_module, "MEETING", timedelta(seconds=8))
+    for name, value in {"RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}.items():
+        monkeypatch.setenv(name, str(value))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ctrl_c = threading.Timer(0.5, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    began = time.monotonic()
+    ctrl_c.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            find_peers()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert time.monotonic() - began < 4
+
+
+def test_ctrl_c_while_ranks_meet_ends_training_with_one_line(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.engine.meeting.find_peers", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        training.main()
+    assert capsys.readouterr().err == "interrupted before training began\n"
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def test_a_process_alone_has_no_watch():
