@@ -91,8 +91,8 @@ class Patience:
 def gone(source: Source, errors: Mapping[int, OSError], *, waited: bool) -> dict[int, Fault]:
     """Find the samples whose files are gone while those around them are there.
 
-    A folder or a disk that is away takes whole neighbourhoods with it. So a sample is called missing only if most of
-    the samples next to it in the list can be opened.
+    A folder or a disk that is away takes whole neighbourhoods with it. So a sample is called missing only if its folder
+    is there, and most of the samples next to it in the list can be opened; after ``retry`` the latter is enough.
 
     Args:
         source: what is read.
@@ -104,7 +104,7 @@ def gone(source: Source, errors: Mapping[int, OSError], *, waited: bool) -> dict
     for number, error in errors.items():
         if error.errno in _NEVER:
             is_gone = True
-        elif waited or error.errno in _GONE:
+        elif waited or (error.errno in _GONE and source.folder_exists(number)):
             # Itself last: it may have come back while the others were looked at.
             is_gone = _neighbours_open(can_open, number, len(source)) and not source.can_open(number)
         else:

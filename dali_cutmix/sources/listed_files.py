@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,10 @@ class ListedFiles:
             return _read_by_dali(self.name(number))
         with os.fdopen(open_regular(self.name(number), self._max_bytes), "rb") as file:
             return np.fromfile(file, np.uint8)
+
+    def folder_exists(self, number: int) -> bool:
+        """Whether the folder of a sample is there; S3 has none."""
+        return self._is_remote or Path(self.name(number)).parent.is_dir()
 
     def can_open(self, number: int) -> bool:
         """Whether the file of a sample is there, and may be read."""

@@ -100,6 +100,10 @@ class RecordFiles(Uncopyable):
             raise SampleError(f"its label is {label}; labels are {allowed}")
         return encoded, np.array(label)
 
+    def folder_exists(self, number: int) -> bool:
+        """Whether the folder of the file of a sample is there."""
+        return self.paths[self._file[number]].parent.is_dir()
+
     def can_open(self, number: int) -> bool:
         """Whether the file of a sample is there, and may be read."""
         try:

@@ -194,6 +194,10 @@ class Source:
         found = self._samples.read(self._list.label(number))
         return found[0] if isinstance(found, tuple) else found
 
+    def folder_exists(self, number: int) -> bool:
+        """Whether the folder of the file that a sample is in is there."""
+        return self._samples.folder_exists(self._list.label(number))
+
     def can_open(self, number: int) -> bool:
         """Whether the file that a sample is in is there, and may be read."""
         return self._samples.can_open(self._list.label(number))

@@ -91,6 +91,23 @@ def test_a_class_folder_that_is_away_for_a_moment_costs_nothing(folder, tmp_path
     tally.count("outages")
 
 
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.filterwarnings("ignore:.*cannot be read:RuntimeWarning")
+def test_a_small_class_folder_that_is_away_costs_nothing_either(folder, tmp_path, images):
+    """Its images alone are fewer than their neighbours in the list."""
+    log = tmp_path / "bad.jsonl"
+    for path in sorted((folder / "b").iterdir())[images:]:
+        path.unlink()
+    expected = bits(train(folder, log))
+    loader = train(folder, log)
+    (folder / "b").rename(tmp_path / "away")
+    back = after(0.7, lambda: (tmp_path / "away").rename(folder / "b"))
+    assert bits(loader) == expected
+    back.join()
+    assert not log.exists()
+    tally.count("outages")
+
+
 @pytest.mark.filterwarnings("ignore:.*cannot be read:RuntimeWarning")
 def test_an_outage_that_lasts_ends_the_run_with_what_is_missing_and_the_loader_goes_on_where_it_was(folder, tmp_path):
     log = tmp_path / "bad.jsonl"
