@@ -55,8 +55,10 @@ class Replacement:
 
         That is the next good one in the list, and so mostly one of the same class.
         """
+        return self._substitutes(self._bad | self._missing)
+
+    def _substitutes(self, replaced: Set[int]) -> dict[int, int]:
         candidates = self._source.interchangeable
-        replaced = self._bad | self._missing
         first_good = next((number for number in candidates if number not in replaced), None)
         found: dict[int, int] = {}
         if first_good is None:
@@ -78,20 +80,21 @@ class Replacement:
             OSError: they cannot be logged.
         """
         before = self._bad, self._missing
-        missing = {number for number, fault in faults.items() if fault.kind == "missing"}
-        self._replace(self._bad | (faults.keys() - missing), self._missing | missing)
-        others = self.substitutes
-        total = len(self._source)
+        gone = {number for number, fault in faults.items() if fault.kind == "missing"}
+        bad, missing = self._bad | (faults.keys() - gone), self._missing | gone
+        others = self._substitutes(bad | missing)
+        self._write_log(faults, others)  # first: a state never names a sample that the log does not have
+        count, total = len(bad | missing), len(self._source)
+        too_many = count > self._max_bad * total
+        if too_many or not others.keys() >= faults.keys():
+            why = f"more than max_bad={self._max_bad:g} allows" if too_many else "and none is left to replace them"
+            raise DecodeError(
+                f"{count} of {total} samples cannot be decoded, {why}; they are listed in "
+                f"{printable(self._log.path)}. Fix the data (python -m dali_cutmix.check finds all bad files)"
+                + (", or give a larger max_bad." if too_many else ".")
+            ) from error
         try:
-            self._write_log(faults, others)
-            too_many = (count := len(self._bad | self._missing)) > self._max_bad * total
-            if too_many or not others.keys() >= faults.keys():
-                why = f"more than max_bad={self._max_bad:g} allows" if too_many else "and none is left to replace them"
-                raise DecodeError(
-                    f"{count} of {total} samples cannot be decoded, {why}; they are listed in "
-                    f"{printable(self._log.path)}. Fix the data (python -m dali_cutmix.check finds all bad files)"
-                    + (", or give a larger max_bad." if too_many else ".")
-                ) from error
+            self._replace(bad, missing)
         except BaseException:
             self._replace(*before)  # if the batch is tried again, it fails again
             raise
