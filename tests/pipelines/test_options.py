@@ -86,6 +86,7 @@ def test_every_common_option_reaches_its_place(data, name):
         "formats": ("jpeg", "formats='jpeg' given"),
         "on_error": ("ignore", "on_error='ignore' given"),
         "max_bad": (2, "max_bad=2 given"),
+        "retry": (-1, "retry=-1 given"),
         "after_break": ("stop", "after_break='stop' given"),
         "steps_per_epoch": (0, "steps_per_epoch=0 given"),
     }

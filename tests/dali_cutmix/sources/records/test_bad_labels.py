@@ -47,8 +47,8 @@ TFRECORD = {
     "several": (int64s(1, 2), "its feature 'image/class/label' has several values"),
     "several, not packed": (unpacked(1, 2), "its feature 'image/class/label' has several values"),
     "cut off": (field(3, field(1, b"\x83")), "it is not a tf.train.Example, or damaged"),
-    "of eleven bytes": (field(3, field(1, b"\x80" * 10 + b"\1")), "a number has more than 64 bits"),
-    "of a megabyte": (field(3, field(1, b"\x80" * 2**20)), "a number has more than 64 bits"),
+    "of eleven bytes": (field(3, field(1, b"\x80" * 10 + b"\1")), "a number of more than ten bytes"),
+    "of a megabyte": (field(3, field(1, b"\x80" * 2**20)), "a number of more than ten bytes"),
     "a float": (floats(1.0), "its feature 'image/class/label' is not an int64"),
     "text": (field(1, field(1, b"1")), "its feature 'image/class/label' is not an int64"),
 }
