@@ -55,7 +55,7 @@ def test_every_bad_file_is_named_with_its_reason_and_no_good_one(folder, capfd, 
     assert reasons["link to itself"] == "cannot be read: Too many levels of symbolic links"
     assert reasons["link to nowhere"] == "cannot be read: No such file or directory"
     assert reasons["folder"] == "a folder, not a regular file"
-    kinds = f"{len(BAD) - 5} damaged, 2 not supported, 3 missing"
+    kinds = f"{len(BAD) - 5} damaged, 3 not supported, 2 missing"
     assert out.endswith(f"{24 + len(BAD)} images checked, {len(BAD)} of them bad: {kinds}\n")
     written = json.loads((tmp_path / "bad.json").read_bytes())
     assert written["checked"] == 24 + len(BAD)
