@@ -27,6 +27,7 @@ from dali_cutmix.bad_samples.diagnosis import (
 from dali_cutmix.bad_samples.failed_operator import graph_error, is_about_samples, is_about_storage, short_reason
 from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.bad_samples.replacement import Replacement
+from dali_cutmix.bad_samples.sample_bytes import missing, sample_bytes
 from dali_cutmix.bad_samples.storage import Patience, StorageError, gone
 
 __all__ = [
@@ -46,5 +47,7 @@ __all__ = [
     "graph_error",
     "is_about_samples",
     "is_about_storage",
+    "missing",
+    "sample_bytes",
     "short_reason",
 ]

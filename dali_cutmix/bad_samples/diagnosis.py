@@ -9,10 +9,11 @@ from dali_cutmix._dali import pipeline_template
 from dali_cutmix.bad_samples.decode_check import find_undecodable
 from dali_cutmix.bad_samples.failed_operator import short_reason
 from dali_cutmix.bad_samples.fault import Fault
+from dali_cutmix.bad_samples.sample_bytes import sample_bytes
 from dali_cutmix.bad_samples.storage import gone, storage_error
 from dali_cutmix.image_headers import FORMATS
 from dali_cutmix.sources import READER, Source
-from dali_cutmix.utils import NotRegularFileError, TooLargeError, printable, shown_paths
+from dali_cutmix.utils import printable, shown_paths
 
 _AHEAD = 6  # batches that DALI may have read ahead
 
@@ -112,14 +113,13 @@ def _check(
     unread: dict[int, OSError] = {}
     images = {}
     for number in numbers:
-        try:
-            images[number] = source.encoded(number)
-        except (NotRegularFileError, TooLargeError) as error:
-            faults[number] = Fault("not supported", str(error.strerror))
-        except OSError as error:
-            unread[number] = error
-        except ValueError as error:
-            faults[number] = Fault("damaged", str(error))
+        match sample_bytes(source, number):
+            case Fault() as fault:
+                faults[number] = fault
+            case OSError() as error:
+                unread[number] = error
+            case encoded:
+                images[number] = encoded
     undecodable = find_undecodable(list(images.values()), max_pixels, formats, num_threads=pipeline.num_threads)
     order = list(images)
     return faults | {order[i]: fault for i, fault in undecodable.items()}, unread

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import islice
 
 from dali_cutmix.bad_samples.fault import Fault
+from dali_cutmix.bad_samples.sample_bytes import missing
 from dali_cutmix.sources import Source
 from dali_cutmix.utils import shown_paths
 
@@ -110,7 +111,7 @@ def gone(source: Source, errors: Mapping[int, OSError], *, waited: bool) -> dict
         else:
             is_gone = False
         if is_gone:
-            found[number] = Fault("missing", f"cannot be read: {error.strerror or error}")
+            found[number] = missing(error)
     return found
 
 

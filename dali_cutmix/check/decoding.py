@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dali_cutmix.bad_samples import CHUNK_IMAGES, Fault, chunks, find_undecodable
-from dali_cutmix.sources import SampleError, Source
-from dali_cutmix.utils import Crash, NotRegularFileError, TooLargeError, in_order, map_in_children
+from dali_cutmix.bad_samples import CHUNK_IMAGES, Fault, chunks, find_undecodable, missing, sample_bytes
+from dali_cutmix.sources import Source
+from dali_cutmix.utils import Crash, in_order, map_in_children
 
 _ENCODED_BYTES = 32 * 2**20  # most that a child holds
 _READERS = 4  # threads of a child that read: the disk works on several files at once
@@ -71,11 +71,5 @@ def _judge(source: Source, limits: dict[str, Any], numbers: Sequence[int]) -> li
 
 
 def _read(source: Source, number: int) -> tuple[int, np.ndarray | Fault]:
-    try:
-        return number, source.encoded(number)
-    except (NotRegularFileError, TooLargeError) as error:
-        return number, Fault("not supported", str(error.strerror))
-    except OSError as error:
-        return number, Fault("missing", f"cannot be read: {error.strerror or error}")
-    except SampleError as error:
-        return number, Fault("damaged", str(error))
+    found = sample_bytes(source, number)
+    return number, missing(found) if isinstance(found, OSError) else found
