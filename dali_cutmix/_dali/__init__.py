@@ -6,7 +6,7 @@
 - ``pipeline_shutdown``: the end of live pipelines, in a thread that may wait for theirs
 - ``graph_nodes``: outputs of an unbuilt graph, and what they were made from
 - ``decoding_part``: the operators of a graph that read and decode, without what follows
-- ``choice``: a choice between two nodes for each sample
+- ``some_samples``: a function that some samples pass through
 - ``external_sources``: data from Python; these four and ``pipeline_…`` alone use DALI's private names
 - ``pipeline_checkpoint``: checkpoints that do not depend on how a graph decodes
 - ``checkpoint_check``: refusal of damaged ones
@@ -19,13 +19,13 @@ from dali_cutmix._dali import requirement  # noqa: F401  (first: a missing DALI 
 # isort: split
 from dali_cutmix._dali import pipeline_template
 from dali_cutmix._dali.checkpoint_check import MOST, Place, check_checkpoint
-from dali_cutmix._dali.choice import choose
 from dali_cutmix._dali.decoding_part import decoding_part, part_checkpoint
 from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
 from dali_cutmix._dali.pipeline_checkpoint import at_iteration, localized, moved, portable
 from dali_cutmix._dali.pipeline_options import pipeline_options
 from dali_cutmix._dali.pipeline_shutdown import shut_down
+from dali_cutmix._dali.some_samples import change_some
 from dali_cutmix._dali.verb import verb
 
 __all__ = [
@@ -33,8 +33,8 @@ __all__ = [
     "Nvjpeg",
     "Place",
     "at_iteration",
+    "change_some",
     "check_checkpoint",
-    "choose",
     "decoding_part",
     "library",
     "library_path",

@@ -18,7 +18,7 @@ def decoding_part(template: Pipeline, reader: str) -> Pipeline:
         reader ─▶ read ─▶ inspect ─▶ decoder ─▶ resize ─▶ mix ─▶ normalize
         └──────────── the part ───────────┘
 
-    A function that inspects the bytes belongs to it, where it also says which samples are decoded as it returns them
+    A function that inspects the bytes belongs to it, with the one that mends those that it names
     (see :func:`dali_cutmix.ops.inspect_images`). Decoders keep their arguments, regions and random numbers. A decoder
     of bytes that another operator has changed is left out: what that makes of a good file says nothing about the file.
 
@@ -37,14 +37,16 @@ def decoding_part(template: Pipeline, reader: str) -> Pipeline:
             numbers = operator.outputs[1].name
         # A function of the samples' numbers reads records, or finds the paths of files.
         reads = operator.name == reader or (first == numbers and "PythonFunction" in kind)
-        chosen = kind.endswith("Merge") and {*inputs[:2]} <= halves and inputs[2] in inspected
-        if reads or chosen or (first in intact and kind in ("Reshape", "io__file__Read")):
+        mended = kind.endswith("Merge") and {*inputs[:2]} <= halves and inputs[2] in inspected
+        if reads or mended or (first in intact and kind in ("Reshape", "io__file__Read")):
             intact[operator.outputs[0].name] = operator.outputs[0]
         elif first in intact and ("decoder" in kind.lower() or kind == "PeekImageShape"):
             decoded += operator.outputs
         elif first in intact and "PythonFunction" in kind:
             inspected |= outputs
-        elif kind.endswith("Split") and first in intact.keys() | inspected and inputs[1] in inspected:
+        elif (kind.endswith("Split") and first in intact and inputs[1] in inspected) or (
+            first in halves and "PythonFunction" in kind
+        ):
             halves |= outputs
     results = [*intact.values(), *decoded]
     needed, operators = {node.source.name for node in results}, list[Any]()

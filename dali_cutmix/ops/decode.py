@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from nvidia.dali import fn, types
 
-from dali_cutmix._dali import choose
+from dali_cutmix._dali import change_some
 from dali_cutmix.image_headers import FORMATS, check_formats, inspect
 from dali_cutmix.ops.graph_notes import Crop, Notes
 from dali_cutmix.utils import check_fraction, check_max_pixels, check_preallocate
@@ -18,7 +18,7 @@ MAX_PIXELS = 178_956_970
 Decode = Literal["auto", "region", "whole"]
 """How much of an image is decoded if only a random region of it is used, see :func:`~dali_cutmix.random_crop`."""
 
-_NOTHING, _NO, _YES = np.empty(0, np.uint8), np.array(False), np.array(True)
+_NO, _YES = np.array(False), np.array(True)
 
 
 def inspect_images(
@@ -27,8 +27,9 @@ def inspect_images(
     """Make images that must not be decoded an error, before a decoder sees them or memory is allocated for them.
 
         encoded ─┬─▶ inspect ─┬─▶ height, width, channels
-                 │            ├─▶ the few that DALI takes only when mended ─┐
-                 └────────────┴─────────────────────────────────────────────┴─▶ what is decoded
+                 │            └─▶ which few DALI takes only when mended
+                 └─▶ split ─┬─▶ mend ─▶ merge ─▶ what is decoded
+                            └─────────▶
 
     Args:
         jpegs: encoded bytes on the CPU.
@@ -40,21 +41,24 @@ def inspect_images(
         Encoded bytes, without a copy of those that need no mending; and height, width, channels (3) as int64.
     """
     function = partial(_inspect, max_pixels=max_pixels, formats=tuple(formats), upright=upright)
-    found: Any = fn.python_function(jpegs, function=function, batch_processing=True, num_outputs=3)
-    shape, is_mended, mended = found
-    return choose(is_mended, mended, jpegs), shape
+    found: Any = fn.python_function(jpegs, function=function, batch_processing=True, num_outputs=2)
+    shape, needs_mending = found
+    return change_some(needs_mending, jpegs, _mend), shape
 
 
 def _inspect(
     images: list[np.ndarray], max_pixels: int, formats: tuple[str, ...], upright: bool
-) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    shapes, is_mended, mended = [], [_NO] * len(images), [_NOTHING] * len(images)
-    for number, image in enumerate(images):
-        _, height, width, turn, other = inspect(image, formats, max_pixels)
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    shapes, needs_mending = [], []
+    for image in images:
+        _, height, width, turn, mended = inspect(image, formats, max_pixels)
         shapes.append((width, height, 3) if upright and turn > 4 else (height, width, 3))
-        if other is not None:
-            is_mended[number], mended[number] = _YES, np.frombuffer(other, np.uint8)
-    return list(np.array(shapes, np.int64)), is_mended, mended
+        needs_mending.append(_NO if mended is None else _YES)
+    return list(np.array(shapes, np.int64)), needs_mending
+
+
+def _mend(image: np.ndarray) -> np.ndarray:
+    return np.frombuffer(inspect(image).mended or b"", np.uint8)
 
 
 def prepare_decoding(

@@ -12,7 +12,7 @@ import numpy as np
 
 from dali_cutmix.sources.multi_labels import LARGEST, MultiLabels
 from dali_cutmix.sources.sound_lines import are_sound
-from dali_cutmix.utils import Uncopyable, check_name, check_no_url
+from dali_cutmix.utils import check_name, check_no_url, one_byte
 
 
 class SampleList:
@@ -50,8 +50,12 @@ class SampleList:
 
     @classmethod
     def numbered(cls, count: int) -> "SampleList":
-        """Make a list of samples without bytes, each labelled with its number."""
-        return cls("".join([f"{os.devnull} {number}\n" for number in range(count)]).encode())
+        """Make a list for DALI's file reader to draw numbers from: each sample's label is its number.
+
+        All have the bytes of one file, below ``DESCRIPTORS``.
+        """
+        name = one_byte()
+        return cls("".join([f"{name} {number}\n" for number in range(count)]).encode())
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -98,26 +102,6 @@ class SampleList:
             parts += [self.content[done:start], self._line(other)]
             done = self._ends[number]
         return SampleList(b"".join([*parts, self.content[done:]]))
-
-
-class ListFile(Uncopyable):
-    """A list under a path, in memory; a pipeline reads what is there when it is built."""
-
-    def __init__(self, samples: SampleList) -> None:
-        self._descriptor = os.memfd_create("dali_cutmix", os.MFD_CLOEXEC)
-        self.path = f"/proc/self/fd/{self._descriptor}"
-        self.write(samples)
-
-    def write(self, samples: SampleList) -> None:
-        """Put another list in its place."""
-        os.ftruncate(self._descriptor, 0)
-        view, at = memoryview(samples.content), 0
-        while at < len(view):  # a call writes 2 GiB at most
-            at += os.pwrite(self._descriptor, view[at:], at)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
 
 
 class ListedSamples(NamedTuple):

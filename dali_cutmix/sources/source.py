@@ -11,8 +11,8 @@ from nvidia.dali import fn, pipeline_def
 from dali_cutmix.sources.listed_files import ListedFiles
 from dali_cutmix.sources.multi_labels import MultiLabels
 from dali_cutmix.sources.record_files import RecordFiles
-from dali_cutmix.sources.sample_list import ListFile, SampleList
-from dali_cutmix.utils import MAX_BYTES, check_shard, check_whole
+from dali_cutmix.sources.sample_list import SampleList
+from dali_cutmix.utils import DESCRIPTORS, MAX_BYTES, MemoryFile, check_shard, check_whole
 
 READER = "reader"
 """Name of the node that reads, in every graph."""
@@ -92,7 +92,7 @@ class Source:
             # Record files without class names keep their own digest: states saved before they had names stay valid.
             digest = samples.digest if self._records and not classes else digest_of(self._digest(samples), classes)
         self.digest = digest
-        self._file = ListFile(self._list)
+        self._file = MemoryFile(self._list.content)
 
     def _digest(self, samples: SampleList | RecordFiles) -> str:
         """The digest of the samples and their labels; that of class labels is the samples' own."""
@@ -136,22 +136,21 @@ class Source:
             return encoded, fn.python_function(numbers, function=look_up, batch_processing=True, name=MULTI_LABELS)
         return encoded, labels
 
-    def _numbers(self, file: ListFile) -> Any:
+    def _numbers(self, file: MemoryFile) -> Any:
         shuffled = {"shuffle_after_epoch": True, "shuffle_after_epoch_seed": self.seed}
         return fn.readers.file(
             name=READER,
             file_list=file.path,
-            file_root="/",
+            file_root=DESCRIPTORS,
             shard_id=self.shard[0],
             num_shards=self.shard[1],
             pad_last_batch=True,
-            dont_use_mmap=True,
             **({"stick_to_shard": True} if self.seed is None else shuffled),
         )[1]
 
     def numbers_pipeline(self, batch_size: int) -> Any:
         """A pipeline with the same reader, whose output is the samples' numbers."""
-        file = ListFile(SampleList.numbered(len(self)))
+        file = MemoryFile(SampleList.numbered(len(self)).content)
 
         @pipeline_def(batch_size=batch_size, num_threads=1, device_id=None, prefetch_queue_depth=1)
         def graph() -> Any:
@@ -167,7 +166,7 @@ class Source:
         Args:
             substitutes: number of each sample that is not to be read, and of the one to read instead.
         """
-        self._file.write(self._list.replaced(substitutes))
+        self._file.write(self._list.replaced(substitutes).content)
 
     def reorder(self, order: Sequence[int]) -> None:
         """Read the samples in another order from now on.
@@ -181,7 +180,7 @@ class Source:
         if sorted(order) != list(range(len(self))):
             raise ValueError(f"an order of {len(order)} numbers given; expected a permutation of {len(self)} samples.")
         self._list = self._list.replaced(dict(enumerate(order)))
-        self._file.write(self._list)
+        self._file.write(self._list.content)
         self.digest = hashlib.sha256(f"{self.digest} {list(order)}".encode()).hexdigest()
 
     def encoded(self, number: int) -> np.ndarray:

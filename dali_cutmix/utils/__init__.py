@@ -57,11 +57,14 @@ from dali_cutmix.utils.child_processes import Crash, Outcome, map_in_children
 from dali_cutmix.utils.command import INTERRUPTED, run_command
 from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.files import (
+    DESCRIPTORS,
     MAX_BYTES,
+    MemoryFile,
     NotRegularFileError,
     TooLargeError,
     check_regular,
     naming,
+    one_byte,
     open_lock,
     open_regular,
     opened_unless_link,
@@ -76,10 +79,12 @@ from dali_cutmix.utils.protobuf import fields, to_varint, varint
 from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [
+    "DESCRIPTORS",
     "INTERRUPTED",
     "LINES",
     "MAX_BYTES",
     "Crash",
+    "MemoryFile",
     "NotRegularFileError",
     "Outcome",
     "PathLike",
@@ -123,6 +128,7 @@ __all__ = [
     "make_cache_folder",
     "map_in_children",
     "naming",
+    "one_byte",
     "open_lock",
     "open_regular",
     "opened_unless_link",
