@@ -188,8 +188,10 @@ def _outcome_faults(
 def _file_faults(
     operation: Operation, whole: Undisturbed, fault: Fault, outcome: Outcome, after: dict[str, bytes]
 ) -> Iterator[str]:
-    if "intact" in outcome.message and any(after.get(name) != content for name, content in whole.before.items()):
-        yield f"not all is intact: {outcome.message}"
+    if "intact" in outcome.message:
+        named = [name for name in whole.before if f"/{name}'" in outcome.message]
+        if not named or any(after.get(name) != whole.before[name] for name in named):
+            yield f"what it calls intact is not: {outcome.message}"
     done = not outcome.kinds and not outcome.ended and outcome.value == whole.value and not operation.may_give_up
     for name in sorted(after.keys() | whole.before.keys() | whole.after.keys()):
         found, old, new = after.get(name), whole.before.get(name), whole.after.get(name)

@@ -30,7 +30,7 @@ def reader(kind: str, folder: Path) -> Callable[..., Any]:
 
 def read(kind: str, folder: Path, on_error: str) -> int:
     """Read a data set; the number of samples."""
-    bad = {"on_error": on_error, "max_bad": 1.0, "bad_log": folder / "bad.jsonl"}
+    bad = {"on_error": on_error, "max_bad": 1.0, "bad_log": folder / "bad.jsonl", "retry": 0.1}
     how = {"batch_size": 4, "size": 8, "resize": 8, "device": "cpu", "num_threads": 1}
     return sum(len(images) for images, *_ in imagenet.val(reader(kind, folder), **how, **bad))
 

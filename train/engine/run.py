@@ -86,7 +86,7 @@ class Run:
         """Write the checkpoint under these names in the run's folder; all processes must call this.
 
         Raises:
-            OSError: it cannot be written; existing files are unchanged.
+            OSError: it cannot be written; the file of that name and those of later names are unchanged.
         """
         self.ranks.enter(f"saving after step {self.step}")
         mine = {"loader": self.loader.state_dict(), "loss_sum": self.loss_sum.cpu(), "rng": _rng(self.ranks.device)}

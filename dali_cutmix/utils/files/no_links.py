@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from dali_cutmix.utils.files.regular_files import check_regular
+from dali_cutmix.utils.files.regular_files import check_regular, naming
 
 
 def opened_unless_link(path: str, flags: int) -> int:
@@ -14,7 +14,8 @@ def opened_unless_link(path: str, flags: int) -> int:
     """
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     try:
-        check_regular(os.fstat(descriptor), path)
+        with naming(path):
+            check_regular(os.fstat(descriptor), path)
     except BaseException:
         os.close(descriptor)
         raise

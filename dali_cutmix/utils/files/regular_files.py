@@ -65,7 +65,8 @@ def open_regular(path: str | os.PathLike[str], max_bytes: int | None = None, *, 
     check_regular(Path(path).stat(follow_symlinks=not flags & os.O_NOFOLLOW), path, max_bytes)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | flags)
     try:
-        check_regular(os.fstat(descriptor), path, max_bytes)
+        with naming(path):
+            check_regular(os.fstat(descriptor), path, max_bytes)
     except BaseException:
         os.close(descriptor)
         raise
