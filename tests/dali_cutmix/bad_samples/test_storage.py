@@ -8,6 +8,8 @@ import signal
 import socket
 import threading
 import time
+import warnings
+from random import Random
 
 import numpy as np
 import pytest
@@ -212,6 +214,39 @@ def test_every_error_of_storage_is_waited_for(folder, tmp_path, monkeypatch, err
     assert len(looks) >= 30
     assert not log.exists()
     tally.count("outages")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*cannot be read:RuntimeWarning")
+@pytest.mark.parametrize("seed", range(3))
+def test_outages_at_any_moment_cost_nothing(folder, tmp_path, seed):
+    """Thirty-nine of them, of one class or of the whole folder, some shorter than the look at what is wrong."""
+    random, log = Random(seed), tmp_path / "bad.jsonl"
+    folders = [folder, *sorted(folder.iterdir())]
+
+    def endless():
+        return itertools.chain.from_iterable(itertools.repeat(train(folder, log)))
+
+    def outage(away, moment, length):
+        time.sleep(moment)
+        away.rename(tmp_path / "away")
+        time.sleep(length)
+        (tmp_path / "away").rename(away)
+
+    expected, iterator = bits(itertools.islice(endless(), 240)), endless()
+    found = bits(itertools.islice(iterator, 6))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for _ in range(39):
+            when = random.uniform(0, 0.008), random.choice([0.001, 0.02, 0.2])
+            thread = threading.Thread(target=outage, args=(random.choice(folders), *when))
+            thread.start()
+            found += bits(itertools.islice(iterator, 6))
+            thread.join()
+    assert len(seen) > 5  # the others end between two looks
+    assert found == expected
+    assert not log.exists()
+    tally.count("outages", 39)
 
 
 @pytest.mark.filterwarnings("ignore:.*cannot be read:RuntimeWarning")
