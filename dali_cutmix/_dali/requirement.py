@@ -2,7 +2,9 @@
 
 try:
     import nvidia.dali  # noqa: F401
-except ImportError as error:
+except ModuleNotFoundError as error:
+    if error.name not in ("nvidia", "nvidia.dali"):  # installed, but broken
+        raise
     raise ImportError(
         "dali_cutmix needs NVIDIA DALI, which is not installed. Two builds of DALI cannot be installed together, "
         "so choose one: pip install 'dali_cutmix[cuda12]' (driver for CUDA 12; also the one for machines "

@@ -165,26 +165,39 @@ def test_outside_a_graph_it_says_where_it_belongs(colour_folder):
 
 WITHOUT_DALI = """
 import sys
-from pathlib import Path
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name == "nvidia.dali" or name.startswith("nvidia.dali."):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        if name == "nvidia.dali":
+            {error}
 
 sys.meta_path.insert(0, Blocker())
 import dali_cutmix
 """
 
 
-def test_without_dali_the_import_says_which_extra_to_install():
+def last_line_without_dali(error):
+    """What the import of the library says last if that of DALI raises an error."""
     root = str(Path(dc.__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": root}
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_DALI], capture_output=True, text=True, check=False, env=environment
+        [sys.executable, "-c", WITHOUT_DALI.replace("{error}", error)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": root},
     )
     assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_a_dali_that_is_installed_and_cannot_be_loaded_is_not_called_missing():
+    reason = "libstdc++.so.6: version `GLIBCXX_3.4.32' not found"
+    assert last_line_without_dali(f"raise ImportError({reason!r})") == f"ImportError: {reason}"
+    assert last_line_without_dali("raise ModuleNotFoundError('No module named six', name='six')").endswith("named six")
+
+
+def test_without_dali_the_import_says_which_extra_to_install():
+    last = last_line_without_dali('raise ModuleNotFoundError(f"No module named {name!r}", name=name)')
     assert last.startswith("ImportError: dali_cutmix needs NVIDIA DALI, which is not installed")
     assert "pip install 'dali_cutmix[cuda12]'" in last
     assert "pip install 'dali_cutmix[cuda13]'" in last
