@@ -25,14 +25,21 @@ SIZE, BATCH = 32, 4
 SMALL = ["--size", str(SIZE), "--batch-size", str(BATCH), "--seconds", "0.2", "--rounds", "1", "--threads", "1"]
 PACKED = ["--short-side", "40"]
 # FFCV compiles for many seconds, so it has a test of its own.
-INSTALLED = [c.name for c in CONTENDERS if not c.name.startswith("ffcv") and not c.missing() and not c.needs_gpu]
+ALL = [c.name for c in CONTENDERS if not c.name.startswith("ffcv") and not c.missing() and not c.needs_gpu]
+VARIANTS = ["ours-unfused", "ours-mixup", "dali-decode-whole"]  # of others, by an argument
+INSTALLED = [name for name in ALL if name not in VARIANTS]
 
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
+    return measure(data, folder, *PACKED, "--only", *INSTALLED)
+
+
+def measure(data, folder, *options):
+    """The exit status, the result and the chart."""
     out = ["--json", str(folder / "new" / "r.json"), "--png", str(folder / "r.png")]
-    status = main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", *out, *PACKED, "--only", *INSTALLED])
+    status = main(["loaders", "--data", str(data), *SMALL, "--device", "cpu", *out, *options])
     return status, json.loads((folder / "new" / "r.json").read_text()), folder / "r.png"
 
 
@@ -43,9 +50,22 @@ def test_measures_every_installed_loader(run):
     assert result["skipped"] == []
 
 
+@pytest.mark.slow
+def test_measures_their_variants(data, tmp_path):
+    status, result, _ = measure(data, tmp_path, "--only", *VARIANTS)
+    assert status == 0
+    assert result["skipped"] == []
+    for name in VARIANTS:
+        assert_delivers_what_all_are_to_deliver(result, name)
+
+
 @pytest.mark.parametrize("name", INSTALLED)
 def test_loader_delivers_what_all_are_to_deliver(run, name):
-    [entry] = [entry for entry in run[1]["contenders"] if entry["name"] == name]
+    assert_delivers_what_all_are_to_deliver(run[1], name)
+
+
+def assert_delivers_what_all_are_to_deliver(result, name):
+    [entry] = [entry for entry in result["contenders"] if entry["name"] == name]
     [contender] = [contender for contender in CONTENDERS if contender.name == name]
     if name in ("dali-decode", "dali-decode-whole", "dali-read"):
         assert entry["delivers"] == {}
@@ -73,7 +93,7 @@ def test_stages_add_up_to_the_whole_loader(run):
 
 
 def test_every_way_of_this_library_is_measured(run):
-    assert {"ours-cutmix", "ours-unfused", "ours-mixup", "ours", "dali-read"} <= set(INSTALLED)
+    assert {"ours-cutmix", "ours-unfused", "ours-mixup", "ours", "dali-read"} <= set(ALL)
     fused = {c.name: dict(c.arguments).get("fused") for c in CONTENDERS if c.name.startswith("ours")}
     same = {"ours-cutmix": None, "ours-mixup": None, "ours": None, "ours-float16": None, "ours-packed": None}
     assert fused == same | {"ours-unfused": False}

@@ -177,6 +177,7 @@ imagenet.val = half
 """
 
 
+@pytest.mark.slow
 def test_leaks_of_memory_files_and_threads_are_told(small, tmp_path):
     done = soak(small, tmp_path / "result.json", 0.01, LEAKS)
     assert done.returncode == 1, done.stderr[-3000:]
@@ -191,8 +192,10 @@ def test_leaks_of_memory_files_and_threads_are_told(small, tmp_path):
 
 @pytest.mark.parametrize(
     ("prelude", "told"),
-    [(DIFFERS, r"differs after a resume."), (LOSES, "are good and did not come in an epoch.")],
-    ids=["differs", "loses"],
+    [
+        pytest.param(DIFFERS, "differs after a resume.", id="differs"),
+        pytest.param(LOSES, "are good and did not come in an epoch.", id="loses", marks=pytest.mark.slow),
+    ],
 )
 def test_a_loader_that_does_not_give_what_it_should_ends_the_run(small, tmp_path, prelude, told):
     done = soak(small, tmp_path / "result.json", 0.5, prelude)

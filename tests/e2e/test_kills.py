@@ -55,9 +55,9 @@ def survive(folder: Path, whole: Path, options: list[str], moments: list[str], s
     tally.count("resumes", len(moments))
 
 
-def test_killed_at_five_moments(data, tmp_path):
+def test_killed_at_three_moments(data, tmp_path):
     fit(start(parse(options(data, "--output-dir", tmp_path / "whole")), ALONE))
-    moments = ["first step", "saving", "step", "turn", "saving"]
+    moments = ["first step", "saving", "turn"]
     survive(tmp_path / "run", tmp_path / "whole", options(data), moments, seed=0)
 
 

@@ -183,7 +183,7 @@ def test_the_commands_print_a_table_and_write_json_and_a_picture(
         assert min(picture.size) > 200
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ["voc-ssd300", pytest.param("voc-faster-rcnn", marks=pytest.mark.slow), "coco-nic"])
 def test_two_processes_train_and_judge_together(scenes, trained, tmp_path, name):
     given = [f"--{key.replace('_', '-')}" for key in ("data", "output_dir")]
     small = {

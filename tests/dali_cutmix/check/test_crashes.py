@@ -41,8 +41,7 @@ def test_a_real_crash_inside_of_dali(folder, monkeypatch, capfd):
     tally.count("kills")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL"])
+@pytest.mark.parametrize(("name", "workers"), [("SIGSEGV", 1), ("SIGSEGV", 2), ("SIGABRT", 1), ("SIGKILL", 2)])
 def test_a_crash_of_the_decoder_names_its_file(folder, tmp_path, monkeypatch, capfd, name, workers):
     find = ends_its_process(signal.Signals[name], decoding.find_undecodable)
     monkeypatch.setattr(decoding, "find_undecodable", find)

@@ -144,6 +144,7 @@ def test_the_command_prints_a_table_and_writes_json_csv_and_pictures(call, train
         assert min(picture.size) > 200
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_does(trained, data, found, tmp_path):
     given = ("--data", data, "--device", "cpu", "--pictures", 4, "--output", tmp_path / "two")
     done = command("train.evaluate", "localization", trained, *given, processes=2)

@@ -90,6 +90,7 @@ def test_pairs_come_from_the_seed(trained, data):
     assert any(found(0) != found(seed) for seed in (1, 2, 3))
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_does(trained, data, results, tmp_path):
     given = ("--epsilons", 4, 64, "--steps", 5, "--lambdas", 5, "--device", "cpu", "--output", tmp_path / "two")
     done = command("train.evaluate", "robustness", trained, "--data", data, *given, processes=2)
