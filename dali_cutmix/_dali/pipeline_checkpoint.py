@@ -3,7 +3,7 @@
 DALI's checkpoint is a protobuf message with one entry for each operator: its name and its state. DALI names operators
 by their kind and a running number. Two graphs that read the same samples and draw the same numbers, and differ only in
 how they decode, therefore have different names for the same state. What a ``Loader`` saves is named by kind and order
-instead, and leaves out the operators that decode or copy: they have no state.
+instead, and leaves out the operators that read, decode or copy: they have no state.
 """
 
 import json
@@ -17,7 +17,8 @@ _OPERATOR, _PIPELINE = 1, 2  # fields of the message
 _AUTOMATIC = re.compile(r"_+(?P<kind>[A-Za-z]\w*?)_(?P<number>\d+)")
 _COPIES = ("__MakeContiguous_", "__Copy_CpuToGpu_", "__Copy_GpuToCpu_")
 """Prefixes of operators that DALI adds itself, to copy outputs."""
-_DECODING = ("Image", "ImageSlice", "Slice", "PeekImageShape")
+_DECODING = ("Image", "ImageSlice", "Slice", "PeekImageShape", "Read", "PythonFunction", "Split", "Merge")
+"""Kinds of operators that read, inspect and decode: how many there are may change, and they have no state."""
 _FORMERLY = {"ImageRandomCrop": "RandomCropGenerator"}
 """Kinds of operators in old states, and their kinds now: decoding once drew the windows of random crops itself."""
 

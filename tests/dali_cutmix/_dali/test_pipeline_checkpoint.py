@@ -55,6 +55,15 @@ def test_operators_that_decode_or_copy_make_no_difference():
     assert dict(entries(moved))["__Uniform_7"] == entry("__Uniform_7", b"u")
 
 
+def test_operators_that_read_or_inspect_make_no_difference():
+    """A later version may need more of them, or fewer."""
+    two = {"reader": b"r", "__PythonFunction_0": b"", "__Read_1": b"", "__PythonFunction_2": b"", "__Uniform_3": b"u"}
+    one = {"reader": b"", "__PythonFunction_0": b"", "__Split_1": b"", "__Split_2": b"", "__Merge_3": b""}
+    one |= {"__Uniform_4": b""}
+    moved = localized(portable(checkpoint(**two)), checkpoint(**one))
+    assert moved == checkpoint(**one | {"reader": b"r", "__Uniform_4": b"u"})
+
+
 def test_a_name_like_that_of_a_decoder_loses_no_state():
     own = checkpoint(_Slice_1=b"old", __Image_7=b"", Foo_1=b"old", mine=b"old")
     moved = localized(portable(checkpoint(_Slice_1=b"state", __Image_7=b"", Foo_1=b"one", mine=b"two")), own)
