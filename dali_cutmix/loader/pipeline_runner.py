@@ -48,7 +48,8 @@ class PipelineRunner:
     ) -> None:
         self._template, self._replacement, self._replaces = template, replacement, replaces
         self._patience = patience
-        self._notes = notes(template)
+        self._source = notes(template).source
+        self._limits = notes(template).max_pixels or MAX_PIXELS, notes(template).formats
         self.pipe = pipeline_template.build(template, checkpoint)
         self.checkpoint = checkpoint or self.pipe.checkpoint()
         """The pipeline's state after the last batch."""
@@ -82,7 +83,7 @@ class PipelineRunner:
 
     def _handle(self, error: RuntimeError) -> None:
         """Prepare another try of a failed batch, without its bad samples, or raise an error that names the culprit."""
-        source, replacement = self._notes.source, self._replacement
+        source, replacement = self._source, self._replacement
         ending = not threading.main_thread().is_alive()  # the process ends: nobody will take this batch
         if replacement is None or source is None or ending:
             raise error
@@ -100,7 +101,7 @@ class PipelineRunner:
             return
         if not self._replaces:
             raise decode_error(source, faults, error) from error
-        limit, formats = self._notes.max_pixels or MAX_PIXELS, self._notes.formats
+        limit, formats = self._limits
         more = find_bad_successors(source, faults, replacement.substitutes, limit, self._template, formats)
         replacement.add({**faults, **more}, error)
 
@@ -111,7 +112,7 @@ class PipelineRunner:
             StorageError: samples cannot be read.
             RuntimeError: no sample is to blame.
         """
-        limit, formats = self._notes.max_pixels or MAX_PIXELS, self._notes.formats
+        limit, formats = self._limits
         substitutes = replacement.substitutes
         if faults := find_bad_samples(source, limit, self.checkpoint, substitutes, self._template, formats):
             return faults

@@ -10,7 +10,7 @@ from nvidia.dali import fn, pipeline_def, types
 from PIL import Image
 
 import dali_cutmix as dc
-from tests.helpers.bad_files import BAD, photo
+from tests.helpers.bad_files import BAD, encoded, photo
 from tests.helpers.images import save
 from tests.helpers.loaders import bits
 from tests.helpers.record_loaders import written
@@ -262,3 +262,32 @@ def test_a_file_that_fails_in_its_region_only_is_replaced_before_the_users_own_n
     with pytest.raises(RuntimeError, match="boom"):
         next(iter(loader))
     assert [json.loads(line)["path"] for line in log.read_text().splitlines()] == [str(bad)]
+
+
+@pytest.mark.parametrize("form", ["TIFF", "JPEG2000"])
+@pytest.mark.parametrize("on_error", ["raise", "replace"])
+def test_a_decoder_of_the_users_own_decides_which_formats_are_good(tmp_path, form, on_error):
+    """The verbs decode none of these by default; beside one that is cut off, the others were all called bad."""
+    (tmp_path / "a").mkdir()
+    for number in range(BATCH):
+        content = encoded(Image.new("RGB", (40, 30), (20 * number,) * 3), form)
+        (tmp_path / "a" / f"{number}.jpg").write_bytes(content[: len(content) // 2] if number == 3 else content)
+    (tmp_path / "a" / "5.jpg").write_bytes(encoded(Image.new("RGB", (40, 30)), "GIF"))
+    log = tmp_path / "bad.jsonl"
+
+    def body(jpegs, labels):
+        return fn.resize(fn.decoders.image(jpegs), size=[8, 8]), labels
+
+    loader = loader_of(lambda **options: dc.read_folder(tmp_path, **options), body, on_error, log)
+    if on_error == "raise":
+        with pytest.raises(dc.DecodeError) as caught:
+            next(iter(loader))
+        assert re.findall(r"/(\d)\.jpg", str(caught.value).partition("DALI says")[0]) == ["3"]
+        return
+    ((images, _),) = loader
+    assert images.float().mean(dim=(1, 2, 3)).round().tolist() == [0, 20, 40, 80, 80, 120, 120, 140]
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(entry["path"][-5:], entry["kind"]) for entry in entries] == [
+        ("3.jpg", "damaged"),
+        ("5.jpg", "not supported"),
+    ]
