@@ -15,6 +15,7 @@ from dali_cutmix.bad_samples import (
     StorageError,
     bisect_failing_batch,
     decode_error,
+    failed_operators,
     find_bad_samples,
     find_bad_successors,
     gone,
@@ -72,10 +73,13 @@ class PipelineRunner:
                 self._failed = False
             try:
                 outputs = self.pipe.run(stream)
-            except RuntimeError as error:
+            except (RuntimeError, LookupError, TypeError, ValueError) as error:
                 self._failed = True
                 shut_down(self.pipe)
-                self._handle(error)
+                if not (isinstance(error, RuntimeError) or failed_operators(error)):
+                    raise  # of a user's function, given to fn.external_source
+                # DALI has other types for a few, such as a division by zero.
+                self._handle(error if isinstance(error, RuntimeError) else RuntimeError(str(error)))
             else:
                 self._patience.reset()
                 self.checkpoint = self.pipe.checkpoint()

@@ -85,6 +85,11 @@ def region_larger_than_some_images(jpegs, labels):
     return fn.resize(fn.decoders.image_crop(jpegs, crop=(80, 100)), size=[8, 8]), labels
 
 
+def division_by_zero(jpegs, labels):
+    """DALI raises a ValueError here."""
+    return small(jpegs), labels // (labels - labels)
+
+
 def label_that_is_no_class(jpegs, labels):
     return dc.mix(small(jpegs), labels + 7, dc.CutMix(), num_classes=5)
 
@@ -103,6 +108,7 @@ FAULTS = {
     wrong_reshape: ("fn.reshape", "Requested shape:\t7 x 7"),
     wrong_crop: ("fn.crop", "Slice can't be placed out of bounds"),
     region_larger_than_some_images: ("fn.decoders.image_crop", "The cropping window"),
+    division_by_zero: ("math.div", "Integer division by zero"),
     label_that_is_no_class: ("fn.python_function", "labels are 0 to 4"),
     damaged_by_the_graph: ("fn.python_function", "its header is damaged or cut off"),
 }
