@@ -8,9 +8,7 @@ from nvidia.dali import Pipeline
 from dali_cutmix._dali import decoding_part, part_checkpoint, pipeline_template
 from dali_cutmix.bad_samples.failed_operator import is_about_samples, is_about_storage, short_reason
 from dali_cutmix.bad_samples.fault import Fault
-from dali_cutmix.bad_samples.sample_bytes import sample_bytes
 from dali_cutmix.bad_samples.storage import StorageError
-from dali_cutmix.image_headers import ALL_FORMATS, HeaderError, inspect
 from dali_cutmix.sources import READER, Source
 
 
@@ -56,7 +54,7 @@ def bisect_failing_batch(
         reason = failure(suspects, good)
         if reason and len(suspects) == 1:
             sample = substitutes.get(suspects[0], suspects[0])
-            faults[sample] = _fault(source, sample, reason)
+            faults[sample] = Fault("damaged", f"it fails in its batch: {reason}")
         elif reason:
             half = len(suspects) // 2
             search(suspects[:half], good)
@@ -70,14 +68,3 @@ def bisect_failing_batch(
     finally:
         source.substitute(dict(substitutes))
     return faults
-
-
-def _fault(source: Source, sample: int, reason: str) -> Fault:
-    """What is wrong with a sample that fails in its batch: its header may say more than DALI does."""
-    encoded = sample_bytes(source, sample)
-    try:
-        if isinstance(encoded, np.ndarray):
-            inspect(encoded, ALL_FORMATS)
-    except HeaderError as error:
-        return Fault(error.kind, f"it fails in its batch: {error}")
-    return Fault("damaged", f"it fails in its batch: {reason}")

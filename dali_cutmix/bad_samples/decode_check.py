@@ -25,8 +25,8 @@ def find_undecodable(
     Args:
         images: encoded bytes, 1-D uint8 each.
         max_pixels: larger images are refused without decoding them.
-        formats: names of the formats that are decoded; others are not supported. None leaves all that is not supported
-            here to the decoders of the graph.
+        formats: names of the formats that are decoded; others are not supported. None for a graph with decoders of its
+            own, which decode other formats, too: then whatever can be decoded is good.
         num_threads: threads that decode.
 
     Returns:
@@ -41,7 +41,7 @@ def find_undecodable(
         try:
             headers[number] = inspect(encoded, ALL_FORMATS if formats is None else formats, max_pixels)
         except HeaderError as error:
-            if formats is not None or error.kind == "damaged":
+            if formats is not None or not (_is_unusual(encoded) and _decodes([encoded], num_threads)):
                 faults[number] = Fault(error.kind, str(error))
 
     def search(numbers: list[int]) -> None:
@@ -77,6 +77,15 @@ def chunks(items: Iterable[Any], size: Callable[[Any], int], most: int = CHUNK_B
         total += size(item)
     if chunk:
         yield chunk
+
+
+def _is_unusual(encoded: np.ndarray) -> bool:
+    """Whether an image is of a kind that is not supported, rather than damaged or too large."""
+    try:
+        inspect(encoded, ALL_FORMATS)
+    except HeaderError as error:
+        return error.kind == "not supported"
+    return False
 
 
 def _decoded_form(encoded: np.ndarray, header: Header) -> np.ndarray:
