@@ -19,7 +19,7 @@ from typing import Any, Literal
 from nvidia.dali import fn, pipeline_def, types
 
 import dali_cutmix as dc
-from dali_cutmix.ops import inspect_images
+from dali_cutmix.ops import notes, prepare_decoding
 from dali_cutmix.sources import EXTENSIONS
 
 
@@ -48,7 +48,8 @@ def small(
     @pipeline_def(**dc.pipeline_options(batch_size, device="cpu", seed=seed))
     def graph() -> Any:
         encoded, numbers = dc.read_files([(path, number) for number, path in enumerate(paths)], shuffle=False)
-        images = fn.decoders.image(inspect_images(encoded, dc.MAX_PIXELS)[0], output_type=types.RGB)
+        inspected, _ = prepare_decoding(notes(), encoded, dc.MAX_PIXELS, dc.FORMATS, {})
+        images = fn.decoders.image(inspected, output_type=types.RGB)
         if how == "crop":
             x, y = (fn.random.uniform(range=(0.0, 1.0)) for _ in range(2))
             return fn.crop(images, crop=(size, size), crop_pos_x=x, crop_pos_y=y), numbers

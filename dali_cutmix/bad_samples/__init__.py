@@ -24,7 +24,13 @@ from dali_cutmix.bad_samples.diagnosis import (
     find_bad_samples,
     find_bad_successors,
 )
-from dali_cutmix.bad_samples.failed_operator import graph_error, is_about_samples, is_about_storage, short_reason
+from dali_cutmix.bad_samples.failed_operator import (
+    failed_operators,
+    graph_error,
+    is_about_samples,
+    is_about_storage,
+    short_reason,
+)
 from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.bad_samples.replacement import Replacement
 from dali_cutmix.bad_samples.sample_bytes import missing, sample_bytes
@@ -40,6 +46,7 @@ __all__ = [
     "bisect_failing_batch",
     "chunks",
     "decode_error",
+    "failed_operators",
     "find_bad_samples",
     "find_bad_successors",
     "find_undecodable",

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dali_cutmix.utils import check_regular, naming
+from dali_cutmix.utils import NotRegularFileError, check_name, check_regular, naming
 
 _PATIENCE = 60.0
 """Seconds to wait for another process that is writing; it needs milliseconds."""
@@ -39,18 +39,18 @@ class BadLog:
             self._check(os.fspath(path))
 
     def _check(self, given: str) -> None:
-        if self.path.exists():
-            try:
+        check_name(given, "bad_log")
+        try:
+            place = next(path for path in (self.path, *self.path.parents) if path.exists())
+            if place == self.path:
                 check_regular(self.path.stat(), self.path)
-            except OSError as error:
-                raise ValueError(
-                    f"bad_log={given!r} given; it is {error.strerror}. Give the path of a file."
-                ) from error
+        except OSError as error:
+            what = f"it is {error.strerror}" if isinstance(error, NotRegularFileError) else error.strerror
+            raise ValueError(f"bad_log={given!r} given; {what}. Give the path of a file.") from error
+        if place == self.path:
             if not os.access(self.path, os.W_OK):
                 raise ValueError(f"bad_log={given!r} given; this file cannot be written to. Give another path.")
-            return
-        place = next(folder for folder in self.path.parents if folder.exists())
-        if not (place.is_dir() and os.access(place, os.W_OK)):
+        elif not (place.is_dir() and os.access(place, os.W_OK)):
             raise ValueError(f"bad_log={given!r} given; {place} is not a folder that can be written to.")
 
     def append(self, entries: Iterable[Mapping[str, Any]]) -> None:

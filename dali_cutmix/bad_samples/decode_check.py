@@ -7,14 +7,14 @@ import numpy as np
 from nvidia.dali import fn, pipeline_def, types
 
 from dali_cutmix.bad_samples.fault import Fault
-from dali_cutmix.image_headers import FORMATS, Header, HeaderError, inspect
+from dali_cutmix.image_headers import ALL_FORMATS, FORMATS, Header, HeaderError, inspect
 
 CHUNK_IMAGES, CHUNK_BYTES = 64, 256 * 2**20
 """Limits of what is decoded at once; the bytes are those of pixels."""
 
 
 def find_undecodable(
-    images: Sequence[np.ndarray], max_pixels: int, formats: Collection[str] = FORMATS, *, num_threads: int = 1
+    images: Sequence[np.ndarray], max_pixels: int, formats: Collection[str] | None = FORMATS, *, num_threads: int = 1
 ) -> dict[int, Fault]:
     """Find the images that cannot be decoded.
 
@@ -25,7 +25,8 @@ def find_undecodable(
     Args:
         images: encoded bytes, 1-D uint8 each.
         max_pixels: larger images are refused without decoding them.
-        formats: names of the formats that are decoded; others are not supported.
+        formats: names of the formats that are decoded; others are not supported. None for a graph with decoders of its
+            own, which decode other formats, too: then whatever can be decoded is good.
         num_threads: threads that decode.
 
     Returns:
@@ -38,9 +39,10 @@ def find_undecodable(
     headers: dict[int, Header] = {}
     for number, encoded in enumerate(images):
         try:
-            headers[number] = inspect(encoded, formats, max_pixels)
+            headers[number] = inspect(encoded, ALL_FORMATS if formats is None else formats, max_pixels)
         except HeaderError as error:
-            faults[number] = Fault(error.kind, str(error))
+            if formats is not None or not (_is_unusual(encoded) and _decodes([encoded], num_threads)):
+                faults[number] = Fault(error.kind, str(error))
 
     def search(numbers: list[int]) -> None:
         if _decodes([_decoded_form(images[n], headers[n]) for n in numbers], num_threads):
@@ -75,6 +77,15 @@ def chunks(items: Iterable[Any], size: Callable[[Any], int], most: int = CHUNK_B
         total += size(item)
     if chunk:
         yield chunk
+
+
+def _is_unusual(encoded: np.ndarray) -> bool:
+    """Whether an image is of a kind that is not supported, rather than damaged or too large."""
+    try:
+        inspect(encoded, ALL_FORMATS)
+    except HeaderError as error:
+        return error.kind == "not supported"
+    return False
 
 
 def _decoded_form(encoded: np.ndarray, header: Header) -> np.ndarray:

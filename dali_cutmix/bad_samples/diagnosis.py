@@ -40,7 +40,7 @@ def find_bad_samples(
     checkpoint: bytes,
     substitutes: Mapping[int, int],
     pipeline: Any,
-    formats: Collection[str] = FORMATS,
+    formats: Collection[str] | None = FORMATS,
 ) -> dict[int, Fault]:
     """Find the samples that made a batch fail, by decoding each sample of it.
 
@@ -50,7 +50,7 @@ def find_bad_samples(
         checkpoint: the pipeline's state before the failed batch.
         substitutes: samples that are read in place of others.
         pipeline: the graph, for its batch size and threads.
-        formats: names of the formats that are decoded.
+        formats: see :func:`~dali_cutmix.bad_samples.decode_check.find_undecodable`.
 
     Returns:
         Number of each bad sample, and what is wrong with it; empty if all are good by now.
@@ -76,7 +76,7 @@ def find_bad_successors(
     known: Mapping[int, int],
     max_pixels: int,
     pipeline: Any,
-    formats: Collection[str] = FORMATS,
+    formats: Collection[str] | None = FORMATS,
 ) -> dict[int, Fault]:
     """Find bad samples among those that would be read in place of ``found``: a folder of bad files then costs one look.
 
@@ -106,7 +106,7 @@ def find_bad_successors(
 
 
 def _check(
-    source: Source, numbers: list[int], max_pixels: int, pipeline: Any, formats: Collection[str]
+    source: Source, numbers: list[int], max_pixels: int, pipeline: Any, formats: Collection[str] | None
 ) -> tuple[dict[int, Fault], dict[int, OSError]]:
     """Read and decode samples: what is wrong with the bad ones, and errors of those that cannot be read."""
     faults: dict[int, Fault] = {}

@@ -74,7 +74,7 @@ class FailedOperator(NamedTuple):
         return f" (line {line} of {file}, in {function}{f': {code}' if code else ''})"
 
 
-def failed_operators(error: RuntimeError) -> list[FailedOperator]:
+def failed_operators(error: Exception) -> list[FailedOperator]:
     """The operators that failed according to DALI's message; none if it is about something else."""
     found = []
     for match in _FAILED.finditer(str(error)):

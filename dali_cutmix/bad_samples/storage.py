@@ -59,25 +59,30 @@ class Patience:
         self._cancelled = threading.Event()
 
     def wait(self, why: str) -> bool:
-        """Wait for the next try; False if the time is up, or somebody has cancelled.
+        """Wait for the next try; False if the time is up.
 
         Args:
             why: what is wrong, for the warning before the first pause.
+
+        Raises:
+            InterruptedError: the time is not up, but somebody has cancelled, or the process ends.
         """
         now = time.monotonic()
         if self._end is None:
             self._end, self._pause = now + self._seconds, _FIRST_PAUSE
             if self._seconds:
                 warnings.warn(f"{why} Trying again for {self._seconds:g} s.", RuntimeWarning, stacklevel=3)
+        if now >= self._end:
+            self.reset()
+            return False
         until = min(now + self._pause, self._end)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        goes_on = now < self._end
-        while goes_on and (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0:
             # At the end of the process the main thread waits for this one.
-            goes_on = not self._cancelled.wait(min(left, _SLICE)) and threading.main_thread().is_alive()
-        if not goes_on:
-            self.reset()
-        return goes_on
+            if self._cancelled.wait(min(left, _SLICE)) or not threading.main_thread().is_alive():
+                self.reset()
+                raise InterruptedError("nobody waits for the storage any more")
+        return True
 
     def reset(self) -> None:
         """Begin anew: all could be read, or the time was up."""

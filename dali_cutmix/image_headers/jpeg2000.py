@@ -25,7 +25,7 @@ def read_jpeg2000(data: memoryview) -> Header:
         code = data if data[0] == 0xFF else _code_stream(data)
         marker, _, _, right, bottom, left, top, *_, components = _SIZE(code, 2)
         shapes = {bytes(code[at : at + 3]) for at in range(42, 42 + 3 * components, 3)}
-        if marker != 0xFF51 or right <= left or bottom <= top:
+        if marker != 0xFF51 or right <= left or bottom <= top or len(code) < 42 + 3 * components:
             raise cut_off()
         if components != 3 or shapes != {b"\x07\x01\x01"} or left or top:
             raise not_supported("a JPEG 2000 that is not RGB of 8 bits")

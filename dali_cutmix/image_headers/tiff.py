@@ -32,12 +32,12 @@ def read_tiff(data: memoryview) -> Header:
         return int(tags[tag][0]) if tag in tags else otherwise
 
     width, height, samples = value(_WIDTH, 0), value(_HEIGHT, 0), value(_SAMPLES, 1)
-    bits = tuple(tags[_BITS].tolist()) if _BITS in tags else (1,)
+    bits = tags[_BITS].tolist() if _BITS in tags else [1]
     if not width or not height:
         raise DamagedHeaderError("its header is damaged: no size")
     kind = {
         "samples": samples in (1, 3) and value(_COLOUR, 1) == (_RGB if samples == 3 else min(value(_COLOUR, 1), 1)),
-        "bits of a sample": bits in ((8,) * samples, (16,) * samples) and not (bits[0] == 16 and not value(_COLOUR, 1)),
+        "bits of a sample": len(bits) == samples and set(bits) in ({8}, {16} if value(_COLOUR, 1) else {8}),
         "compression": value(_COMPRESSION, 1) in _LOSSLESS,
         "planes": samples == 1 or value(_PLANES, 1) == 1,
         "predictor": value(_PREDICTOR, 1) in (1, 2),

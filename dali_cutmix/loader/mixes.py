@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from dali_cutmix.loader.state_form import damaged, shortened
 from dali_cutmix.ops import Mixing
 
 
@@ -69,7 +70,7 @@ class Mixes:
         """Read what a state holds of them.
 
         Args:
-            saved: ``mixup_enabled`` of the state; None if that is missing.
+            saved: ``mixup_enabled`` of the state.
 
         Raises:
             ValueError: the state is damaged.
@@ -81,10 +82,7 @@ class Mixes:
         if len(names) <= 1 and isinstance(saved, bool):
             return dict.fromkeys(names, saved)
         each = f" for each of {', '.join(map(repr, names))}" if len(names) > 1 else ""
-        raise ValueError(
-            f"load_state_dict: the state is damaged (mixup_enabled={saved!r} given; allowed is True or False{each}) "
-            "and cannot be continued exactly; load another one."
-        )
+        raise damaged(f"mixup_enabled={shortened(saved)} given; allowed is True or False{each}")
 
 
 def _as_bool(name: str, given: Any) -> bool:

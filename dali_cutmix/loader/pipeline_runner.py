@@ -15,6 +15,7 @@ from dali_cutmix.bad_samples import (
     StorageError,
     bisect_failing_batch,
     decode_error,
+    failed_operators,
     find_bad_samples,
     find_bad_successors,
     gone,
@@ -48,7 +49,8 @@ class PipelineRunner:
     ) -> None:
         self._template, self._replacement, self._replaces = template, replacement, replaces
         self._patience = patience
-        self._notes = notes(template)
+        self._source = notes(template).source
+        self._limits = notes(template).max_pixels or MAX_PIXELS, notes(template).formats
         self.pipe = pipeline_template.build(template, checkpoint)
         self.checkpoint = checkpoint or self.pipe.checkpoint()
         """The pipeline's state after the last batch."""
@@ -71,10 +73,13 @@ class PipelineRunner:
                 self._failed = False
             try:
                 outputs = self.pipe.run(stream)
-            except RuntimeError as error:
+            except (RuntimeError, LookupError, TypeError, ValueError) as error:
                 self._failed = True
                 shut_down(self.pipe)
-                self._handle(error)
+                if not (isinstance(error, RuntimeError) or failed_operators(error)):
+                    raise  # of a user's function, given to fn.external_source
+                # DALI has other types for a few, such as a division by zero.
+                self._handle(error if isinstance(error, RuntimeError) else RuntimeError(str(error)))
             else:
                 self._patience.reset()
                 self.checkpoint = self.pipe.checkpoint()
@@ -82,7 +87,7 @@ class PipelineRunner:
 
     def _handle(self, error: RuntimeError) -> None:
         """Prepare another try of a failed batch, without its bad samples, or raise an error that names the culprit."""
-        source, replacement = self._notes.source, self._replacement
+        source, replacement = self._source, self._replacement
         ending = not threading.main_thread().is_alive()  # the process ends: nobody will take this batch
         if replacement is None or source is None or ending:
             raise error
@@ -100,7 +105,7 @@ class PipelineRunner:
             return
         if not self._replaces:
             raise decode_error(source, faults, error) from error
-        limit, formats = self._notes.max_pixels or MAX_PIXELS, self._notes.formats
+        limit, formats = self._limits
         more = find_bad_successors(source, faults, replacement.substitutes, limit, self._template, formats)
         replacement.add({**faults, **more}, error)
 
@@ -111,7 +116,7 @@ class PipelineRunner:
             StorageError: samples cannot be read.
             RuntimeError: no sample is to blame.
         """
-        limit, formats = self._notes.max_pixels or MAX_PIXELS, self._notes.formats
+        limit, formats = self._limits
         substitutes = replacement.substitutes
         if faults := find_bad_samples(source, limit, self.checkpoint, substitutes, self._template, formats):
             return faults

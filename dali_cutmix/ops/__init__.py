@@ -10,7 +10,7 @@ Each verb checks its arguments, adds nodes to the DALI graph under construction,
 later verbs and the ``Loader`` need to know. ``decode`` has what all crops share.
 
 For a graph with decoders of its own (see ``dali_cutmix/detection/ops.py``): ``notes``, ``source_nodes``,
-``prepare_decoding``, ``decoder_options`` and ``inspect_images``.
+``prepare_decoding`` and ``decoder_options``.
 """
 
 from dali_cutmix.ops.bind_state import bind_state

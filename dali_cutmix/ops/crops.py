@@ -41,8 +41,9 @@ def random_crop(
         max_pixels: width × height of the largest image that is decoded; a larger one (a decompression bomb) is a bad
             file, and no memory is allocated for it.
         formats: names of the formats that are decoded, by default ``dc.FORMATS``: JPEG, PNG and WebP without animation,
-            plain BMP, PGM and PPM. ``"tiff"`` and ``"jpeg2000"`` are the others. A format is told by the first bytes of
-            a file, whatever its name; an image of another one is not supported.
+            plain BMP, PGM and PPM. The others are ``"tiff"``, and ``"jpeg2000"``, which may crash DALI where it is
+            damaged. A format is told by the first bytes of a file, whatever its name; an image of another one is not
+            supported.
 
     Returns:
         H×W×3 uint8, RGB, layout HWC, each of its own size, on the graph's device (nvJPEG decodes if that is a GPU).

@@ -88,13 +88,11 @@ class Notes:
         return min((crop.max_pixels for crop in self.crops if crop.max_pixels), default=None)
 
     @property
-    def formats(self) -> tuple[Format, ...]:
-        """Formats that all of the crops decode; the default where there is none."""
-        return (
-            tuple(name for name in ALL_FORMATS if all(name in crop.formats for crop in self.crops))
-            if self.crops
-            else FORMATS
-        )
+    def formats(self) -> tuple[Format, ...] | None:
+        """Formats that all of the crops decode; None where there is none, and the graph's own decoders decide."""
+        if not self.crops:
+            return None
+        return tuple(name for name in ALL_FORMATS if all(name in crop.formats for crop in self.crops))
 
     @property
     def decodes_regions(self) -> bool:

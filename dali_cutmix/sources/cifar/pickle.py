@@ -20,12 +20,19 @@ class _Standin:
         self.state = state
 
 
+def _refuse_bytearray(_: Any) -> None:
+    raise pickle.UnpicklingError("it has a bytearray, which files of CIFAR never have")
+
+
 class _Unpickler(pickle._Unpickler):
     """Builds plain values, and stand-ins for arrays; refuses a pickle that asks for anything else.
 
     The one that is written in Python keeps what a pickle numbers in a dict. The other keeps it in an array that is as
-    long as the largest number, 64 GiB if a damaged file says so.
+    long as the largest number, 64 GiB if a damaged file says so. Both take the memory of a bytearray before they look
+    whether its bytes are there.
     """
+
+    dispatch = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: _refuse_bytearray}
 
     def find_class(self, module: str, name: str) -> type:
         if (module, name) in (("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")):

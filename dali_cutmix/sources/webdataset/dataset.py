@@ -14,6 +14,7 @@ from dali_cutmix.sources.sample_error import SampleError
 from dali_cutmix.sources.webdataset.label_member import LabelMember
 from dali_cutmix.sources.webdataset.tar_headers import tar_members
 from dali_cutmix.sources.webdataset.tar_index import read_index
+from dali_cutmix.utils import shown_paths
 
 _LONGEST_LABEL = 64 << 20  # bytes of the file that a label is in
 
@@ -101,15 +102,16 @@ def _complete(path: Path, images: Sequence[str], label: str | None, missing: str
     for number, parts in enumerate(samples):
         image = next((parts[extension] for extension in images if extension in parts), None)
         if image is None or (label is not None and label not in parts):
-            lacking.append(f"sample {number} has {', '.join(sorted(parts)) or 'nothing'}")
+            lacking.append(f"sample {number} has {shown_paths(sorted(parts)) or 'nothing'}")
         else:
             rows.append((*image, *(parts[label] if label is not None else (0, 0))))
     if lacking and missing == "error":
         expected = f"one of {', '.join(images)}" + (f", and {label}" if label else "")
         found = Counter(extension for parts in samples for extension in parts)
+        most = f"{dict(found.most_common(10))}{', …' * (len(found) > 10)}"
         raise ValueError(
             f"{path}: {len(lacking)} of {len(samples)} samples lack image or label ({lacking[0]}; expected {expected}; "
-            f"the tar has {dict(found)}). Name the extensions that are there, or give missing='skip' to leave these "
+            f"the tar has {most}). Name the extensions that are there, or give missing='skip' to leave these "
             "samples out."
         )
     return np.array(rows, np.int64).reshape(-1, 4).T

@@ -144,6 +144,15 @@ def test_only_regular_files_are_written(tmp_path, kind):
     tally.count("bad")
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"), [("a\0b", "it holds a NUL"), ("\ud83d", "it holds a NUL"), ("x" * 300, "File name too long")]
+)
+def test_a_name_that_no_file_has_is_refused_before_anything_is_read(tmp_path, name, reason):
+    """They were raw errors of Python, two of them only once a file was bad."""
+    with pytest.raises(ValueError, match=rf"bad_log.* given; {reason}"):
+        BadLog(tmp_path / name / "log")
+
+
 def test_a_link_to_a_file_is_followed(tmp_path):
     (tmp_path / "log").symlink_to(tmp_path / "elsewhere")
     BadLog(tmp_path / "log").append([{"path": "x"}])

@@ -10,7 +10,7 @@ from nvidia.dali import fn, pipeline_def, types
 from PIL import Image
 
 import dali_cutmix as dc
-from tests.helpers.bad_files import BAD, photo
+from tests.helpers.bad_files import BAD, encoded, photo
 from tests.helpers.images import save
 from tests.helpers.loaders import bits
 from tests.helpers.record_loaders import written
@@ -85,6 +85,11 @@ def region_larger_than_some_images(jpegs, labels):
     return fn.resize(fn.decoders.image_crop(jpegs, crop=(80, 100)), size=[8, 8]), labels
 
 
+def division_by_zero(jpegs, labels):
+    """DALI raises a ValueError here."""
+    return small(jpegs), labels // (labels - labels)
+
+
 def label_that_is_no_class(jpegs, labels):
     return dc.mix(small(jpegs), labels + 7, dc.CutMix(), num_classes=5)
 
@@ -103,6 +108,7 @@ FAULTS = {
     wrong_reshape: ("fn.reshape", "Requested shape:\t7 x 7"),
     wrong_crop: ("fn.crop", "Slice can't be placed out of bounds"),
     region_larger_than_some_images: ("fn.decoders.image_crop", "The cropping window"),
+    division_by_zero: ("math.div", "Integer division by zero"),
     label_that_is_no_class: ("fn.python_function", "labels are 0 to 4"),
     damaged_by_the_graph: ("fn.python_function", "its header is damaged or cut off"),
 }
@@ -262,3 +268,32 @@ def test_a_file_that_fails_in_its_region_only_is_replaced_before_the_users_own_n
     with pytest.raises(RuntimeError, match="boom"):
         next(iter(loader))
     assert [json.loads(line)["path"] for line in log.read_text().splitlines()] == [str(bad)]
+
+
+@pytest.mark.parametrize("form", ["TIFF", "JPEG2000"])
+@pytest.mark.parametrize("on_error", ["raise", "replace"])
+def test_a_decoder_of_the_users_own_decides_which_formats_are_good(tmp_path, form, on_error):
+    """The verbs decode none of these by default; beside one that is cut off, the others were all called bad."""
+    (tmp_path / "a").mkdir()
+    for number in range(BATCH):
+        content = encoded(Image.new("RGB", (40, 30), (20 * number,) * 3), form)
+        (tmp_path / "a" / f"{number}.jpg").write_bytes(content[: len(content) // 2] if number == 3 else content)
+    (tmp_path / "a" / "5.jpg").write_bytes(encoded(Image.new("RGB", (40, 30)), "GIF"))
+    log = tmp_path / "bad.jsonl"
+
+    def body(jpegs, labels):
+        return fn.resize(fn.decoders.image(jpegs), size=[8, 8]), labels
+
+    loader = loader_of(lambda **options: dc.read_folder(tmp_path, **options), body, on_error, log)
+    if on_error == "raise":
+        with pytest.raises(dc.DecodeError) as caught:
+            next(iter(loader))
+        assert re.findall(r"/(\d)\.jpg", str(caught.value).partition("DALI says")[0]) == ["3", "5"]
+        return
+    ((images, _),) = loader
+    assert images.float().mean(dim=(1, 2, 3)).round().tolist() == [0, 20, 40, 80, 80, 120, 120, 140]
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(entry["path"][-5:], entry["kind"]) for entry in entries] == [
+        ("3.jpg", "damaged"),
+        ("5.jpg", "not supported"),
+    ]

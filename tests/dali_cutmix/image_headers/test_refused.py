@@ -2,6 +2,7 @@
 
 import struct
 import time
+import tracemalloc
 from contextlib import suppress
 
 import numpy as np
@@ -115,6 +116,17 @@ def test_a_damaged_header_is_named(reason):
     assert caught.value.kind == "damaged"
 
 
+def test_the_numbers_in_a_tiff_take_no_memory():
+    """A file of fifty bytes that said 2³² − 1 samples of a pixel took 34 GB."""
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in ((256, 10), (257, 10), (277, 2**24)))
+    tracemalloc.start()
+    with pytest.raises(NotSupportedError, match=r"a TIFF of an unusual kind \(samples, bits of a sample"):
+        inspect(b"II*\0" + struct.pack("<IH", 8, 3) + tags + bytes(4), ALL_FORMATS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
 def test_a_header_that_is_cut_off_is_named():
     for encoded in (
         PLAIN[: FRAME + 4],
@@ -124,6 +136,7 @@ def test_a_header_that_is_cut_off_is_named():
         bmp(24, BGR)[:30],
         b"P6\n3",
         b"II*\0",
+        saved("JPEG2000")[:130],
     ):
         with pytest.raises(DamagedHeaderError, match="its header is damaged or cut off"):
             inspect(encoded, ALL_FORMATS)

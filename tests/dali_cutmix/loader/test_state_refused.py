@@ -3,6 +3,7 @@
 import base64
 import re
 import warnings
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -154,9 +155,15 @@ def damaged(saved):
     yield "'flips' is no part of a state", saved | {"flips": 1}
 
 
+def nested(depth):
+    """Lists in lists, deeper than Python's ``repr`` goes."""
+    return reduce(lambda inner, _: [inner], range(depth), [])
+
+
 def out_of_range(saved):
     """Values that fit their types, and not this loader; a state of version 3 with them has another digest."""
-    yield "mixup_enabled=1 given; allowed is True or False", saved | {"mixup_enabled": 1}
+    for value, shown in ((1, "1"), (nested(10**5), "a list"), (10**5000, "a int")):
+        yield f"mixup_enabled={shown} given; allowed is True or False", saved | {"mixup_enabled": value}
     yield "batch=7 given; an epoch has 6 batches", saved | {"batch": 7}
     yield "pass_step=2 given; there are 1 batches before its place", saved | {"pass_step": 2}
     yield "bad=[24, 99] given; allowed are numbers below 24, the samples", saved | {"bad": [0, 24, 99]}

@@ -163,6 +163,16 @@ def test_a_pickle_with_a_large_number_takes_no_memory(folder):
     tally.count("bad")
 
 
+def test_a_pickle_with_an_array_of_bytes_that_are_not_there_takes_no_memory(folder):
+    """Twelve bytes of a newer protocol took as much as they said."""
+    root = folder("cifar-10-batches-py", per_file=1)
+    (root / "data_batch_1").write_bytes(b"\x80\x05\x96" + struct.pack("<Q", 2 * 10**9) + b".")
+    error, _, mebibytes = refused(root)
+    assert "data_batch_1 is damaged or not a file of CIFAR (it has a bytearray, which files of CIFAR" in error
+    assert mebibytes < 300
+    tally.count("bad")
+
+
 LISTS = [
     [[7] * 20_000] * 20_000,  # one list in many places
     [b"x" * 10_000] * 20_000,

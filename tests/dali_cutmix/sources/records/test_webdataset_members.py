@@ -151,3 +151,12 @@ def test_hostile_json_is_a_bad_sample(tmp_path, samples, content, told):
     with pytest.raises(dc.DecodeError, match=rf"\(7\.json: .*{told}"):
         list(loader_of(partial(read, label="json", key="y"), "val", batch_size=1))
     tally.count("bad")
+
+
+def test_an_error_names_ten_extensions_at_most_and_escapes_them(tmp_path, samples):
+    """They are names from the tar: thousands of them, or what acts on a terminal."""
+    members = [(f"7.{number}\x1b[31m", b"x") for number in range(1000)]
+    with pytest.raises(ValueError, match=r"lack image or label \(sample 0 has 0\\x1b\[31m, .* and 990 more;") as caught:
+        delivered(write(tmp_path / "a.tar", members))
+    assert len(str(caught.value)) < 800
+    assert str(caught.value).isprintable()
