@@ -1,13 +1,13 @@
 """How a command ends: exit statuses, errors in one line, and text for any terminal."""
 
 import io
-import os
 import signal
 import sys
 
 import pytest
 
 from dali_cutmix.utils import run_command
+from tests.helpers.closed_output import without_reader
 
 
 def run(work):
@@ -51,13 +51,21 @@ def test_what_a_terminal_cannot_show_is_escaped(monkeypatch):
     assert shown.getvalue() == b"\\xfc\\xd7\n"
 
 
-def test_a_closed_pipe_ends_it_silently(monkeypatch, capsys):
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "w") as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
-        assert run(lambda: print("text") or 0) == 141
-    assert capsys.readouterr().err == ""
+def test_a_closed_pipe_ends_it_silently(capsys):
+    with pytest.raises(SystemExit) as done, without_reader():
+        run(lambda: print("text") or 0)
+    assert done.value.code == 141
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_closed_pipe_is_no_reason_where_nothing_was_printed():
+    with without_reader():
+        assert run(lambda: 7) == 7
+
+
+def test_another_pipe_that_breaks_is_an_error(capsys):
+    assert run(raises(BrokenPipeError(32, "Broken pipe", "a"))) == 2
+    assert capsys.readouterr().err == "error: [Errno 32] Broken pipe: 'a'\n"
 
 
 def test_ctrl_c_is_heard_again_once_the_command_has_imported():
