@@ -53,8 +53,7 @@ def check(source: Source, *, workers: int, timeout: float, **limits: Any) -> Ite
 
 def _fault(crash: Crash) -> Fault:
     """A file that ends the process that decodes it may be a good one, in an odd format: it is not called damaged."""
-    what = "its decoder hangs" if crash.is_hang else "its decoder crashes"
-    return Fault("not supported", f"{what} ({crash.reason}); convert or remove it")
+    return Fault("not supported", f"{crash.of('its decoder')}; convert or remove it")
 
 
 def _judge(source: Source, limits: dict[str, Any], numbers: Sequence[int]) -> list[Fault | None]:

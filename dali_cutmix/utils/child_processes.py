@@ -33,6 +33,10 @@ class Crash(NamedTuple):
     reason: str
     is_hang: bool = False
 
+    def of(self, what: str) -> str:
+        """In words, such as "its decoder crashes (SIGSEGV)"."""
+        return f"{what} {'hangs' if self.is_hang else 'crashes'} ({self.reason})"
+
 
 class Outcome(NamedTuple):
     """What became of a group of items.
@@ -213,8 +217,10 @@ class _Children:
 def _ended_by(status: int | None) -> str:
     if status is None or status >= 0:
         return f"it ended its process with status {status}"
-    name = signal.Signals(-status).name
-    return f"{name}, most likely because memory ran out; fewer workers need less" if name == "SIGKILL" else name
+    if -status == signal.SIGKILL:
+        return "SIGKILL, most likely because memory ran out; fewer workers need less"
+    names = {number.value: number.name for number in signal.Signals}
+    return names.get(-status, f"signal {-status}")  # some have no name
 
 
 def _serve(tasks: Any, function: Callable[[Sequence[Any]], Sequence[Any]]) -> None:

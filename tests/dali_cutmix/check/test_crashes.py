@@ -82,7 +82,7 @@ def test_a_crash_that_no_file_causes_alone_is_told(folder, monkeypatch, capfd):
     assert main([str(folder)]) == 0
     printed = capfd.readouterr()
     assert (
-        "warning: the decoder crashed (SIGABRT) with these files together, and with none of them alone" in printed.err
+        "warning: the decoder crashes (SIGABRT) with these files together, and with none of them alone" in printed.err
     )
     assert f"{folder}/a/00.jpg" in printed.err
     assert "and 14 more" in printed.err
