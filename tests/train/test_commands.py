@@ -134,6 +134,7 @@ def test_what_cannot_be_is_told_before_work_starts(call, data, tmp_path, argumen
         (["--alpha", "0"], "alpha=0.0 given"),
         (["--mix-probability", "2"], "probability=2.0 given"),
         (["--epochs", "0"], "--epochs 0 given; it must be above 0"),
+        (["--lr", "1e300"], "--lr 1e+300 given; it must be below 1e+30"),
         (["--mix", "puzzle"], "invalid choice 'puzzle'"),
         (["--learning-rate", "1"], "--learning-rate"),
     ],
