@@ -19,7 +19,7 @@ with interrupts_end_process():
     from bench.startup import startup
     from bench.step.command import step
     from bench.tune.command import tune
-    from dali_cutmix.utils import LINES, ends_with_reader, printable
+    from dali_cutmix.utils import LINES, ends_with_reader, exit_with, printable
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "loaders": loaders,
@@ -50,4 +50,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -11,7 +11,6 @@ Copy this file into your project: all that it imports is installed with dali_cut
 
 import argparse
 import random
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +20,7 @@ from nvidia.dali import fn, pipeline_def, types
 import dali_cutmix as dc
 from dali_cutmix.ops import inspect_images
 from dali_cutmix.sources import EXTENSIONS
-from dali_cutmix.utils import ArgumentParser, printable, run_command
+from dali_cutmix.utils import ArgumentParser, exit_with, printable, run_command
 
 
 def small(
@@ -180,4 +179,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

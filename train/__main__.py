@@ -11,7 +11,7 @@ from train.interrupts import INTERRUPTED, interrupts_end_process
 
 with interrupts_end_process():
     import dali_cutmix as dc
-    from dali_cutmix.utils import LINES, ends_with_reader, printable
+    from dali_cutmix.utils import LINES, ends_with_reader, exit_with, printable
     from train.cli import parse
     from train.engine import PREEMPTED_STATUS, Meeting, Preemption, Run, fit, join_process_group
     from train.launch import start
@@ -66,4 +66,4 @@ def how_to_continue(run: Run) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -54,7 +54,7 @@ from dali_cutmix.utils.checks import (
     check_whole,
 )
 from dali_cutmix.utils.child_processes import Crash, Outcome, map_in_children
-from dali_cutmix.utils.command import ArgumentParser, ends_with_reader, run_command
+from dali_cutmix.utils.command import ArgumentParser, ends_with_reader, exit_with, run_command
 from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.files import (
     DESCRIPTORS,
@@ -117,6 +117,7 @@ __all__ = [
     "check_split",
     "check_whole",
     "ends_with_reader",
+    "exit_with",
     "fields",
     "forget",
     "generated",

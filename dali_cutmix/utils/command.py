@@ -55,6 +55,19 @@ def run_command(work: Callable[[], int], *, failed: int, interrupted: str) -> in
         return _INTERRUPTED
 
 
+def exit_with(main: Callable[[], int | str | None]) -> NoReturn:
+    """Run the main function of a command, and end the process with the status that it returns.
+
+    Ctrl-C behind it ends the process at once: Python is shutting down then, which takes a while, and would print
+    tracebacks of whatever it is in.
+    """
+    try:
+        sys.exit(main())
+    finally:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def ends_with_reader() -> Iterator[None]:
     """Context that ends the process, without a word, when the reader of what it prints goes away (``| head``).

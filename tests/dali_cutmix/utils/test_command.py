@@ -2,11 +2,13 @@
 
 import io
 import signal
+import subprocess
 import sys
 
 import pytest
 
 from dali_cutmix.utils import run_command
+from tests.helpers import ROOT
 from tests.helpers.closed_output import without_reader
 
 
@@ -66,6 +68,28 @@ def test_a_closed_pipe_is_no_reason_where_nothing_was_printed():
 def test_another_pipe_that_breaks_is_an_error(capsys):
     assert run(raises(BrokenPipeError(32, "Broken pipe", "a"))) == 2
     assert capsys.readouterr().err == "error: [Errno 32] Broken pipe: 'a'\n"
+
+
+PROGRAM = """
+import os, signal
+from dali_cutmix.utils import exit_with
+
+class Late:
+    def __del__(self, kill=os.kill, number=signal.SIGINT, pid=os.getpid()):  # while Python shuts down
+        kill(pid, number)
+        for _ in range(1000):
+            pass
+
+late = Late()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+exit_with(lambda: print("done", flush=True))
+"""
+
+
+def test_ctrl_c_while_python_shuts_down_prints_no_traceback():
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", -signal.SIGINT)
 
 
 def test_ctrl_c_is_heard_again_once_the_command_has_imported():
