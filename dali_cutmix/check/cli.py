@@ -150,7 +150,7 @@ def _check_all(source: Source, workers: int, timeout: float, **limits: Any) -> l
             if checked.crash:
                 names = shown_paths(map(source.name, checked.numbers))
                 together = "with these files together, and with none of them alone"
-                bar.write(f"warning: {checked.crash.of('the decoder')} {together}: {names}", file=sys.stderr)
+                bar.write(f"warning: {checked.crash.sentence('the decoder')} {together}: {names}", file=sys.stderr)
             bar.update(len(checked.numbers))
             bar.set_postfix_str(f"{len(bad)} bad")
     return bad

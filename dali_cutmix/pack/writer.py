@@ -127,6 +127,6 @@ def _encoded(
         for path, jpeg in zip(group, jpegs, strict=True):
             advance()
             if isinstance(jpeg, Crash):
-                yield f"{path}: {jpeg.of('its decoder')}"
+                yield f"{path}: {jpeg.sentence('its decoder')}"
             else:
                 yield jpeg

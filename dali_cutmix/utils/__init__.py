@@ -59,6 +59,7 @@ from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.files import (
     DESCRIPTORS,
     MAX_BYTES,
+    OF_PROCESS,
     MemoryFile,
     NotRegularFileError,
     TooLargeError,
@@ -82,6 +83,7 @@ __all__ = [
     "DESCRIPTORS",
     "LINES",
     "MAX_BYTES",
+    "OF_PROCESS",
     "ArgumentParser",
     "Crash",
     "MemoryFile",

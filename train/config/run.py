@@ -18,7 +18,7 @@ PATHS = ("data", "init", "backbone", "output_dir", "resume")
 LONGEST_TIMEOUT = 7 * 86_400
 """Seconds, a week; PyTorch takes no endless timeout."""
 LARGEST_FACTOR = 1e30
-"""Of tensors of 32 bits: PyTorch refuses larger ones in the first step."""
+"""Limit of what multiplies tensors of 32 bits: PyTorch refuses larger factors in the first step."""
 MOST_THREADS = 4096
 """More threads than any machine has; beyond what the system can start, the process would be aborted."""
 

@@ -1,5 +1,6 @@
 """Files that a decoder does not survive: each is named, and the check goes on with the others."""
 
+import errno
 import json
 import os
 import shutil
@@ -59,6 +60,18 @@ def test_a_crash_of_the_decoder_names_its_file(folder, tmp_path, monkeypatch, ca
     written = json.loads((tmp_path / "bad.json").read_bytes())["bad"]
     assert [entry["kind"] for entry in written] == ["not supported", "not supported", "damaged", "not supported"]
     tally.count("kills", 3)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM], ids=errno.errorcode.get)
+def test_no_file_is_called_missing_for_an_error_of_the_process(folder, monkeypatch, capfd, number):
+    def fail(source, i):
+        return OSError(number, os.strerror(number), source.name(i))
+
+    monkeypatch.setattr("dali_cutmix.check.decoding.sample_bytes", fail)
+    assert main([str(folder), "--workers=1"]) == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert f"error: [Errno {number}] {os.strerror(number)}: '{folder}/" in printed.err
 
 
 def test_a_decoder_that_hangs_is_ended(folder, monkeypatch, capfd):
