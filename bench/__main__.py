@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Callable
 
-from train.interrupts import interrupts_end_process
+from train.interrupts import INTERRUPTED, interrupts_end_process
 
 with interrupts_end_process():
     import tyro
 
     import dali_cutmix as dc
-    from bench.common.processes import INTERRUPT_STATUS, interruptible
+    from bench.common.processes import interruptible
     from bench.decode.command import decode
     from bench.gallery import gallery
     from bench.gpu.command import gpu
@@ -19,7 +19,7 @@ with interrupts_end_process():
     from bench.startup import startup
     from bench.step.command import step
     from bench.tune.command import tune
-    from dali_cutmix.utils import LINES, printable
+    from dali_cutmix.utils import LINES, ends_with_reader, exit_with, printable
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "loaders": loaders,
@@ -40,14 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
     SIGTERM and SIGINT end it with exit status 130; results written before are kept.
     """
     try:
-        with interruptible():
+        with interruptible(), ends_with_reader():
             return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m bench", args=arguments)
     except (ValueError, OSError, dc.DecodeError) as error:
         print(f"error: {printable(error, keep=LINES)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return INTERRUPT_STATUS
+        return INTERRUPTED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

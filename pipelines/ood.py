@@ -11,7 +11,6 @@ Copy this file into your project: all that it imports is installed with dali_cut
 
 import argparse
 import random
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from nvidia.dali import fn, pipeline_def, types
 import dali_cutmix as dc
 from dali_cutmix.ops import notes, prepare_decoding
 from dali_cutmix.sources import EXTENSIONS
+from dali_cutmix.utils import ArgumentParser, exit_with, printable, run_command
 
 
 def small(
@@ -135,7 +135,7 @@ def write(source: Path, out: Path, how: Literal["crop", "resize"], size: int, im
             if min(image.size) < size:
                 raise ValueError(f"{path}: {image.width}×{image.height} pixels, too small to crop {size}×{size} from.")
     out.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=len(paths), unit=" images", desc=str(out)) as bar:
+    with tqdm(total=len(paths), unit=" images", desc=printable(out)) as bar:
         for pixels, numbers in small(paths, how=how, size=size, seed=seed):
             for image, number in zip(pixels.permute(0, 2, 3, 1).numpy(), numbers.tolist(), strict=True):
                 Image.fromarray(image).save(out / f"{number:05d}.png")
@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
         cropped photos: 5 images of 32×32 pixels
         0
     """
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="python -m pipelines.ood",
         description="Make a set of small images from a folder of larger ones, by cropping or resizing.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -166,15 +166,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=32, help="side in pixels")
     parser.add_argument("--images", type=int, default=10_000, help="how many, at random if there are more")
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice and of the crops")
-    given = parser.parse_args(arguments)
-    try:
-        count = write(given.source, given.out, given.how, given.size, given.images, given.seed)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"{given.out}: {count} images of {given.size}×{given.size} pixels")
-    return 0
+
+    def run() -> int:
+        given = parser.parse_args(arguments)
+        try:
+            count = write(given.source, given.out, given.how, given.size, given.images, given.seed)
+        except RuntimeError as error:  # of which dc.DecodeError is one
+            raise ValueError(str(error)) from error
+        print(f"{printable(given.out)}: {count} images of {given.size}×{given.size} pixels")
+        return 0
+
+    return run_command(run, failed=1, interrupted="stopped; OUT is not complete")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -7,6 +7,9 @@ import sys
 
 from train.interrupts import interrupts_end_process
 
+with interrupts_end_process():
+    from dali_cutmix.utils import exit_with
+
 MODULES = {
     "eval": "train.evaluation.accuracy",
     "robustness": "train.evaluation.robustness",
@@ -29,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -17,18 +17,19 @@ from rich.table import Table
 
 from bench.common.cli import check_minimum, choose_device, new_result, usable_cores, write_json
 from bench.common.photos import open_photos
-from bench.common.processes import INTERRUPT_STATUS, CommandEnd, describe_status, run_supervised
+from bench.common.processes import CommandEnd, describe_status, run_supervised
 from bench.decode import LEVEL
 from bench.gpu.key_figures import outcomes
 from bench.gpu.steps import ROOT, STEPS, GpuStep, StepContext, budgets
 from dali_cutmix.utils import remove_leftovers
+from train.interrupts import INTERRUPTED
 
 StepName = Literal["environment", "decode", "tests", "loaders", "kernel", "step", "tune"]
 MOST_THREADS = 16
 """Threads that the decoder of one GPU can use, also on a machine with hundreds of cores."""
 LONGEST = 600
 """Characters of a line that are shown; the log has the whole line."""
-OK, INTERRUPTED = "ok", "interrupted"
+OK, STOPPED = "ok", "interrupted"
 LIBRARY = "libnvjpeg.so*"
 
 
@@ -91,8 +92,8 @@ def gpu(
             result["tests"] |= outcomes(log) if line.step == "tests" else {}
             write_json(context.out / "gpu.json", result)
     _print(lines, context, minutes, console)
-    if len(lines) < len(chosen) or INTERRUPTED in [line.outcome for line in lines]:
-        return INTERRUPT_STATUS
+    if len(lines) < len(chosen) or STOPPED in [line.outcome for line in lines]:
+        return INTERRUPTED
     return 0 if all(line.outcome == OK for line in lines) else 1
 
 
@@ -125,7 +126,7 @@ def _run(
                 log.write(f"── {step.name}: {shlex.join(command)}\n".encode())
                 outcome = _outcome(run_supervised(command, log, limit, cwd=ROOT, environment=environment))
             except KeyboardInterrupt:
-                outcome = INTERRUPTED
+                outcome = STOPPED
         text = path.read_bytes()[before:].decode(errors="replace")
         for line in text.splitlines()[1:][-step.tail :]:
             print(line[:LONGEST], flush=True)
@@ -134,7 +135,7 @@ def _run(
         remove_leftovers(path_of_result, older_than=0)
         figure = _figure(step, text, path_of_result, began)
         yield StepOutcome(step.name, outcome, figure, time.monotonic() - start, limit), text
-        if outcome == INTERRUPTED:
+        if outcome == STOPPED:
             return
 
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.common.processes import INTERRUPT_STATUS, describe_status, interruptible
+from bench.common.processes import describe_status, interruptible
 
 _OPTIONS = ("-q", "--tb=short", "-m", "gpu", "-p", "no:cacheprovider", "--continue-on-collection-errors")
 KILLED = 2.0
@@ -174,4 +174,4 @@ if __name__ == "__main__":
         with interruptible():
             sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))
     except KeyboardInterrupt:
-        sys.exit(INTERRUPT_STATUS)
+        sys.exit(128 + signal.SIGINT)

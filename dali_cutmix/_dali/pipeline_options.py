@@ -8,6 +8,8 @@ import torch
 
 from dali_cutmix.utils import check_seed, check_shard, check_whole
 
+_MOST = 2**31 - 1  # DALI's numbers have 32 bits
+
 
 def _device_id(device: str | torch.device) -> int | None:
     """Number of the GPU, None for the CPU."""
@@ -66,9 +68,9 @@ def pipeline_options(
     """
     rank, _ = check_shard(shard)
     return {
-        "batch_size": check_whole("batch_size", batch_size),
+        "batch_size": check_whole("batch_size", batch_size, most=_MOST),
         "device_id": _device_id(device),
-        "num_threads": check_whole("num_threads", _num_threads() if num_threads is None else num_threads),
-        "prefetch_queue_depth": check_whole("prefetch", prefetch),
+        "num_threads": check_whole("num_threads", _num_threads() if num_threads is None else num_threads, most=_MOST),
+        "prefetch_queue_depth": check_whole("prefetch", prefetch, most=_MOST),
         "seed": int(np.random.SeedSequence([check_seed(seed), rank]).generate_state(1)[0] >> 1),
     }

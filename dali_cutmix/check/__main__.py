@@ -1,8 +1,7 @@
 """``python -m dali_cutmix.check``, see :mod:`dali_cutmix.check.cli`."""
 
-import sys
-
 from dali_cutmix.check.cli import main
+from dali_cutmix.utils import exit_with
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,6 +23,7 @@ from dali_cutmix.ops import MAX_PIXELS
 from dali_cutmix.sources import Source
 from dali_cutmix.utils import (
     MAX_BYTES,
+    ArgumentParser,
     check_regular,
     check_whole,
     printable,
@@ -34,10 +34,11 @@ from dali_cutmix.utils import (
 )
 
 _TIMEOUT = 300  # seconds
+_LONGEST = 7 * 86_400  # a week; operating systems take no endless ones
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
         prog="python -m dali_cutmix.check",
         description="Decode every image of a folder of classes, of shards or of record files, and name those that "
         "cannot be decoded. Exit status: 0 all are good, 1 some are bad, 2 there is nothing to check.",
@@ -82,20 +83,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status. It forks: run it in a process without a running pipeline."""
-    given = _parser().parse_args(arguments)
-    return run_command(partial(_run, given), failed=2, interrupted="stopped before the end")
+    return run_command(lambda: _run(_parser().parse_args(arguments)), failed=2, interrupted="stopped before the end")
 
 
 def _run(given: argparse.Namespace) -> int:
     if importlib.util.find_spec("tqdm") is None:
         raise ValueError("tqdm is not installed; checking needs pip install 'dali_cutmix[pack]'.")
-    for name in ("max_pixels", "max_bytes", "workers", "timeout"):
+    for name in ("max_pixels", "max_bytes", "workers"):
         check_whole(f"--{name.replace('_', '-')}", getattr(given, name))
+    check_whole("--timeout", given.timeout, most=_LONGEST)
     if given.json:
         _try_to_write(given.json)
     formats = check_formats(given.formats.split(","))
-    lines = given.classes and read_text(given.classes).split("\n")
-    classes = lines and [name.strip() for name in lines if name.strip()]
+    classes = given.classes and _names(given.classes)
     reading = Reading(given.image, given.label, given.missing, given.key, classes, given.first_label)
     source = open_source(given.paths, given.kind, reading, given.max_bytes)
     bad = _check_all(source, given.workers, given.timeout, max_pixels=given.max_pixels, formats=formats)
@@ -106,6 +106,18 @@ def _run(given: argparse.Namespace) -> int:
     counts = ", ".join(f"{kinds[kind]} {kind}" for kind in ("damaged", "not supported", "missing") if kinds[kind])
     print(f"{len(source)} images checked, {len(bad)} of them bad{f': {counts}' if counts else ''}")
     return 1 if bad else 0
+
+
+def _names(path: Path) -> list[str]:
+    """The lines of a file, without empty ones.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or has none.
+    """
+    found = [name.strip() for name in read_text(path).split("\n") if name.strip()]
+    if not found:
+        raise ValueError(f"{path}: no name in it; --classes takes the names of all classes, one in a line.")
+    return found
 
 
 def _try_to_write(path: Path) -> None:
@@ -138,7 +150,7 @@ def _check_all(source: Source, workers: int, timeout: float, **limits: Any) -> l
             if checked.crash:
                 names = shown_paths(map(source.name, checked.numbers))
                 together = "with these files together, and with none of them alone"
-                bar.write(f"warning: the decoder crashed ({checked.crash.reason}) {together}: {names}", file=sys.stderr)
+                bar.write(f"warning: {checked.crash.sentence('the decoder')} {together}: {names}", file=sys.stderr)
             bar.update(len(checked.numbers))
             bar.set_postfix_str(f"{len(bad)} bad")
     return bad

@@ -90,6 +90,8 @@ def open_source(
             raise FileNotFoundError(f"{path}: no such file or folder.")
     kind = kind or kind_of(paths[0])
     _check_options(reading, kind)
+    if kind == "folder" and len(paths) > 1 and (packed := [path for path in paths if is_packed(path)]):
+        raise ValueError(f"{packed[0]}: packed by dali_cutmix.pack; give each packed folder in a command of its own.")
     if kind == "folder" and not is_packed(paths[0]):
         roots = [str(path.absolute()) for path in paths]
         samples, _ = list_folders(roots)

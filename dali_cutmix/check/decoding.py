@@ -9,7 +9,7 @@ import numpy as np
 
 from dali_cutmix.bad_samples import CHUNK_IMAGES, Fault, chunks, find_undecodable, missing, sample_bytes
 from dali_cutmix.sources import Source
-from dali_cutmix.utils import Crash, in_order, map_in_children
+from dali_cutmix.utils import OF_PROCESS, Crash, in_order, map_in_children
 
 _ENCODED_BYTES = 32 * 2**20  # most that a child holds
 _READERS = 4  # threads of a child that read: the disk works on several files at once
@@ -53,8 +53,7 @@ def check(source: Source, *, workers: int, timeout: float, **limits: Any) -> Ite
 
 def _fault(crash: Crash) -> Fault:
     """A file that ends the process that decodes it may be a good one, in an odd format: it is not called damaged."""
-    what = "its decoder hangs" if crash.is_hang else "its decoder crashes"
-    return Fault("not supported", f"{what} ({crash.reason}); convert or remove it")
+    return Fault("not supported", f"{crash.sentence('its decoder')}; convert or remove it")
 
 
 def _judge(source: Source, limits: dict[str, Any], numbers: Sequence[int]) -> list[Fault | None]:
@@ -72,4 +71,8 @@ def _judge(source: Source, limits: dict[str, Any], numbers: Sequence[int]) -> li
 
 def _read(source: Source, number: int) -> tuple[int, np.ndarray | Fault]:
     found = sample_bytes(source, number)
-    return number, missing(found) if isinstance(found, OSError) else found
+    if isinstance(found, OSError):
+        if found.errno in OF_PROCESS:
+            raise found
+        return number, missing(found)
+    return number, found

@@ -1,8 +1,7 @@
 """``python -m dali_cutmix.pack``, see :mod:`dali_cutmix.pack.cli`."""
 
-import sys
-
 from dali_cutmix.pack.cli import main
+from dali_cutmix.utils import exit_with
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

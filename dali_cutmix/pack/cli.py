@@ -15,13 +15,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dali_cutmix.pack.writer import write_shards
 from dali_cutmix.sources import MANIFEST, UNFINISHED, Manifest, scan_folder
-from dali_cutmix.utils import check_whole, open_lock, printable, run_command, write_atomically
+from dali_cutmix.utils import ArgumentParser, check_whole, open_lock, printable, run_command, write_atomically
 
 
 def plan(source: Path, *, short_side: int, quality: int, samples_per_shard: int) -> Manifest:
@@ -99,8 +98,8 @@ def _only_one(out: Path) -> Iterator[None]:
         yield
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
         prog="python -m dali_cutmix.pack",
         description="Pack a folder of classes into shards of smaller JPEGs (webdataset tar files with DALI's index). "
         "dali_cutmix.read_folder(OUT) reads them as it reads SRC: same samples, labels and order. A run that was "
@@ -127,8 +126,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status. It forks: run it in a process without a running pipeline."""
-    given = _parser().parse_args(arguments)
-    return run_command(partial(_run, given), failed=1, interrupted="stopped; run the same command again to continue")
+    stopped = "stopped; run the same command again to continue"
+    return run_command(lambda: _run(_parser().parse_args(arguments)), failed=1, interrupted=stopped)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -155,7 +154,3 @@ def _run(given: argparse.Namespace) -> int:
         )
     print(f"{printable(given.out)}: {len(wanted.files)} images in {len(wanted.shards)} shards, complete")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

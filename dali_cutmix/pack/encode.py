@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dali_cutmix.image_headers import ALL_FORMATS, Header, HeaderError, inspect
-from dali_cutmix.utils import MAX_BYTES, read_regular
+from dali_cutmix.utils import MAX_BYTES, OF_PROCESS, read_regular
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -100,6 +100,8 @@ def _attempt(path: Path, short_side: int, quality: int) -> bytes | str:
     except MemoryError:  # not the file's fault
         raise
     except Exception as error:  # Pillow's decoders raise exceptions of any kind
+        if isinstance(error, OSError) and error.errno in OF_PROCESS:
+            raise
         return f"{path}: {_in_words(error)}"
 
 

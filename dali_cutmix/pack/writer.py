@@ -127,7 +127,6 @@ def _encoded(
         for path, jpeg in zip(group, jpegs, strict=True):
             advance()
             if isinstance(jpeg, Crash):
-                what = "its decoder hangs" if jpeg.is_hang else "its decoder crashes"
-                yield f"{path}: {what} ({jpeg.reason})"
+                yield f"{path}: {jpeg.sentence('its decoder')}"
             else:
                 yield jpeg

@@ -54,11 +54,12 @@ from dali_cutmix.utils.checks import (
     check_whole,
 )
 from dali_cutmix.utils.child_processes import Crash, Outcome, map_in_children
-from dali_cutmix.utils.command import INTERRUPTED, run_command
+from dali_cutmix.utils.command import ArgumentParser, ends_with_reader, exit_with, run_command
 from dali_cutmix.utils.compression import is_compressed_tar, refuse_compressed
 from dali_cutmix.utils.files import (
     DESCRIPTORS,
     MAX_BYTES,
+    OF_PROCESS,
     MemoryFile,
     NotRegularFileError,
     TooLargeError,
@@ -80,9 +81,10 @@ from dali_cutmix.utils.uncopyable import Uncopyable
 
 __all__ = [
     "DESCRIPTORS",
-    "INTERRUPTED",
     "LINES",
     "MAX_BYTES",
+    "OF_PROCESS",
+    "ArgumentParser",
     "Crash",
     "MemoryFile",
     "NotRegularFileError",
@@ -116,6 +118,8 @@ __all__ = [
     "check_size",
     "check_split",
     "check_whole",
+    "ends_with_reader",
+    "exit_with",
     "fields",
     "forget",
     "generated",

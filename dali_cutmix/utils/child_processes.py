@@ -33,6 +33,10 @@ class Crash(NamedTuple):
     reason: str
     is_hang: bool = False
 
+    def sentence(self, subject: str) -> str:
+        """Say it of a subject: "its decoder crashes (SIGSEGV)"."""
+        return f"{subject} {'hangs' if self.is_hang else 'crashes'} ({self.reason})"
+
 
 class Outcome(NamedTuple):
     """What became of a group of items.
@@ -74,7 +78,8 @@ def map_in_children(
         The outcome of each group, in the order of the groups.
 
     Raises:
-        RuntimeError: ``function`` raised an exception; its traceback is the message. A ``MemoryError`` is a crash.
+        OSError: ``function`` raised it.
+        RuntimeError: ``function`` raised another exception; its traceback is the message. A ``MemoryError`` is a crash.
     """
     children = _Children(function, workers, timeout)
     remaining = iter(groups)
@@ -90,7 +95,8 @@ def map_in_children(
                 children.work()
             yield order.popleft().outcome()
     finally:
-        children.end()
+        for child in children.running:
+            child.end()
 
 
 class _Group:
@@ -149,14 +155,14 @@ class _Child:
 class _Children:
     def __init__(self, function: Callable[[Sequence[Any]], Sequence[Any]], workers: int, timeout: float) -> None:
         self._function, self._workers, self._timeout = function, workers, timeout
-        self._children: list[_Child] = []
+        self.running: list[_Child] = []
         self.waiting: deque[_Task] = deque()
 
     def work(self) -> None:
         """Give out tasks, and wait until a child has a result or is to be ended."""
         self._give_out()
-        until = min(child.since for child in self._children if child.tasks) + self._timeout
-        busy = [child for child in self._children if child.tasks]
+        until = min(child.since for child in self.running if child.tasks) + self._timeout
+        busy = [child for child in self.running if child.tasks]
         ready = connection.wait([child.connection for child in busy], max(until - time.monotonic(), 0))
         for child in busy:
             if child.connection not in ready:
@@ -170,8 +176,8 @@ class _Children:
                 continue
             if isinstance(result, Crash):
                 self._crashed(child, result)
-            elif isinstance(result, str):
-                raise RuntimeError(f"in a child process:\n{result}")
+            elif isinstance(result, Exception):
+                raise result
             else:
                 task = child.tasks.popleft()
                 task.group.results[task.first : task.first + len(task.items)] = result
@@ -180,17 +186,17 @@ class _Children:
     def _give_out(self) -> None:
         for queued in range(_QUEUED):
             while self.waiting:
-                child = next((child for child in self._children if len(child.tasks) <= queued), None)
-                if child is None and len(self._children) < self._workers:
+                child = next((child for child in self.running if len(child.tasks) <= queued), None)
+                if child is None and len(self.running) < self._workers:
                     child = _Child(self._function)
-                    self._children.append(child)
+                    self.running.append(child)
                 if child is None:
                     break
                 child.give(self.waiting.popleft())
 
     def _crashed(self, child: _Child, crash: Crash | None = None) -> None:
         """Remove a child; its first task is to blame, the others go to other children."""
-        self._children.remove(child)
+        self.running.remove(child)
         if crash is None:
             child.process.join(_GRACE)
             crash = Crash(_ended_by(child.process.exitcode))
@@ -205,15 +211,11 @@ class _Children:
         if len(task.items) == len(task.group.items):
             task.group.crash = crash
 
-    def end(self) -> None:
-        for child in self._children:
-            child.end()
-
 
 def _ended_by(status: int | None) -> str:
     if status is None or status >= 0:
         return f"it ended its process with status {status}"
-    name = signal.Signals(-status).name
+    name = next((one.name for one in signal.Signals if one == -status), f"signal {-status}")  # some have no name
     return f"{name}, most likely because memory ran out; fewer workers need less" if name == "SIGKILL" else name
 
 
@@ -232,11 +234,13 @@ def _serve(tasks: Any, function: Callable[[Sequence[Any]], Sequence[Any]]) -> No
         except EOFError:
             return
         try:
-            result: list[Any] | Crash | str = list(function(items))
+            result: list[Any] | Crash | Exception = list(function(items))
         except MemoryError:
             result = Crash("memory ran out")
+        except OSError as error:
+            result = error
         except Exception:
-            result = traceback.format_exc()
+            result = RuntimeError(f"in a child process:\n{traceback.format_exc()}")
         tasks.send(result)
 
 

@@ -4,9 +4,16 @@ import sys
 
 import pytest
 
-from tests.helpers.training import make_folder
+from bench.__main__ import main as bench
+from pipelines import ood
+from tests.helpers.closed_output import without_reader
+from tests.helpers.training import ALONE, make_folder, quick
 from train import __main__ as training
 from train import evaluate as evaluation
+from train.engine import fit
+from train.evaluation.evaluator import Evaluator, EvaluatorOptions, Report
+from train.launch import start
+from train.tasks.initial_weights import LoadedWeights, report_initial_weights
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +62,45 @@ def test_the_help_names_recipes_and_options(call, capsys):
 
 
 @pytest.mark.parametrize(
+    ("main", "arguments"),
+    [
+        (training.main, ["--help"]),
+        (training.main, ["study", "--help"]),
+        (evaluation.main, ["--help"]),
+        (bench, ["--help"]),
+        (ood.main, ["--help"]),
+        (
+            training.main,
+            ["--data", "DATA", "--epochs", "1", "--warmup-epochs", "0", "--size", "32", "--batch-size", "4"],
+        ),
+    ],
+    ids=["train", "study", "evaluate", "bench", "ood", "training"],
+)
+def test_a_reader_that_goes_away_ends_a_command_without_a_word(call, data, capfd, main, arguments):
+    with pytest.raises(SystemExit) as done, without_reader():
+        call(main, *(data if word == "DATA" else word for word in arguments))
+    assert done.value.code == 141
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_an_evaluation_found_is_written_before_it_is_printed(call, data, tmp_path):
+    fit(start(quick(data, tmp_path / "run", epochs=1, batch_size=4), ALONE))
+    with pytest.raises(SystemExit), without_reader():
+        call(evaluation.main, tmp_path / "run")
+    assert (tmp_path / "run" / "last.eval.json").exists()
+
+
+def test_texts_of_files_are_printed_escaped(tmp_path, capsys):
+    """A class, a set, the origin of weights."""
+    (tmp_path / "a.pt").touch()
+    shown = Report("red \x1b[31m\nblue", {}, {})
+    Evaluator("x", EvaluatorOptions, lambda *_: 0, lambda _: shown).run(EvaluatorOptions(tmp_path / "a.pt"), ALONE)
+    assert capsys.readouterr().out.startswith("red \\x1b[31m\nblue\nwritten to ")
+    report_initial_weights(LoadedWeights("a.pt (\x1b[31m, model)", ("fc",), (), ()), ALONE)
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
@@ -88,6 +134,7 @@ def test_what_cannot_be_is_told_before_work_starts(call, data, tmp_path, argumen
         (["--alpha", "0"], "alpha=0.0 given"),
         (["--mix-probability", "2"], "probability=2.0 given"),
         (["--epochs", "0"], "--epochs 0 given; it must be above 0"),
+        (["--lr", "1e300"], "--lr 1e+300 given; it must be below 1e+30"),
         (["--mix", "puzzle"], "invalid choice 'puzzle'"),
         (["--learning-rate", "1"], "--learning-rate"),
     ],

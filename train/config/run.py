@@ -17,6 +17,8 @@ PATHS = ("data", "init", "backbone", "output_dir", "resume")
 """Options that are paths, of all tasks; checkpoints hold them as text."""
 LONGEST_TIMEOUT = 7 * 86_400
 """Seconds, a week; PyTorch takes no endless timeout."""
+LARGEST_FACTOR = 1e30
+"""Limit of what multiplies tensors of 32 bits: PyTorch refuses larger factors in the first step."""
 MOST_THREADS = 4096
 """More threads than any machine has; beyond what the system can start, the process would be aborted."""
 
@@ -116,6 +118,8 @@ class RunConfig:
         for name in ("batch_size", "epochs", "lr", "log_every", "val_every"):
             check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
         check_timeout(self.timeout)
+        for name in ("lr", "weight_decay"):
+            check(name, getattr(self, name), getattr(self, name) < LARGEST_FACTOR, f"below {LARGEST_FACTOR:g}")
         for name in ("iterations", "weight_decay", "warmup_epochs", "checkpoint_every", "seed", "retry"):
             check(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")
         for name in ("num_threads", "cpu_threads"):

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ def _rows(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, float) or _whole(value)
 
 
 _PARTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -184,7 +185,8 @@ def read_tensors(path: Path) -> Any:
     """
     with naming(path), os.fdopen(open_regular(path), "rb") as file:
         try:
-            return torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # of other files: the error says what is wrong
+                return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged file makes torch.load raise exceptions of many types
             if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is a place outside of the file
                 raise

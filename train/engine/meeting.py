@@ -16,6 +16,7 @@ import torch.distributed as dist
 
 from train.engine.peers import Peers, find_peers, first_line, name_ranks
 from train.engine.watch import PREEMPTED_STATUS, Watch
+from train.interrupts import INTERRUPTED
 
 SILENCE = 2.0
 """Seconds in which a rank must give a heartbeat when the connection to some rank has broken."""
@@ -91,7 +92,7 @@ class Meeting:
             end(error.code if isinstance(error.code, int) else 0)
         elif isinstance(error, KeyboardInterrupt):
             self.peers.leave("interrupted")
-            end(128 + signal.SIGINT)
+            end(INTERRUPTED)
         elif isinstance(error, SystemExit):
             self._end_all(str(error.code).removeprefix("error: "))
         elif is_broken_connection(error):

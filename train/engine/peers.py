@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch.distributed as dist
 
+from dali_cutmix.utils import printable
+
 MEETING = timedelta(minutes=10)
 """Longest wait for the store."""
 ANSWER = 3.0
@@ -241,5 +243,5 @@ def name_ranks(ranks: list[int]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """The first line of an error's message, as a terminal may show it."""
+    return printable((str(error).splitlines() or [type(error).__name__])[0])

@@ -9,17 +9,9 @@ from train.config import RunConfig
 from train.engine.checkpoint import Checkpoint
 from train.engine.metrics_log import columns
 
-CHANGEABLE_ON_RESUME = {"epochs", "iterations", "data", "output_dir", "resume", "log_every", "checkpoint_every"}
-CHANGEABLE_ON_RESUME |= {
-    "val_every",
-    "timeout",
-    "on_error",
-    "max_bad",
-    "retry",
-    "device",
-    "num_threads",
-    "cpu_threads",
-    "compile",
+CHANGEABLE_ON_RESUME = {
+    *("epochs", "iterations", "data", "output_dir", "resume", "log_every", "checkpoint_every", "val_every"),
+    *("timeout", "on_error", "max_bad", "retry", "device", "num_threads", "cpu_threads", "compile"),
 }
 """Options that may differ between a checkpoint and its continuation; a difference in any other is refused."""
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 import tyro
 
 import dali_cutmix as dc
-from dali_cutmix.utils import LINES, printable, write_atomically
+from dali_cutmix.utils import LINES, ends_with_reader, printable, write_atomically
 from train.config import check, check_timeout
 from train.engine import TIMEOUT, Meeting, Ranks, find_checkpoint, join_process_group
 from train.interrupts import INTERRUPTED
@@ -110,8 +110,8 @@ class Evaluator(Generic[OptionsT, ResultT]):
         if ranks.is_first:
             shown = self.report(found)
             output = options.output or find_checkpoint(options.checkpoint).with_suffix(f".{self.name}")
-            print(shown.table)
-            print(f"written to {printable(_write(shown, output))}", flush=True)
+            written = _write(shown, output)
+            print(printable(f"{shown.table}\nwritten to {written}", keep=LINES), flush=True)
 
     def command(self, arguments: list[str]) -> None:
         """Run ``python -m train.evaluate NAME …`` with these arguments."""
@@ -123,9 +123,10 @@ def command(name: str, options: type[OptionsT], run: Callable[[OptionsT, Ranks],
     meeting = Meeting("give the command again")
     with ExitStack() as stack:
         try:
-            stack.enter_context(meeting)
-            given = tyro.cli(options, prog=f"python -m train.evaluate {name}", args=arguments)
-            run(given, stack.enter_context(join_process_group(given.device, given.timeout, meeting)))
+            with ends_with_reader():
+                stack.enter_context(meeting)
+                given = tyro.cli(options, prog=f"python -m train.evaluate {name}", args=arguments)
+                run(given, stack.enter_context(join_process_group(given.device, given.timeout, meeting)))
         except (ValueError, OSError, dc.DecodeError) as error:
             sys.exit(f"error: {printable(error, keep=LINES)}")
         except KeyboardInterrupt:

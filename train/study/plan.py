@@ -22,6 +22,7 @@ from train.evaluation import localization_problem, parse_ood_sets
 from train.recipes import RECIPES
 from train.study import transfer
 from train.study.options import CHANGEABLE_ON_RERUN, StudyOptions
+from train.study.result_files import read_object
 from train.study.step import Step, result, train_step
 
 
@@ -192,7 +193,8 @@ def check_or_save_options(plan: Plan) -> None:
         write_atomically(path, json.dumps(here, indent=2).encode())
         return
     defaults = _as_text({field.name: field.default for field in dataclasses.fields(StudyOptions)})
-    there = defaults | json.loads(path.read_bytes())  # options added since an older version wrote it are missing
+    noted = read_object(path, "remove it if the options are those of the study, or give another --output.")
+    there = defaults | {"--": ""} | noted  # options added since an older version wrote it are missing
     different = [f"{name}: {there[name]} there, {here[name]} given" for name in here if there[name] != here[name]]
     if different:
         raise ValueError(

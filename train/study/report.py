@@ -18,8 +18,8 @@ from train.reporting import curves, learning_curves, machine, versions
 from train.study import published, tables
 from train.study.options import CHANGEABLE_ON_RERUN
 from train.study.plan import Plan
+from train.study.result_files import read_result
 from train.study.results import CurvePoint, Mean, Transferred
-from train.study.step import result
 from train.study.tables import NAMES, ResultsByMethod
 from train.study.transfer import EVALUATIONS
 
@@ -100,7 +100,7 @@ def follows_recipe(plan: Plan) -> bool:
 def rules(plan: Plan, method: str) -> dict[str, str]:
     """The evaluators' descriptions of their rules, from the results of one method."""
     folder = next(one.folder for one in plan.trainings if one.method == method)
-    found = {name: json.loads(result(folder, name).read_bytes()) for name in plan.evaluations}
+    found = {name: read_result(folder, name) for name in plan.evaluations}
     rules = {
         "validation": f"{found['eval']['images']} images of {found['eval']['classes']} classes",
         "weights": "averaged ones (ema)" if found["eval"]["weights"] == "ema" else "the last ones",

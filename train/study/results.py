@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from train.engine import Checkpoint
 from train.study.plan import Plan, Training
+from train.study.result_files import check_alike, read_result
 from train.study.step import result
 from train.study.transfer import EVALUATIONS
 
@@ -64,11 +64,14 @@ def collect(plan: Plan) -> dict[str, MethodResults]:
     """Read the results of the evaluations, by method; a method with a missing evaluation is left out.
 
     Raises:
-        OSError, ValueError: a file is damaged.
+        OSError, ValueError: a file is damaged, or has other experiments than the others.
     """
     missing = {
         one.method for one in plan.trainings for name in plan.evaluations if not result(one.folder, name).exists()
     }
+    if complete := [one.folder for one in plan.trainings if one.method not in missing]:
+        for name in plan.evaluations:
+            check_alike(name, complete)
     return {method: _of_method(plan, method) for method in plan.options.methods if method not in missing}
 
 
@@ -83,17 +86,18 @@ def collect_transfer(plan: Plan) -> Transferred:
 
 
 def _of_recipe(trainings: list[Training], recipe: str) -> dict[str, dict[str, Mean]]:
-    files: dict[str, list[Path]] = {}
+    folders: dict[str, list[Path]] = {}
     for one in trainings:
-        files.setdefault(one.method, []).append(result(one.folder / recipe, EVALUATIONS[recipe]))
+        folders.setdefault(one.method, []).append(one.folder / recipe)
+    evaluation = EVALUATIONS[recipe]
     found = {}
-    for method, mine in files.items():
-        if all(file.exists() for file in mine):
-            contents = [json.loads(file.read_bytes()) for file in mine]
+    for method, mine in folders.items():
+        if all(result(folder, evaluation).exists() for folder in mine):
+            contents = [read_result(folder, evaluation) for folder in mine]
             same = [content | content.get("coco", {}) for content in contents]
             found[method] = {
                 name: Mean.of(one[metric] for one in same)
-                for metric, name in METRICS[EVALUATIONS[recipe]].items()
+                for metric, name in METRICS[evaluation].items()
                 if all(one.get(metric) is not None for one in same)
             }
     return found
@@ -108,11 +112,11 @@ METRICS = {
 
 def _of_method(plan: Plan, method: str) -> MethodResults:
     trainings = [training for training in plan.trainings if training.method == method]
-    found = {
-        name: [json.loads(result(training.folder, name).read_bytes()) for training in trainings]
-        for name in plan.evaluations
-    }
-    histories = [_history(training.folder) for training in trainings]
+    found = {name: [read_result(training.folder, name) for training in trainings] for name in plan.evaluations}
+    histories = {training.folder: _history(training.folder) for training in trainings}
+    for folder, rows in histories.items():
+        if [row["parameter"] for row in rows] != [row["parameter"] for row in histories[trainings[0].folder]]:
+            raise ValueError(f"{folder}: its checkpoint has other validated epochs than {trainings[0].folder}.")
     return MethodResults(
         top1_error=Mean.of(100 - one["top1"] for one in found["eval"]),
         curves={
@@ -133,7 +137,7 @@ def _of_method(plan: Plan, method: str) -> MethodResults:
         }
         if "localization" in found
         else {},
-        training=_mean_rows(histories),
+        training=_mean_rows([*histories.values()]),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dali_cutmix.utils import LINES, printable
 from train.engine import Checkpoint, Ranks, find_checkpoint, read_tensors
 from train.models import classifiers
 
@@ -121,7 +122,7 @@ def _read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
 def report_initial_weights(taken: LoadedWeights, ranks: Ranks) -> str:
     """Print which weights were loaded, on the first process; return their origin, for the checkpoint."""
     if ranks.is_first:
-        print(taken)
+        print(printable(taken, keep=LINES))
     return f"weights of {taken.source}"
 
 

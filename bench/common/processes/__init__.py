@@ -3,12 +3,11 @@
 Imports the standard library only: the processes that the benchmarks start import this package first.
 """
 
-from bench.common.processes.interrupt import INTERRUPT_STATUS, interruptible
+from bench.common.processes.interrupt import interruptible
 from bench.common.processes.process_table import Process, all_processes
 from bench.common.processes.supervised import CommandEnd, describe_status, run_supervised
 
 __all__ = [
-    "INTERRUPT_STATUS",
     "CommandEnd",
     "Process",
     "all_processes",

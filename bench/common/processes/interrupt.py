@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-INTERRUPT_STATUS = 130
-"""Exit status of a benchmark that was interrupted, by SIGINT or SIGTERM."""
-
 
 @contextmanager
 def interruptible() -> Iterator[None]:

@@ -10,6 +10,7 @@ from dali_cutmix.utils.files.memory_files import DESCRIPTORS, MemoryFile, one_by
 from dali_cutmix.utils.files.no_links import open_lock, opened_unless_link
 from dali_cutmix.utils.files.regular_files import (
     MAX_BYTES,
+    OF_PROCESS,
     NotRegularFileError,
     TooLargeError,
     check_regular,
@@ -22,6 +23,7 @@ from dali_cutmix.utils.files.text_files import read_text
 __all__ = [
     "DESCRIPTORS",
     "MAX_BYTES",
+    "OF_PROCESS",
     "MemoryFile",
     "NotRegularFileError",
     "TooLargeError",

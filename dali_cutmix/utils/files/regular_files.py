@@ -21,6 +21,10 @@ MAX_BYTES = 2**30
 """Size of the largest file or record that is read, by default."""
 
 
+OF_PROCESS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Numbers of errors that say nothing of a file: this process has too many open, or the machine no memory."""
+
+
 class NotRegularFileError(OSError):
     """A path leads to something that is not a regular file."""
 

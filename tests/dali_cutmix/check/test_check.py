@@ -97,6 +97,19 @@ def test_packed_shards(photo_folder, packed, tmp_path, capfd):
     assert named(capfd.readouterr().out) == {f"{root}/shard-00002.tar": f"00000013.jpg (was c/06.jpg): {wrong}"}
 
 
+def test_several_folders_of_which_one_is_packed_are_refused(photo_folder, packed, capfd):
+    """None of them is left out without a word."""
+    root = packed(photo_folder)
+    for given in ([root, root], [photo_folder, root], [root, photo_folder]):
+        assert main([*map(str, given)]) == 2
+        printed = capfd.readouterr()
+        assert (
+            printed.err
+            == f"error: {root}: packed by dali_cutmix.pack; give each packed folder in a command of its own.\n"
+        )
+        assert printed.out == ""
+
+
 @pytest.mark.parametrize("kind", ["webdataset", "webdataset folder", "tfrecord", "recordio"])
 def test_records(kind, tmp_path, capfd):
     samples = [(SPOILED if i == 4 else photo(), i % 3) for i in range(9)]
@@ -133,6 +146,7 @@ def test_several_folders(folder, photo_folder, capfd):
     [
         (["/nowhere"], "error: /nowhere: no such file or folder"),
         (["{empty}"], "it is empty; expected a folder with one subfolder for each class"),
+        (["{good}", "--timeout=9999999"], "error: --timeout 9999999 given; allowed is a whole number from 1 to 604800"),
         (["{good}", "--workers=0"], "error: --workers 0 given; allowed is a whole number of at least 1"),
         (["{good}", "--max-pixels=-1"], "error: --max-pixels -1 given; allowed is a whole number of at least 1"),
         (

@@ -1,5 +1,6 @@
 """Files that a decoder does not survive: each is named, and the check goes on with the others."""
 
+import errno
 import json
 import os
 import shutil
@@ -60,6 +61,18 @@ def test_a_crash_of_the_decoder_names_its_file(folder, tmp_path, monkeypatch, ca
     tally.count("kills", 3)
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM], ids=errno.errorcode.get)
+def test_no_file_is_called_missing_for_an_error_of_the_process(folder, monkeypatch, capfd, number):
+    def fail(source, i):
+        return OSError(number, os.strerror(number), source.name(i))
+
+    monkeypatch.setattr("dali_cutmix.check.decoding.sample_bytes", fail)
+    assert main([str(folder), "--workers=1"]) == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert f"error: [Errno {number}] {os.strerror(number)}: '{folder}/" in printed.err
+
+
 def test_a_decoder_that_hangs_is_ended(folder, monkeypatch, capfd):
     (folder / "b" / "0.jpg").write_bytes(b"crash")
     monkeypatch.setattr(decoding, "find_undecodable", ends_its_process(signal.SIGCONT, decoding.find_undecodable))
@@ -81,7 +94,7 @@ def test_a_crash_that_no_file_causes_alone_is_told(folder, monkeypatch, capfd):
     assert main([str(folder)]) == 0
     printed = capfd.readouterr()
     assert (
-        "warning: the decoder crashed (SIGABRT) with these files together, and with none of them alone" in printed.err
+        "warning: the decoder crashes (SIGABRT) with these files together, and with none of them alone" in printed.err
     )
     assert f"{folder}/a/00.jpg" in printed.err
     assert "and 14 more" in printed.err

@@ -10,8 +10,10 @@ import tarfile
 import pytest
 
 from dali_cutmix.check import main
+from dali_cutmix.pack.cli import main as pack
 from tests.helpers import ROOT
 from tests.helpers.bad_files import photo
+from tests.helpers.closed_output import without_reader
 
 HOSTILE = {
     "\x1b]0;owned\x07.jpg": "\\x1b]0;owned\\x07.jpg",
@@ -70,6 +72,23 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word(folder):
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
     assert "rror:" not in done.stderr
+
+
+@pytest.mark.parametrize("main", [main, pack], ids=["check", "pack"])
+def test_an_argument_that_is_the_name_of_a_file_is_printed_escaped(main, capfd):
+    """As the shell puts it in place of a star."""
+    with pytest.raises(SystemExit) as done:
+        main(["data", "out", "--\x1b]0;owned\x07.jpg"])
+    assert done.value.code == 2
+    assert "arguments: --\\x1b]0;owned\\x07.jpg\n" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("main", [main, pack], ids=["check", "pack"])
+def test_a_reader_of_the_help_that_goes_away(main, capfd):
+    with pytest.raises(SystemExit) as done, without_reader():
+        main(["--help"])
+    assert done.value.code == 141
+    assert capfd.readouterr() == ("", "")
 
 
 def test_where_the_list_cannot_be_written_nothing_is_checked(folder, capfd):

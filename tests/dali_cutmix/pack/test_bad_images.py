@@ -1,5 +1,6 @@
 """Images that cannot be packed: one plain line for each, with nothing of Pillow's, and no crash or wait."""
 
+import errno
 import io
 import os
 import re
@@ -30,6 +31,17 @@ def folder(tmp_path):
 def lines(text):
     """Path and reason of each line that is about a file."""
     return dict(line.split(": ", 1) for line in text.splitlines() if line[:1] == "/" and "%|" not in line)
+
+
+def test_no_image_is_called_bad_for_an_error_of_the_process(folder, tmp_path, monkeypatch, capfd):
+    def fail(path, *_):
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    monkeypatch.setattr(encode, "read_regular", fail)
+    assert pack(folder, tmp_path / "out", workers=1) == 1
+    printed = capfd.readouterr().err
+    assert "cannot be packed" not in printed
+    assert "error: [Errno 24] could not be written (Too many open files); fix that and run the same" in printed
 
 
 def tiff(*, damaged=False, **options):

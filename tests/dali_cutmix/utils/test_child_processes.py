@@ -45,6 +45,7 @@ def killed_by(number):
     [
         (signal.SIGSEGV, "SIGSEGV"),
         (signal.SIGABRT, "SIGABRT"),
+        (40, "signal 40"),
         (signal.SIGKILL, "SIGKILL, most likely because memory ran out; fewer workers need less"),
     ],
 )

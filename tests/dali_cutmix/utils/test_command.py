@@ -1,13 +1,15 @@
 """How a command ends: exit statuses, errors in one line, and text for any terminal."""
 
 import io
-import os
 import signal
+import subprocess
 import sys
 
 import pytest
 
 from dali_cutmix.utils import run_command
+from tests.helpers import ROOT
+from tests.helpers.closed_output import without_reader
 
 
 def run(work):
@@ -51,13 +53,37 @@ def test_what_a_terminal_cannot_show_is_escaped(monkeypatch):
     assert shown.getvalue() == b"\\xfc\\xd7\n"
 
 
-def test_a_closed_pipe_ends_it_silently(monkeypatch, capsys):
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "w") as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
-        assert run(lambda: print("text") or 0) == 141
-    assert capsys.readouterr().err == ""
+def test_a_closed_pipe_ends_it_silently(capsys):
+    with pytest.raises(SystemExit) as done, without_reader():
+        run(lambda: print("text") or 0)
+    assert done.value.code == 141
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_closed_pipe_is_no_reason_where_nothing_was_printed():
+    with without_reader():
+        assert run(lambda: 7) == 7
+
+
+def test_another_pipe_that_breaks_is_an_error(capsys):
+    assert run(raises(BrokenPipeError(32, "Broken pipe", "a"))) == 2
+    assert capsys.readouterr().err == "error: [Errno 32] Broken pipe: 'a'\n"
+
+
+PROGRAM = """
+import atexit, signal
+from dali_cutmix.utils import exit_with
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(signal.raise_signal, signal.SIGINT)
+exit_with(lambda: print("done", flush=True))
+"""
+
+
+def test_ctrl_c_while_python_shuts_down_prints_no_traceback():
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", -signal.SIGINT)
 
 
 def test_ctrl_c_is_heard_again_once_the_command_has_imported():

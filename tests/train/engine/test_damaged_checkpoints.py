@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 import random
 import sys
 from dataclasses import replace
@@ -178,6 +179,13 @@ def test_a_file_without_weights_is_refused_as_initial_weights(tmp_path, content)
     torch.save(content, tmp_path / "x.pt")
     with pytest.raises(ValueError, match=r"x\.pt: no named tensors in it; give a checkpoint, or a state_dict saved by"):
         load_all_but_last_layer(classifiers.build("resnet10", 3), tmp_path / "x.pt")
+
+
+def test_a_pickle_is_refused_without_a_warning_of_pytorch(tmp_path, recwarn):
+    (tmp_path / "odd.pt").write_bytes(pickle.dumps({"version": 1}, protocol=4))
+    with pytest.raises(ValueError, match="not a checkpoint, or a damaged one"):
+        Checkpoint.load(tmp_path / "odd.pt")
+    assert not recwarn.list
 
 
 def test_a_good_one_is_restored_after_one_that_was_refused_late(run, data, tmp_path):
