@@ -93,7 +93,7 @@ def test_features_of_a_tfrecord(tmp_path, capfd):
         (["{tar}", "--label=cls", "--classes=/dev/null"], "a device, not a regular file: '/dev/null'"),
         (["{tar}", "--label=cls", "--classes={tar}"], "shard.tar: not UTF-8 text"),
         (["{tar}", "--formats=jpeg,gif"], "allowed is a tuple of 'jpeg', 'png', "),
-        (["{tar}", "--timeout=0"], "--timeout 0 given; allowed is a whole number of at least 1"),
+        (["{tar}", "--timeout=0"], "--timeout 0 given; allowed is a whole number from 1 to 604800"),
         (["{tar}", "--max-bytes=0"], "--max-bytes 0 given; allowed is a whole number of at least 1"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
