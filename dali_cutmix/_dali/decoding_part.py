@@ -37,6 +37,7 @@ def decoding_part(template: Pipeline, reader: str) -> Pipeline:
             numbers = operator.outputs[1].name
         # A function of the samples' numbers reads records, or finds the paths of files.
         reads = operator.name == reader or (first == numbers and "PythonFunction" in kind)
+        splits = kind.endswith("Split") and first in intact and inputs[1] in inspected
         mended = kind.endswith("Merge") and {*inputs[:2]} <= halves and inputs[2] in inspected
         if reads or mended or (first in intact and kind in ("Reshape", "io__file__Read")):
             intact[operator.outputs[0].name] = operator.outputs[0]
@@ -44,9 +45,7 @@ def decoding_part(template: Pipeline, reader: str) -> Pipeline:
             decoded += operator.outputs
         elif first in intact and "PythonFunction" in kind:
             inspected |= outputs
-        elif (kind.endswith("Split") and first in intact and inputs[1] in inspected) or (
-            first in halves and "PythonFunction" in kind
-        ):
+        elif splits or (first in halves and "PythonFunction" in kind):
             halves |= outputs
     results = [*intact.values(), *decoded]
     needed, operators = {node.source.name for node in results}, list[Any]()
