@@ -64,14 +64,20 @@ def test_an_index_that_is_cut_off_at_a_line_loses_no_samples(kind, tmp_path, sam
     tally.count("bad")
 
 
-def test_an_index_of_a_shorter_file_loses_no_samples(kind, tmp_path, samples):
-    """Samples were added since; each line of the index is right."""
-    read = written(kind, tmp_path, samples)
-    index = first_index(tmp_path)
-    lines = index.read_text().splitlines()[:-2]
+def change_index(kind, folder, change):
+    """Change the lines of the first index, and let its first line count them; the index."""
+    index = first_index(folder)
+    lines = change(index.read_text().splitlines())
     if kind == "webdataset":
         lines[0] = f"v1.2 {len(lines) - 1}"
     index.write_text("\n".join([*lines, ""]))
+    return index
+
+
+def test_an_index_of_a_shorter_file_loses_no_samples(kind, tmp_path, samples):
+    """Samples were added since; each line of the index is right."""
+    read = written(kind, tmp_path, samples)
+    index = change_index(kind, tmp_path, lambda lines: lines[:-2])
     with pytest.raises(ValueError, match=rf"{index.stem}(\.idx|\.rec)?: .*, so samples would be lost"):
         delivered(read)
     tally.count("bad")
@@ -82,10 +88,7 @@ def test_a_line_that_an_index_lacks_is_no_sample_that_is_lost(kind, place, tmp_p
     if kind == "webdataset":
         pytest.skip("what is between two samples of a tar may be anything")
     read = written(kind, tmp_path, samples)
-    index = first_index(tmp_path)
-    lines = index.read_text().splitlines()
-    del lines[place]
-    index.write_text("\n".join([*lines, ""]))
+    change_index(kind, tmp_path, lambda lines: lines[:place] + lines[place + 1 :])
     with pytest.raises((ValueError, RuntimeError), match=r"so samples would be lost|that one would be lost"):
         delivered(read)
     tally.count("bad")
@@ -93,12 +96,7 @@ def test_a_line_that_an_index_lacks_is_no_sample_that_is_lost(kind, place, tmp_p
 
 def test_a_line_that_an_index_has_twice_delivers_no_sample_twice(kind, tmp_path, samples):
     read = written(kind, tmp_path, samples)
-    index = first_index(tmp_path)
-    lines = index.read_text().splitlines()
-    lines.insert(3, lines[3])
-    if kind == "webdataset":
-        lines[0] = f"v1.2 {len(lines) - 1}"
-    index.write_text("\n".join([*lines, ""]))
+    change_index(kind, tmp_path, lambda lines: lines[:4] + lines[3:])
     with pytest.raises(ValueError, match=r"so samples would be lost"):
         delivered(read)
     tally.count("bad")
