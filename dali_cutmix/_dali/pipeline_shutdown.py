@@ -6,6 +6,7 @@ it down there would make that thread wait for itself, and the process would abor
 down in one thread for all:
 
     collected, anywhere ──▶ queue ──▶ shut down, before the next one is built
+    at exit, all others ──▶ queue ──▶ shut down, before the interpreter ends: their threads call Python until then
     in a forked process ──▶ abandoned: its threads live in the parent
 
 Uses DALI's private names, as ``pipeline_template`` does.
@@ -26,7 +27,19 @@ from typing import Any
 from nvidia.dali import Pipeline
 
 _live: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+_running: set[Any] = set()  # the live ones' backends, and of those collected but not shut down yet
 _shutdowns: SimpleQueue[Callable[[], None]] = SimpleQueue()  # its put may be interrupted by a collection that calls it
+
+
+def _queue(backend: Any) -> None:
+    def end() -> None:
+        if backend in _running:  # at exit all were shut down, and a second time could come too late
+            try:
+                backend.Shutdown()
+            finally:
+                _running.discard(backend)
+
+    _shutdowns.put(end)
 
 
 class _QueuesShutdown:
@@ -34,10 +47,10 @@ class _QueuesShutdown:
 
     _pipe: Any
 
-    def __del__(self) -> None:
-        pipe, self._pipe = self._pipe, None
-        if pipe:
-            _shutdowns.put(pipe.Shutdown)
+    def _shutdown(self) -> None:  # DALI calls it when the pipeline is collected
+        backend, self._pipe = self._pipe, None
+        if backend:
+            _queue(backend)
 
 
 @cache
@@ -45,10 +58,16 @@ def _class_that_queues(kind: type[Pipeline]) -> type[Pipeline]:
     return type(kind.__name__, (_QueuesShutdown, kind), {})
 
 
-def queue_shutdown(pipeline: Pipeline) -> None:
-    """Let a pipeline that is not built yet be shut down in another thread once it is collected."""
+def build_with_shutdown(pipeline: Pipeline) -> None:
+    """Build a pipeline that is shut down in another thread once it is collected, or at exit."""
     pipeline.__class__ = _class_that_queues(type(pipeline))  # type: ignore[arg-type]
     _live.add(pipeline)
+    finish_shutdowns()
+    try:
+        pipeline.build()
+    finally:
+        if pipeline._pipe:
+            _running.add(pipeline._pipe)
 
 
 @cache
@@ -75,23 +94,29 @@ def finish_shutdowns() -> None:
 
 
 @atexit.register
-def _finish_at_exit() -> None:
+def _shut_all_down() -> None:
+    """Let no thread of a pipeline call Python while the interpreter is torn down, nor of one that is just collected."""
+    for backend in list(_running):
+        _queue(backend)
     if _start.cache_info().currsize:  # no thread can be started any more
         finish_shutdowns()
 
 
 def shut_down(pipeline: Pipeline) -> None:
-    """Shut down a pipeline that is no longer used, in the calling thread: a traceback may keep it alive for long."""
+    """Shut down a pipeline that is no longer used: a traceback may keep it alive for long."""
     pipeline._shutdown()
+    finish_shutdowns()
 
 
 def _abandon() -> None:
     """In a forked process: never destroy what lives in the parent; its threads are missing, and it would crash."""
     global _shutdowns
-    for kept in (*(pipeline._pipe for pipeline in _live), _shutdowns):
+    being_built = (pipeline._pipe for pipeline in _live)
+    for kept in (*_running, *being_built, _shutdowns):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     for pipeline in _live:
         pipeline._pipe = None
+    _running.clear()
     _shutdowns = SimpleQueue()
     _start.cache_clear()
 

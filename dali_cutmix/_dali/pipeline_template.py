@@ -5,13 +5,12 @@ as it was defined, never builds that one, and makes every live pipeline from a c
 """
 
 import copy
-import weakref
 
 from nvidia.dali import Pipeline
 
 from dali_cutmix._dali.external_sources import check_external_sources, separate_external_sources
 from dali_cutmix._dali.pipeline_checkpoint import entries
-from dali_cutmix._dali.pipeline_shutdown import finish_shutdowns, queue_shutdown
+from dali_cutmix._dali.pipeline_shutdown import build_with_shutdown
 
 
 def as_template(pipeline: Pipeline) -> Pipeline:
@@ -38,11 +37,7 @@ def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
     pipeline = copy.copy(template)
     pipeline._checkpoint = checkpoint
     separate_external_sources(pipeline)
-    # What Pipeline.__init__ does: else its threads still call Python while the interpreter is torn down at exit.
-    Pipeline._pipes.add(weakref.ref(pipeline))
-    queue_shutdown(pipeline)
-    finish_shutdowns()
-    pipeline.build()
+    build_with_shutdown(pipeline)
     return pipeline
 
 

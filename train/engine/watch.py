@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from train.engine.peers import Activity, Missing, Peers
+from train.engine.peers import ANSWER, Activity, Missing, Peers
 
 TIMEOUT = 600.0
 """Default of ``--timeout``, that of PyTorch for NCCL: more than ranks differ by when they compile, list or save."""
@@ -46,6 +46,7 @@ class Watch(threading.Thread):
         self.timeout = TIMEOUT
         self._peers, self._advice = peers, advice
         self._stopped, self._left = threading.Event(), threading.Event()
+        self._heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._ended = False
         self._terminated: float | None = None
         self._signals, self._wakes = socket.socketpair()
@@ -56,9 +57,11 @@ class Watch(threading.Thread):
         self._stopped.set()
 
     def leave(self) -> None:
-        """Stop, and give no more heartbeats."""
+        """Stop, and give no more heartbeats; one that is being given has to end before the process does."""
         self._stopped.set()
         self._left.set()
+        if self._heartbeat.is_alive():
+            self._heartbeat.join(ANSWER)
 
     @contextmanager
     def sigterm(self) -> Iterator[None]:
@@ -72,7 +75,7 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Look until the process ends; the heartbeat is a thread of its own, since the store may not answer."""
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        self._heartbeat.start()
         while not self._stopped.is_set():
             self._look()
             if select.select([self._signals], [], [], PULSE)[0] and signal.SIGTERM in self._signals.recv(4096):

@@ -41,6 +41,39 @@ for _ in range(int(sys.argv[2])):
     time.sleep(0.003)
 print("all", sys.argv[2])
 """
+COLLECTED_AT_EXIT = """
+import atexit, gc, sys, time
+from nvidia.dali import fn, pipeline_def
+
+gc.disable()
+if sys.argv[2] == "after":
+    atexit.register(gc.collect)  # the last registered is the first called
+import dali_cutmix as dc
+if sys.argv[2] == "before":
+    atexit.register(gc.collect)
+
+def work(label):
+    for _ in range(100):
+        time.sleep(0.001)
+    return label
+
+class Trainer:
+    def __init__(self, folder):
+        @pipeline_def(batch_size=4, num_threads=1, device_id=None)
+        def graph():
+            jpegs, labels = dc.read_folder(folder)
+            labels = fn.python_function(labels, function=work)
+            return dc.random_resized_crop(jpegs, 16), labels
+
+        self.loader = dc.Loader(graph())
+        self.step = self.train
+
+    def train(self):
+        return next(iter(self.loader))
+
+Trainer(sys.argv[1]).step()
+print("trained")
+"""
 FAILING = """
 import sys
 import dali_cutmix as dc
@@ -59,7 +92,8 @@ def graph():
     jpegs, labels = dc.read_folder(sys.argv[1])
     return dc.random_resized_crop(jpegs, 16), labels
 
-LostPipeline()
+pipeline_shutdown._running.add(LostPipeline._pipe)
+LostPipeline()._shutdown()
 print(len(next(iter(dc.Loader(graph())))))
 """
 
@@ -74,6 +108,13 @@ def test_loaders_in_reference_cycles_do_not_end_the_process(photo_folder, count)
     """The collector runs in a thread of a pipeline, too: it must not wait for itself."""
     done = run(LOADERS, photo_folder, count, timeout=30 + count)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"all {count}\n", "")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_loader_that_is_collected_while_the_process_exits_does_not_crash_it(photo_folder, when):
+    """Its pipeline is computing the next batch, before or after the library's own work at exit."""
+    done = run(COLLECTED_AT_EXIT, photo_folder, when)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "trained\n", "")
 
 
 @pytest.mark.parametrize("options", [(), ("-W", "error")], ids=["warns", "warnings are errors"])

@@ -13,6 +13,7 @@ import torch.distributed as dist
 
 from train import __main__ as training
 from train.engine import peers as peers_module
+from train.engine import watch as watch_module
 from train.engine.meeting import Meeting, is_broken_connection
 from train.engine.peers import Activity, Missing, Peers, find_peers, in_words, name_ranks
 from train.engine.watch import Watch
@@ -236,6 +237,25 @@ def test_one_that_has_come_meanwhile_is_not_missing(watch, four, monkeypatch):
     )
     watch.thread.timeout = 0.5
     watch.thread._look()
+
+
+def test_a_rank_that_leaves_waits_for_its_heartbeat(four, monkeypatch):
+    """A thread that returns from the store into Python while the interpreter is torn down would abort the process."""
+    monkeypatch.setattr(watch_module, "PULSE", 0.01)
+    begun, ended = threading.Event(), threading.Event()
+
+    def beat_slowly():
+        begun.set()
+        time.sleep(0.3)
+        ended.set()
+
+    monkeypatch.setattr(four[0], "beat", beat_slowly)
+    watch = Watch(four[0], lambda: "")
+    watch.start()
+    assert begun.wait(10)
+    watch.leave()
+    assert ended.is_set()
+    watch.join()
 
 
 def test_ctrl_c_ends_a_rank_that_waits_for_the_others_to_start(monkeypatch):
