@@ -96,6 +96,8 @@ def finish_shutdowns() -> None:
 @atexit.register
 def _shut_all_down() -> None:
     """Let no thread of a pipeline call Python while the interpreter is torn down, nor of one that is just collected."""
+    for pipeline in list(_live):
+        pipeline._shutdown()
     for backend in list(_running):
         _queue(backend)
     if _start.cache_info().currsize:  # no thread can be started any more

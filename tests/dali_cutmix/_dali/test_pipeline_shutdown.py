@@ -1,5 +1,6 @@
 """Pipelines that are collected anywhere: none ends the process, and none lets another one wait."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,25 @@ class Trainer:
 Trainer(sys.argv[1]).step()
 print("trained")
 """
+LIVE_AT_EXIT = """
+import atexit, sys
+from pathlib import Path
+
+def print_threads():
+    print(sorted(name for task in Path("/proc/self/task").iterdir() if is_dali(name := (task / "comm").read_text())))
+
+def is_dali(name):
+    return name.startswith(("[DALI]", "PrefetchWorker"))
+
+atexit.register(print_threads)  # the first registered is the last called
+from pipelines import imagenet
+import dali_cutmix as dc
+
+loader = imagenet.train(sys.argv[1], batch_size=4, size=16, mix=dc.CutMix(alpha=1.0), device="cpu", num_threads=2)
+iterator = iter(loader)
+next(iterator)
+print_threads()
+"""
 FAILING = """
 import sys
 import dali_cutmix as dc
@@ -115,6 +135,14 @@ def test_a_loader_that_is_collected_while_the_process_exits_does_not_crash_it(ph
     """Its pipeline is computing the next batch, before or after the library's own work at exit."""
     done = run(COLLECTED_AT_EXIT, photo_folder, when)
     assert (done.returncode, done.stdout, done.stderr) == (0, "trained\n", "")
+
+
+def test_no_thread_of_a_live_loader_is_left_when_the_interpreter_is_torn_down(photo_folder):
+    done = run(LIVE_AT_EXIT, photo_folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    before, at_exit = map(ast.literal_eval, done.stdout.splitlines())
+    assert before > []
+    assert at_exit == []
 
 
 @pytest.mark.parametrize("options", [(), ("-W", "error")], ids=["warns", "warnings are errors"])
