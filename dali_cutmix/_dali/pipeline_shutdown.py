@@ -26,26 +26,30 @@ from typing import Any
 
 from nvidia.dali import Pipeline
 
-_live: weakref.WeakSet[Pipeline] = weakref.WeakSet()
-_running: set[Any] = set()  # the live ones' backends, and of those collected but not shut down yet
-_shutdowns: SimpleQueue[Callable[[], None]] = SimpleQueue()  # its put may be interrupted by a collection that calls it
+_running: dict[Any, weakref.ref[Pipeline]] = {}  # by backend, until that is shut down
+# None ends the thread. A collection that puts here may interrupt another put.
+_shutdowns: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+_starting = threading.Lock()
 
 
 def _queue(backend: Any) -> None:
     def end() -> None:
-        if backend in _running:  # at exit all were shut down, and a second time could come too late
-            try:
-                backend.Shutdown()
-            finally:
-                _running.discard(backend)
+        try:
+            backend.Shutdown()
+        finally:
+            _running.pop(backend, None)
 
     _shutdowns.put(end)
 
 
-class _QueuesShutdown:
+class _QueuesShutdown(Pipeline):
     """A pipeline that is shut down in another thread when it is collected."""
 
     _pipe: Any
+
+    def _init_pipeline_backend(self) -> None:
+        super()._init_pipeline_backend()
+        _running[self._pipe] = weakref.ref(self)
 
     def _shutdown(self) -> None:  # DALI calls it when the pipeline is collected
         backend, self._pipe = self._pipe, None
@@ -58,36 +62,41 @@ def _class_that_queues(kind: type[Pipeline]) -> type[Pipeline]:
     return type(kind.__name__, (_QueuesShutdown, kind), {})
 
 
-def build_with_shutdown(pipeline: Pipeline) -> None:
-    """Build a pipeline that is shut down in another thread once it is collected, or at exit."""
+def queue_shutdown(pipeline: Pipeline) -> None:
+    """Let a pipeline that is not built yet be shut down in another thread once it is collected, or at exit."""
     pipeline.__class__ = _class_that_queues(type(pipeline))  # type: ignore[arg-type]
-    _live.add(pipeline)
-    finish_shutdowns()
-    try:
-        pipeline.build()
-    finally:
-        if pipeline._pipe:
-            _running.add(pipeline._pipe)
 
 
 @cache
-def _start() -> None:
-    """Start the thread; once in each process."""
+def _thread() -> threading.Thread:
+    """The thread, one in each process, that shuts down what is queued."""
+    thread = threading.Thread(target=_run, name="pipeline shutdown", daemon=True)
+    thread.start()
+    return thread
 
-    def run() -> None:
-        while True:
-            try:
-                _shutdowns.get()()
-            except Exception as error:  # of a lost GPU: the thread must live, or all would wait for it for ever
-                with suppress(Warning):  # raised where warnings are errors
-                    warnings.warn(f"a pipeline could not be shut down: {error}", RuntimeWarning, stacklevel=1)
 
-    threading.Thread(target=run, name="pipeline shutdown", daemon=True).start()
+def _run() -> None:
+    while _shut_next_down():
+        pass
+
+
+def _shut_next_down() -> bool:
+    """Wait for the next; on return it is destroyed, too. False if the thread is to end."""
+    shutdown = _shutdowns.get()
+    if shutdown is None:
+        return False
+    try:
+        shutdown()
+    except Exception as error:  # of a lost GPU: the thread must live, or all would wait for it for ever
+        with suppress(Warning):  # raised where warnings are errors
+            warnings.warn(f"a pipeline could not be shut down: {error}", RuntimeWarning, stacklevel=1)
+    return True
 
 
 def finish_shutdowns() -> None:
     """Wait until all pipelines that were collected have been shut down, so that their memory is free again."""
-    _start()
+    with _starting:
+        _thread()
     done = threading.Event()
     _shutdowns.put(done.set)
     done.wait()
@@ -95,13 +104,16 @@ def finish_shutdowns() -> None:
 
 @atexit.register
 def _shut_all_down() -> None:
-    """Let no thread of a pipeline call Python while the interpreter is torn down, nor of one that is just collected."""
-    for pipeline in list(_live):
-        pipeline._shutdown()
-    for backend in list(_running):
+    """Shut down what runs, then end the thread: while the interpreter is torn down, both would crash the process.
+
+    A pipeline's thread would call Python, and this one would return to Python from destroying a pipeline.
+    """
+    for backend in _take_backends():
         _queue(backend)
-    if _start.cache_info().currsize:  # no thread can be started any more
-        finish_shutdowns()
+    if _thread.cache_info().currsize:  # no thread can be started any more
+        _shutdowns.put(None)
+        _thread().join()
+        _thread.cache_clear()
 
 
 def shut_down(pipeline: Pipeline) -> None:
@@ -110,17 +122,23 @@ def shut_down(pipeline: Pipeline) -> None:
     finish_shutdowns()
 
 
+def _take_backends() -> list[Any]:
+    """All backends that run, after taking them from their pipelines; also of one that is just being collected."""
+    running = list(_running.items())
+    for _, reference in running:
+        if pipeline := reference():
+            pipeline._pipe = None
+    return [backend for backend, _ in running]
+
+
 def _abandon() -> None:
     """In a forked process: never destroy what lives in the parent; its threads are missing, and it would crash."""
-    global _shutdowns
-    being_built = (pipeline._pipe for pipeline in _live)
-    for kept in (*_running, *being_built, _shutdowns):
+    global _shutdowns, _starting
+    for kept in (*_take_backends(), _shutdowns):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
-    for pipeline in _live:
-        pipeline._pipe = None
     _running.clear()
-    _shutdowns = SimpleQueue()
-    _start.cache_clear()
+    _shutdowns, _starting = SimpleQueue(), threading.Lock()
+    _thread.cache_clear()
 
 
 os.register_at_fork(after_in_child=_abandon)

@@ -43,7 +43,7 @@ for _ in range(int(sys.argv[2])):
 print("all", sys.argv[2])
 """
 COLLECTED_AT_EXIT = """
-import atexit, gc, sys, time
+import atexit, gc, sys, threading, time
 from nvidia.dali import fn, pipeline_def
 
 gc.disable()
@@ -58,8 +58,15 @@ def work(label):
         time.sleep(0.001)
     return label
 
+class Slow:
+    def __del__(self):
+        if sys.argv[2] == "meanwhile":
+            time.sleep(60)
+
 class Trainer:
     def __init__(self, folder):
+        self.slow = Slow()  # finalized before the loader
+
         @pipeline_def(batch_size=4, num_threads=1, device_id=None)
         def graph():
             jpegs, labels = dc.read_folder(folder)
@@ -73,6 +80,9 @@ class Trainer:
         return next(iter(self.loader))
 
 Trainer(sys.argv[1]).step()
+if sys.argv[2] == "meanwhile":
+    threading.Thread(target=gc.collect, daemon=True).start()
+    time.sleep(0.1)
 print("trained")
 """
 LIVE_AT_EXIT = """
@@ -112,8 +122,7 @@ def graph():
     jpegs, labels = dc.read_folder(sys.argv[1])
     return dc.random_resized_crop(jpegs, 16), labels
 
-pipeline_shutdown._running.add(LostPipeline._pipe)
-LostPipeline()._shutdown()
+LostPipeline.__new__(LostPipeline)._shutdown()
 print(len(next(iter(dc.Loader(graph())))))
 """
 
@@ -130,9 +139,9 @@ def test_loaders_in_reference_cycles_do_not_end_the_process(photo_folder, count)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"all {count}\n", "")
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", ["before", "meanwhile", "after"])
 def test_a_loader_that_is_collected_while_the_process_exits_does_not_crash_it(photo_folder, when):
-    """Its pipeline is computing the next batch, before or after the library's own work at exit."""
+    """Its pipeline is computing the next batch, before, while or after the library does its own work at exit."""
     done = run(COLLECTED_AT_EXIT, photo_folder, when)
     assert (done.returncode, done.stdout, done.stderr) == (0, "trained\n", "")
 
