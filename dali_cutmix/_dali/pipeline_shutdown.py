@@ -29,7 +29,9 @@ from nvidia.dali import Pipeline
 _running: dict[Any, weakref.ref[Pipeline]] = {}  # by backend, until that is shut down
 # None ends the thread. A collection that puts here may interrupt another put.
 _shutdowns: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-_starting = threading.Lock()
+# Held to build; at exit for ever, so that a daemon thread stops there: DALI does not survive building any later.
+_lock = threading.RLock()
+_PATIENCE = 10.0  # seconds for a daemon thread's building, at exit
 
 
 def _queue(backend: Any) -> None:
@@ -62,9 +64,12 @@ def _class_that_queues(kind: type[Pipeline]) -> type[Pipeline]:
     return type(kind.__name__, (_QueuesShutdown, kind), {})
 
 
-def queue_shutdown(pipeline: Pipeline) -> None:
-    """Let a pipeline that is not built yet be shut down in another thread once it is collected, or at exit."""
+def build_with_shutdown(pipeline: Pipeline) -> None:
+    """Build a pipeline that is shut down in another thread once it is collected, or at exit."""
     pipeline.__class__ = _class_that_queues(type(pipeline))  # type: ignore[arg-type]
+    finish_shutdowns()
+    with _lock:
+        pipeline.build()
 
 
 @cache
@@ -95,7 +100,7 @@ def _shut_next_down() -> bool:
 
 def finish_shutdowns() -> None:
     """Wait until all pipelines that were collected have been shut down, so that their memory is free again."""
-    with _starting:
+    with _lock:
         _thread()
     done = threading.Event()
     _shutdowns.put(done.set)
@@ -108,6 +113,7 @@ def _shut_all_down() -> None:
 
     A pipeline's thread would call Python, and this one would return to Python from destroying a pipeline.
     """
+    _lock.acquire(timeout=_PATIENCE)
     for backend in _take_backends():
         _queue(backend)
     if _thread.cache_info().currsize:  # no thread can be started any more
@@ -133,11 +139,11 @@ def _take_backends() -> list[Any]:
 
 def _abandon() -> None:
     """In a forked process: never destroy what lives in the parent; its threads are missing, and it would crash."""
-    global _shutdowns, _starting
+    global _shutdowns, _lock
     for kept in (*_take_backends(), _shutdowns):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     _running.clear()
-    _shutdowns, _starting = SimpleQueue(), threading.Lock()
+    _shutdowns, _lock = SimpleQueue(), threading.RLock()
     _thread.cache_clear()
 
 

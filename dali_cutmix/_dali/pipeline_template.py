@@ -10,7 +10,7 @@ from nvidia.dali import Pipeline
 
 from dali_cutmix._dali.external_sources import check_external_sources, separate_external_sources
 from dali_cutmix._dali.pipeline_checkpoint import entries
-from dali_cutmix._dali.pipeline_shutdown import finish_shutdowns, queue_shutdown
+from dali_cutmix._dali.pipeline_shutdown import build_with_shutdown
 
 
 def as_template(pipeline: Pipeline) -> Pipeline:
@@ -37,9 +37,7 @@ def build(template: Pipeline, checkpoint: bytes | None = None) -> Pipeline:
     pipeline = copy.copy(template)
     pipeline._checkpoint = checkpoint
     separate_external_sources(pipeline)
-    queue_shutdown(pipeline)
-    finish_shutdowns()
-    pipeline.build()
+    build_with_shutdown(pipeline)
     return pipeline
 
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,29 @@ iterator = iter(loader)
 next(iterator)
 print_threads()
 """
+BUILT_AT_EXIT = """
+import sys, threading, time
+import dali_cutmix as dc
+from nvidia.dali import fn, pipeline_def
+
+def work(label):
+    for _ in range(20):
+        time.sleep(0.001)
+    return label
+
+def build_for_ever():
+    while True:
+        @pipeline_def(batch_size=4, num_threads=2, device_id=None)
+        def graph():
+            jpegs, labels = dc.read_folder(sys.argv[1])
+            labels = fn.python_function(labels, function=work)
+            return dc.random_resized_crop(jpegs, 16), labels
+
+        next(iter(dc.Loader(graph())))
+
+threading.Thread(target=build_for_ever, daemon=True).start()
+time.sleep(0.6)
+"""
 FAILING = """
 import sys
 import dali_cutmix as dc
@@ -144,6 +168,13 @@ def test_a_loader_that_is_collected_while_the_process_exits_does_not_crash_it(ph
     """Its pipeline is computing the next batch, before, while or after the library does its own work at exit."""
     done = run(COLLECTED_AT_EXIT, photo_folder, when)
     assert (done.returncode, done.stdout, done.stderr) == (0, "trained\n", "")
+
+
+def test_a_daemon_thread_that_builds_loaders_while_the_process_exits_does_not_crash_it(photo_folder):
+    """It stops where it would build the next. Four processes at once: each ends at another moment."""
+    with ThreadPoolExecutor(4) as pool:
+        ended = list(pool.map(lambda _: run(BUILT_AT_EXIT, photo_folder), range(4)))
+    assert [done.returncode for done in ended] == [0] * 4
 
 
 def test_no_thread_of_a_live_loader_is_left_when_the_interpreter_is_torn_down(photo_folder):
