@@ -6,7 +6,7 @@ it down there would make that thread wait for itself, and the process would abor
 down in one thread for all:
 
     collected, anywhere ──▶ queue ──▶ shut down, before the next one is built
-    at exit, all others ──▶ queue ──▶ shut down, before the interpreter ends: their threads call Python until then
+    running at exit     ──▶ queue ──▶ shut down, before the interpreter is torn down
     in a forked process ──▶ abandoned: its threads live in the parent
 
 Uses DALI's private names, as ``pipeline_template`` does.
@@ -15,11 +15,12 @@ Uses DALI's private names, as ``pipeline_template`` does.
 import atexit
 import ctypes
 import os
+import signal
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from queue import SimpleQueue
 from typing import Any
@@ -29,9 +30,10 @@ from nvidia.dali import Pipeline
 _running: dict[Any, weakref.ref[Pipeline]] = {}  # by backend, until that is shut down
 # None ends the thread. A collection that puts here may interrupt another put.
 _shutdowns: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-# Held to build; at exit for ever, so that a daemon thread stops there: DALI does not survive building any later.
+# Held while a pipeline is built. At exit it is never released, so that daemon threads wait there.
 _lock = threading.RLock()
-_PATIENCE = 10.0  # seconds for a daemon thread's building, at exit
+_exiting = False
+_BUILDING = 10.0  # seconds to wait at exit for a daemon thread that is building
 
 
 def _queue(backend: Any) -> None:
@@ -50,10 +52,16 @@ class _QueuesShutdown(Pipeline):
     _pipe: Any
 
     def _init_pipeline_backend(self) -> None:
-        super()._init_pipeline_backend()
-        _running[self._pipe] = weakref.ref(self)
+        try:
+            super()._init_pipeline_backend()
+        finally:
+            if self._pipe:
+                _running[self._pipe] = weakref.ref(self)
 
-    def _shutdown(self) -> None:  # DALI calls it when the pipeline is collected
+    def __del__(self) -> None:
+        self._shutdown()
+
+    def _shutdown(self) -> None:
         backend, self._pipe = self._pipe, None
         if backend:
             _queue(backend)
@@ -65,10 +73,16 @@ def _class_that_queues(kind: type[Pipeline]) -> type[Pipeline]:
 
 
 def build_with_shutdown(pipeline: Pipeline) -> None:
-    """Build a pipeline that is shut down in another thread once it is collected, or at exit."""
+    """Build a pipeline that is shut down in another thread once it is collected, or at exit.
+
+    Raises:
+        RuntimeError: the process exits; this pipeline would still run while the interpreter is torn down.
+    """
     pipeline.__class__ = _class_that_queues(type(pipeline))  # type: ignore[arg-type]
     finish_shutdowns()
     with _lock:
+        if _exiting:
+            raise RuntimeError("Loader: the process is exiting; build and use loaders before its handlers at exit run.")
         pipeline.build()
 
 
@@ -81,19 +95,19 @@ def _thread() -> threading.Thread:
 
 
 def _run() -> None:
-    while _shut_next_down():
+    while _shut_down_next():
         pass
 
 
-def _shut_next_down() -> bool:
-    """Wait for the next; on return it is destroyed, too. False if the thread is to end."""
+def _shut_down_next() -> bool:
+    """Shut down and destroy the next pipeline in the queue; False where the thread is to end."""
     shutdown = _shutdowns.get()
     if shutdown is None:
         return False
     try:
         shutdown()
-    except Exception as error:  # of a lost GPU: the thread must live, or all would wait for it for ever
-        with suppress(Warning):  # raised where warnings are errors
+    except Exception as error:  # of a lost GPU: the thread must go on, or all would wait for it for ever
+        with suppress(Exception):  # where warnings are errors, or cannot be printed
             warnings.warn(f"a pipeline could not be shut down: {error}", RuntimeWarning, stacklevel=1)
     return True
 
@@ -101,6 +115,8 @@ def _shut_next_down() -> bool:
 def finish_shutdowns() -> None:
     """Wait until all pipelines that were collected have been shut down, so that their memory is free again."""
     with _lock:
+        if _exiting:  # all were shut down
+            return
         _thread()
     done = threading.Event()
     _shutdowns.put(done.set)
@@ -109,41 +125,57 @@ def finish_shutdowns() -> None:
 
 @atexit.register
 def _shut_all_down() -> None:
-    """Shut down what runs, then end the thread: while the interpreter is torn down, both would crash the process.
+    """Shut down all pipelines, then end the thread: either could crash the process while the interpreter is torn down.
 
-    A pipeline's thread would call Python, and this one would return to Python from destroying a pipeline.
+    A pipeline's threads may call Python then, and that thread may return to Python from destroying a pipeline.
     """
-    _lock.acquire(timeout=_PATIENCE)
-    for backend in _take_backends():
-        _queue(backend)
-    if _thread.cache_info().currsize:  # no thread can be started any more
-        _shutdowns.put(None)
-        _thread().join()
-        _thread.cache_clear()
+    global _exiting
+    with _uninterrupted():
+        _lock.acquire(timeout=_BUILDING)
+        _exiting = True
+        for backend in _take_backends():
+            _queue(backend)
+        if _thread.cache_info().currsize:  # else none was ever built
+            _shutdowns.put(None)
+            _thread().join()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C where it would raise KeyboardInterrupt."""
+    heard = signal.getsignal(signal.SIGINT)
+    raises = callable(heard) and threading.current_thread() is threading.main_thread()
+    if raises:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if raises:
+            signal.signal(signal.SIGINT, heard)
 
 
 def shut_down(pipeline: Pipeline) -> None:
-    """Shut down a pipeline that is no longer used: a traceback may keep it alive for long."""
+    """Shut down a pipeline that is no longer used, and wait for that: a traceback may keep it alive for long."""
     pipeline._shutdown()
     finish_shutdowns()
 
 
 def _take_backends() -> list[Any]:
-    """All backends that run, after taking them from their pipelines; also of one that is just being collected."""
-    running = list(_running.items())
-    for _, reference in running:
-        if pipeline := reference():
+    """Take all running backends from their pipelines, also from one that is being collected."""
+    running = _running.copy()  # at once: a collection in between may shut another one down
+    for reference in running.values():
+        if (pipeline := reference()) is not None:
             pipeline._pipe = None
-    return [backend for backend, _ in running]
+    return list(running)
 
 
 def _abandon() -> None:
-    """In a forked process: never destroy what lives in the parent; its threads are missing, and it would crash."""
-    global _shutdowns, _lock
+    """In a forked process: never destroy what lives in the parent: its threads are missing here, and it would crash."""
+    global _shutdowns, _lock, _exiting
     for kept in (*_take_backends(), _shutdowns):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     _running.clear()
-    _shutdowns, _lock = SimpleQueue(), threading.RLock()
+    _shutdowns, _lock, _exiting = SimpleQueue(), threading.RLock(), False
     _thread.cache_clear()
 
 

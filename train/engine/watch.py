@@ -57,9 +57,10 @@ class Watch(threading.Thread):
         self._stopped.set()
 
     def leave(self) -> None:
-        """Stop, and give no more heartbeats; one that is being given has to end before the process does."""
+        """Stop, and give no more heartbeats; wait for one that is under way, at most three seconds."""
         self._stopped.set()
         self._left.set()
+        # A thread that returns from the store to Python while the interpreter is torn down aborts the process.
         if self._heartbeat.is_alive():
             self._heartbeat.join(ANSWER)
 
