@@ -189,8 +189,8 @@ def _file_faults(
     operation: Operation, whole: Undisturbed, fault: Fault, outcome: Outcome, after: dict[str, bytes]
 ) -> Iterator[str]:
     if "intact" in outcome.message:
-        named = [name for name in whole.before if f"/{name}'" in outcome.message]
-        if not named or any(after.get(name) != whole.before[name] for name in named):
+        named = [name for name in whole.before.keys() | after.keys() if f"/{name}'" in outcome.message]
+        if not named or not all(_is_intact(operation, name, whole.before.get(name), after.get(name)) for name in named):
             yield f"what it calls intact is not: {outcome.message}"
     done = not outcome.kinds and not outcome.ended and outcome.value == whole.value and not operation.may_give_up
     for name in sorted(after.keys() | whole.before.keys() | whole.after.keys()):
@@ -207,6 +207,11 @@ def _file_faults(
         elif not operation.is_sound(name, found):
             sizes = [len(content or b"") for content in (found, old, new)]
             yield "{} is neither old nor new: {} bytes; {} before, {} undisturbed".format(name, *sizes)
+
+
+def _is_intact(operation: Operation, name: str, old: bytes | None, found: bytes | None) -> bool:
+    """Whether a file is what it was, or whole if this run was the first to write it."""
+    return found is not None and (found == old or (old is None and operation.is_sound(name, found)))
 
 
 def _may_stay(operation: Operation, fault: Fault, name: str) -> bool:
