@@ -76,13 +76,13 @@ def build_with_shutdown(pipeline: Pipeline) -> None:
     """Build a pipeline that is shut down in another thread once it is collected, or at exit.
 
     Raises:
-        RuntimeError: the process exits; this pipeline would still run while the interpreter is torn down.
+        RuntimeError: the process is exiting; this pipeline would still run while the interpreter is torn down.
     """
     pipeline.__class__ = _class_that_queues(type(pipeline))  # type: ignore[arg-type]
-    finish_shutdowns()
+    _finish_shutdowns()
     with _lock:
         if _exiting:
-            raise RuntimeError("Loader: the process is exiting; build and use loaders before its handlers at exit run.")
+            raise RuntimeError("Loader: the process is exiting; build and use loaders before its exit handlers run.")
         pipeline.build()
 
 
@@ -112,7 +112,7 @@ def _shut_down_next() -> bool:
     return True
 
 
-def finish_shutdowns() -> None:
+def _finish_shutdowns() -> None:
     """Wait until all pipelines that were collected have been shut down, so that their memory is free again."""
     with _lock:
         if _exiting:  # all were shut down
@@ -157,7 +157,7 @@ def _uninterrupted() -> Iterator[None]:
 def shut_down(pipeline: Pipeline) -> None:
     """Shut down a pipeline that is no longer used, and wait for that: a traceback may keep it alive for long."""
     pipeline._shutdown()
-    finish_shutdowns()
+    _finish_shutdowns()
 
 
 def _take_backends() -> list[Any]:

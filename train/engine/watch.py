@@ -57,7 +57,7 @@ class Watch(threading.Thread):
         self._stopped.set()
 
     def leave(self) -> None:
-        """Stop, and give no more heartbeats; wait for one that is under way, at most three seconds."""
+        """Stop, and give no more heartbeats; wait for one that is under way, at most ``ANSWER`` seconds."""
         self._stopped.set()
         self._left.set()
         # A thread that returns from the store to Python while the interpreter is torn down aborts the process.

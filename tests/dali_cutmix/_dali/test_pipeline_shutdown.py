@@ -225,7 +225,7 @@ def test_no_thread_of_a_live_loader_is_left_when_the_interpreter_is_torn_down(ph
 def test_a_loader_that_is_built_by_a_late_handler_at_exit_is_refused(photo_folder):
     """Nobody would shut it down any more."""
     done = run(BUILT_AT_EXIT, photo_folder)
-    said = "Loader: the process is exiting; build and use loaders before its handlers at exit run.\n"
+    said = "Loader: the process is exiting; build and use loaders before its exit handlers run.\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
 
 
