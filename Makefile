@@ -11,10 +11,10 @@ train: .venv/ready
 	$(BIN)/python -m train
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 1
 
 test-slow: .venv/ready
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -o faulthandler_timeout=3600
 
 bench: .venv/ready
 	$(BIN)/python -m bench loaders

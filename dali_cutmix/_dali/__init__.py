@@ -24,7 +24,7 @@ from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
 from dali_cutmix._dali.pipeline_checkpoint import at_iteration, localized, moved, portable
 from dali_cutmix._dali.pipeline_options import pipeline_options
-from dali_cutmix._dali.pipeline_shutdown import shut_down
+from dali_cutmix._dali.pipeline_shutdown import shut_down, uninterrupted
 from dali_cutmix._dali.some_samples import change_some
 from dali_cutmix._dali.verb import verb
 
@@ -48,5 +48,6 @@ __all__ = [
     "pipeline_template",
     "portable",
     "shut_down",
+    "uninterrupted",
     "verb",
 ]

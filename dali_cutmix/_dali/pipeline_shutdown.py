@@ -118,9 +118,10 @@ def _finish_shutdowns() -> None:
         if _exiting:  # all were shut down
             return
         _thread()
-    done = threading.Event()
-    _shutdowns.put(done.set)
-    done.wait()
+    unfinished = threading.Lock()  # no Event: Ctrl-C that strikes in its Python code leaves it locked
+    unfinished.acquire()
+    _shutdowns.put(unfinished.release)
+    unfinished.acquire()
 
 
 @atexit.register
@@ -130,7 +131,7 @@ def _shut_all_down() -> None:
     A pipeline's threads may call Python then, and that thread may return to Python from destroying a pipeline.
     """
     global _exiting
-    with _uninterrupted():
+    with uninterrupted():
         _lock.acquire(timeout=_BUILDING)
         _exiting = True
         for backend in _take_backends():
@@ -141,7 +142,7 @@ def _shut_all_down() -> None:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Ignore Ctrl-C where it would raise KeyboardInterrupt."""
     heard = signal.getsignal(signal.SIGINT)
     raises = callable(heard) and threading.current_thread() is threading.main_thread()

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import islice
+from queue import Empty, SimpleQueue
 
 from dali_cutmix.bad_samples.fault import Fault
 from dali_cutmix.bad_samples.sample_bytes import missing
@@ -56,7 +57,8 @@ class Patience:
         self._seconds = seconds
         self._end: float | None = None
         self._pause = _FIRST_PAUSE
-        self._cancelled = threading.Event()
+        # No threading.Event: an interrupt that strikes in its Python code leaves it locked.
+        self._cancellations: SimpleQueue[None] = SimpleQueue()
 
     def wait(self, why: str) -> bool:
         """Wait for the next try; False if the time is up.
@@ -79,7 +81,7 @@ class Patience:
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         while (left := until - time.monotonic()) > 0:
             # At the end of the process the main thread waits for this one.
-            if self._cancelled.wait(min(left, _SLICE)) or not threading.main_thread().is_alive():
+            if self._is_cancelled_within(min(left, _SLICE)) or not threading.main_thread().is_alive():
                 self.reset()
                 raise InterruptedError("nobody waits for the storage any more")
         return True
@@ -87,11 +89,19 @@ class Patience:
     def reset(self) -> None:
         """Begin anew: all could be read, or the time was up."""
         self._end = None
-        self._cancelled.clear()
+        while self._is_cancelled_within(0):
+            pass
 
     def cancel(self) -> None:
         """End the waiting of another thread."""
-        self._cancelled.set()
+        self._cancellations.put(None)
+
+    def _is_cancelled_within(self, seconds: float) -> bool:
+        try:
+            self._cancellations.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
 
 
 def gone(source: Source, errors: Mapping[int, OSError], *, waited: bool) -> dict[int, Fault]:

@@ -1,7 +1,6 @@
 """BatchProducer: the batches of a pipeline in order; work for the CPU is done one batch ahead, in a thread."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from nvidia.dali import Pipeline
 from torch import Tensor
@@ -12,6 +11,7 @@ from dali_cutmix.loader.epoch import read_epoch
 from dali_cutmix.loader.pipeline_runner import PipelineRunner
 from dali_cutmix.loader.position import Pass, Position
 from dali_cutmix.loader.to_torch import Dtypes, to_tensors
+from dali_cutmix.loader.worker import Task, Worker
 
 Batch = tuple[Tensor, ...]
 
@@ -55,8 +55,8 @@ class BatchProducer:
         self._finish, self._dtypes = finish, dtypes
         self._keep_alive = KeepAlive()
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
-        self._worker = ThreadPoolExecutor(1, "loader") if finish and template.device_id is None else None
-        self._prepared: Future[tuple[Batch, Position]] | None = None
+        self._worker = Worker("loader") if finish and template.device_id is None else None
+        self._prepared: Task[tuple[Batch, Position]] | None = None
         self.go_to(Position(0, 0, b"", Pass(0, 0)))
         self.epoch = read_epoch(self._runner.pipe.reader_meta(), template.max_batch_size, drop_last, epoch_size)
 

@@ -2,10 +2,8 @@
 
 import os
 import random
-import signal
 import time
 from collections import deque
-from contextlib import suppress
 from itertools import islice
 
 import pytest
@@ -14,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from dali_cutmix.loader.passes import Passes
 from pipelines import imagenet
 from tests.helpers import tally
+from tests.helpers.interrupts import Interrupt
 from tests.helpers.loaders import bits, endless, take
 
 BATCHES = 200
@@ -25,16 +24,7 @@ def make(photo_folder, fused):
     return lambda: imagenet.train(photo_folder, batch_size=7, size=8, device="cpu", fused=fused)
 
 
-@pytest.fixture
-def interrupt_after():
-    """Let an interrupt strike after so many seconds; again if it struck in a destructor, where Python ignores it."""
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-def test_no_batch_is_lost_by_a_hundred_interrupts(make, interrupt_after):
+def test_no_batch_is_lost_by_a_hundred_interrupts(make):
     began = time.perf_counter()
     reference = take(make(), BATCHES)
     each = (time.perf_counter() - began) / BATCHES
@@ -42,11 +32,9 @@ def test_no_batch_is_lost_by_a_hundred_interrupts(make, interrupt_after):
     for _ in range(100):
         if len(delivered) > BATCHES - 50:
             loader, delivered = make(), []
-        with suppress(KeyboardInterrupt):
-            interrupt_after(draw.uniform(0, 3 * each))
+        with Interrupt(draw.uniform(0, 3 * each)):
             for batch in islice(endless(loader), 40):
                 delivered.append(bits(batch))
-        interrupt_after(0)
         state = loader.state_dict()
         at = 3 * state["epoch"] + state["batch"]
         assert delivered == reference[: len(delivered)]
@@ -56,14 +44,13 @@ def test_no_batch_is_lost_by_a_hundred_interrupts(make, interrupt_after):
         tally.count("resumes")
 
 
-def test_a_state_taken_after_an_interrupt_resumes_elsewhere(make, interrupt_after):
+def test_a_state_taken_after_an_interrupt_resumes_elsewhere(make):
     loader = make()
     take(loader, 2)
     for seconds in (0.0005, 0.001, 0.003):
-        interrupt_after(seconds)
-        with pytest.raises(KeyboardInterrupt):
+        with Interrupt(seconds) as interrupt:
             deque(endless(loader), maxlen=0)
-        interrupt_after(0)
+        assert interrupt.struck
         resumed = make()
         resumed.load_state_dict(loader.state_dict())
         assert take(resumed, 3) == take(loader, 3)
