@@ -3,7 +3,7 @@
 - ``requirement``: the import of DALI, with an error that says how to install it
 - ``pipeline_options``: device, threads, prefetch and seed of a pipeline
 - ``pipeline_template``: live pipelines from an unbuilt one
-- ``pipeline_shutdown``: the end of live pipelines, in a thread that may wait for theirs
+- ``pipeline_shutdown``: the end of live pipelines and of the threads that run them
 - ``graph_nodes``: outputs of an unbuilt graph, and what they were made from
 - ``decoding_part``: the operators of a graph that read and decode, without what follows
 - ``some_samples``: a function that some samples pass through
@@ -24,7 +24,7 @@ from dali_cutmix._dali.graph_nodes import nearest, pipeline_outputs
 from dali_cutmix._dali.libnvjpeg import Nvjpeg, library, library_path, load
 from dali_cutmix._dali.pipeline_checkpoint import at_iteration, localized, moved, portable
 from dali_cutmix._dali.pipeline_options import pipeline_options
-from dali_cutmix._dali.pipeline_shutdown import shut_down, uninterrupted
+from dali_cutmix._dali.pipeline_shutdown import shut_down, start_worker
 from dali_cutmix._dali.some_samples import change_some
 from dali_cutmix._dali.verb import verb
 
@@ -48,6 +48,6 @@ __all__ = [
     "pipeline_template",
     "portable",
     "shut_down",
-    "uninterrupted",
+    "start_worker",
     "verb",
 ]

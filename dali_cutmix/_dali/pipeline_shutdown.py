@@ -6,7 +6,7 @@ it down there would make that thread wait for itself, and the process would abor
 down in one thread for all:
 
     collected, anywhere ──▶ queue ──▶ shut down, before the next one is built
-    running at exit     ──▶ queue ──▶ shut down, before the interpreter is torn down
+    running at exit     ──▶ queue ──▶ shut down, after the threads that run them, before the interpreter is torn down
     in a forked process ──▶ abandoned: its threads live in the parent
 
 Uses DALI's private names, as ``pipeline_template`` does.
@@ -19,17 +19,17 @@ import signal
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
-from queue import SimpleQueue
 from typing import Any
 
 from nvidia.dali import Pipeline
 
+from dali_cutmix.utils import Worker
+
 _running: dict[Any, weakref.ref[Pipeline]] = {}  # by backend, until that is shut down
-# None ends the thread. A collection that puts here may interrupt another put.
-_shutdowns: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+_users: set[Worker] = set()  # that run pipelines
 # Held while a pipeline is built. At exit it is never released, so that daemon threads wait there.
 _lock = threading.RLock()
 _exiting = False
@@ -40,10 +40,12 @@ def _queue(backend: Any) -> None:
     def end() -> None:
         try:
             backend.Shutdown()
+        except Exception as error:  # of a lost GPU
+            warnings.warn(f"a pipeline could not be shut down: {error}", RuntimeWarning, stacklevel=1)
         finally:
             _running.pop(backend, None)
 
-    _shutdowns.put(end)
+    _shutdowns().submit(end)
 
 
 class _QueuesShutdown(Pipeline):
@@ -86,30 +88,23 @@ def build_with_shutdown(pipeline: Pipeline) -> None:
         pipeline.build()
 
 
+def start_worker(owner: object) -> Worker:
+    """Start a thread to run pipelines in; it is stopped once its owner is collected, or at exit."""
+    worker = Worker()
+    weakref.finalize(owner, worker.stop).atexit = False
+    _users.difference_update([user for user in list(_users) if not user.is_running])
+    _users.add(worker)
+    return worker
+
+
 @cache
-def _thread() -> threading.Thread:
-    """The thread, one in each process, that shuts down what is queued."""
-    thread = threading.Thread(target=_run, name="pipeline shutdown", daemon=True)
-    thread.start()
-    return thread
+def _shutdowns() -> Worker:
+    """The thread, one in each process, that shuts pipelines down."""
+    return Worker()
 
 
-def _run() -> None:
-    while _shut_down_next():
-        pass
-
-
-def _shut_down_next() -> bool:
-    """Shut down and destroy the next pipeline in the queue; False where the thread is to end."""
-    shutdown = _shutdowns.get()
-    if shutdown is None:
-        return False
-    try:
-        shutdown()
-    except Exception as error:  # of a lost GPU: the thread must go on, or all would wait for it for ever
-        with suppress(Exception):  # where warnings are errors, or cannot be printed
-            warnings.warn(f"a pipeline could not be shut down: {error}", RuntimeWarning, stacklevel=1)
-    return True
+def _started() -> list[Worker]:
+    return [_shutdowns()] if _shutdowns.cache_info().currsize else []  # none where no pipeline was ever built
 
 
 def _finish_shutdowns() -> None:
@@ -117,11 +112,7 @@ def _finish_shutdowns() -> None:
     with _lock:
         if _exiting:  # all were shut down
             return
-        _thread()
-    unfinished = threading.Lock()  # no Event: Ctrl-C that strikes in its Python code leaves it locked
-    unfinished.acquire()
-    _shutdowns.put(unfinished.release)
-    unfinished.acquire()
+    _shutdowns().submit(int).result()
 
 
 @atexit.register
@@ -131,18 +122,19 @@ def _shut_all_down() -> None:
     A pipeline's threads may call Python then, and that thread may return to Python from destroying a pipeline.
     """
     global _exiting
-    with uninterrupted():
+    with _without_interrupts():
+        for user in list(_users):
+            user.end()
         _lock.acquire(timeout=_BUILDING)
         _exiting = True
         for backend in _take_backends():
             _queue(backend)
-        if _thread.cache_info().currsize:  # else none was ever built
-            _shutdowns.put(None)
-            _thread().join()
+        for worker in _started():
+            worker.end()
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def _without_interrupts() -> Iterator[None]:
     """Ignore Ctrl-C where it would raise KeyboardInterrupt."""
     heard = signal.getsignal(signal.SIGINT)
     raises = callable(heard) and threading.current_thread() is threading.main_thread()
@@ -172,12 +164,13 @@ def _take_backends() -> list[Any]:
 
 def _abandon() -> None:
     """In a forked process: never destroy what lives in the parent: its threads are missing here, and it would crash."""
-    global _shutdowns, _lock, _exiting
-    for kept in (*_take_backends(), _shutdowns):
+    global _lock, _exiting
+    for kept in (*_take_backends(), *_users, *_started()):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     _running.clear()
-    _shutdowns, _lock, _exiting = SimpleQueue(), threading.RLock(), False
-    _thread.cache_clear()
+    _users.clear()
+    _lock, _exiting = threading.RLock(), False
+    _shutdowns.cache_clear()
 
 
 os.register_at_fork(after_in_child=_abandon)

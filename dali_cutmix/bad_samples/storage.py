@@ -57,7 +57,7 @@ class Patience:
         self._seconds = seconds
         self._end: float | None = None
         self._pause = _FIRST_PAUSE
-        # No threading.Event: an interrupt that strikes in its Python code leaves it locked.
+        # No threading.Event: see dali_cutmix.utils.worker.
         self._cancellations: SimpleQueue[None] = SimpleQueue()
 
     def wait(self, why: str) -> bool:
@@ -81,7 +81,7 @@ class Patience:
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         while (left := until - time.monotonic()) > 0:
             # At the end of the process the main thread waits for this one.
-            if self._is_cancelled_within(min(left, _SLICE)) or not threading.main_thread().is_alive():
+            if self._take_cancellation(min(left, _SLICE)) or not threading.main_thread().is_alive():
                 self.reset()
                 raise InterruptedError("nobody waits for the storage any more")
         return True
@@ -89,14 +89,14 @@ class Patience:
     def reset(self) -> None:
         """Begin anew: all could be read, or the time was up."""
         self._end = None
-        while self._is_cancelled_within(0):
+        while self._take_cancellation(0):
             pass
 
     def cancel(self) -> None:
         """End the waiting of another thread."""
         self._cancellations.put(None)
 
-    def _is_cancelled_within(self, seconds: float) -> bool:
+    def _take_cancellation(self, seconds: float) -> bool:
         try:
             self._cancellations.get(timeout=seconds)
         except Empty:

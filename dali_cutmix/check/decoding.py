@@ -1,7 +1,6 @@
 """Decode all samples of a data set in child processes, and tell which are bad."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -59,13 +58,12 @@ def _fault(crash: Crash) -> Fault:
 def _judge(source: Source, limits: dict[str, Any], numbers: Sequence[int]) -> list[Fault | None]:
     """What is wrong with each sample."""
     faults: dict[int, Fault] = {}
-    with ThreadPoolExecutor(_READERS) as pool:
-        read = in_order(pool, partial(_read, source), numbers, ahead=2 * _READERS)
-        for chunk in chunks(read, lambda result: len(result[1]), _ENCODED_BYTES):
-            faults |= {number: found for number, found in chunk if isinstance(found, Fault)}
-            good = [(number, found) for number, found in chunk if not isinstance(found, Fault)]
-            undecodable = find_undecodable([found for _, found in good], **limits)
-            faults |= {good[i][0]: fault for i, fault in undecodable.items()}
+    read = in_order(partial(_read, source), numbers, threads=_READERS, ahead=2 * _READERS)
+    for chunk in chunks(read, lambda result: len(result[1]), _ENCODED_BYTES):
+        faults |= {number: found for number, found in chunk if isinstance(found, Fault)}
+        good = [(number, found) for number, found in chunk if not isinstance(found, Fault)]
+        undecodable = find_undecodable([found for _, found in good], **limits)
+        faults |= {good[i][0]: fault for i, fault in undecodable.items()}
     return [faults.get(number) for number in numbers]
 
 

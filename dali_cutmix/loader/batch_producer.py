@@ -5,13 +5,14 @@ from collections.abc import Callable
 from nvidia.dali import Pipeline
 from torch import Tensor
 
+from dali_cutmix._dali import start_worker
 from dali_cutmix.bad_samples import Patience, Replacement
 from dali_cutmix.gpu import KeepAlive, on_device, record
 from dali_cutmix.loader.epoch import read_epoch
 from dali_cutmix.loader.pipeline_runner import PipelineRunner
 from dali_cutmix.loader.position import Pass, Position
 from dali_cutmix.loader.to_torch import Dtypes, to_tensors
-from dali_cutmix.loader.worker import Task, Worker
+from dali_cutmix.utils import Task
 
 Batch = tuple[Tensor, ...]
 
@@ -55,7 +56,7 @@ class BatchProducer:
         self._finish, self._dtypes = finish, dtypes
         self._keep_alive = KeepAlive()
         # The consumer's stream is its thread's own, so only work for the CPU is done ahead in another thread.
-        self._worker = Worker("loader") if finish and template.device_id is None else None
+        self._worker = start_worker(self) if finish and template.device_id is None else None
         self._prepared: Task[tuple[Batch, Position]] | None = None
         self.go_to(Position(0, 0, b"", Pass(0, 0)))
         self.epoch = read_epoch(self._runner.pipe.reader_meta(), template.max_batch_size, drop_last, epoch_size)
@@ -63,6 +64,7 @@ class BatchProducer:
     def go_to(self, position: Position) -> None:
         """Continue from another position, with a new pipeline and without what was prepared ahead."""
         self._settled = False
+        self._patience.cancel()  # what is prepared is not wanted any more
         self.wait()  # it may still replace samples: a pipeline built before would not know
         # May fail: then nothing has changed.
         self._patience.reset()

@@ -1,8 +1,7 @@
 """Passes over a loader: where each begins in the endless sequence of batches, and the iterator of one."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from threading import RLock
 
 from dali_cutmix._dali import at_iteration, moved
@@ -41,9 +40,10 @@ class Passes:
         self._resumes = False
         self._wanted: int | None = None
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> AbstractContextManager[object]:
         """Context in which no other thread takes a batch, so that what is done there is done between two batches.
+
+        It is a lock written in C: an interrupt cannot leave it locked.
 
         Raises:
             RuntimeError: this process was forked after the loader was made.
@@ -54,8 +54,7 @@ class Passes:
                 "by fork: the threads that prepare batches are not there. Make the loader in the process that uses it, "
                 'or start that process by spawn (multiprocessing.get_context("spawn")).'
             )
-        with self._lock:
-            yield
+        return self._lock
 
     def start(self) -> "PassIterator":
         """Start a pass; it takes its place in the sequence with its first batch."""

@@ -13,6 +13,7 @@
 - ``protobuf``: the wire format of protocol buffers
 - ``accepted``: the optional arguments that a user's function takes
 - ``uncopyable``: a base for objects that cannot be copied or pickled
+- ``worker``: a thread whose caller may be interrupted anywhere
 """
 
 from dali_cutmix.utils.accepted import accepted
@@ -78,6 +79,7 @@ from dali_cutmix.utils.paths import PathLike, Paths, check_name, check_no_url, l
 from dali_cutmix.utils.printable import LINES, printable, shown_paths
 from dali_cutmix.utils.protobuf import fields, to_varint, varint
 from dali_cutmix.utils.uncopyable import Uncopyable
+from dali_cutmix.utils.worker import Task, Worker
 
 __all__ = [
     "DESCRIPTORS",
@@ -92,8 +94,10 @@ __all__ = [
     "PathLike",
     "Paths",
     "Split",
+    "Task",
     "TooLargeError",
     "Uncopyable",
+    "Worker",
     "accepted",
     "cache_folder",
     "cache_path",

@@ -3,6 +3,10 @@
 import signal
 
 
+class _Struck(KeyboardInterrupt):
+    """Not raised by a developer's own Ctrl-C."""
+
+
 class Interrupt:
     """Raise KeyboardInterrupt so many seconds after the block began, and swallow it at the block's end.
 
@@ -21,10 +25,10 @@ class Interrupt:
 
     def _strike(self, signum, frame):
         if self._armed and frame.f_code not in (Interrupt.__enter__.__code__, Interrupt.__exit__.__code__):
-            raise KeyboardInterrupt
+            raise _Struck
 
     def __exit__(self, kind, error, trace):
         self._armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
-        self.struck = kind is KeyboardInterrupt
+        self.struck = kind is _Struck
         return self.struck
