@@ -1,4 +1,4 @@
-"""Shut down live pipelines in a thread that may wait for theirs: never in one of their own.
+"""Shut down live pipelines in a thread that may wait for theirs, and at exit those that run them before.
 
 A pipeline in a reference cycle (a trainer that keeps its loader and a bound method) is collected in whichever thread
 runs Python when the garbage collector comes. If that is one of the pipeline's own, in a ``python_function``, shutting
@@ -20,7 +20,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -29,10 +29,11 @@ from nvidia.dali import Pipeline
 from dali_cutmix.utils import Worker
 
 _running: dict[Any, weakref.ref[Pipeline]] = {}  # by backend, until that is shut down
-_users: set[Worker] = set()  # that run pipelines
-# Held while a pipeline is built. At exit it is never released, so that daemon threads wait there.
+_users: set[Worker] = set()  # threads that run pipelines
+# Held while a pipeline is built. Once taken at exit, it is never released, so that daemon threads wait there.
 _lock = threading.RLock()
 _exiting = False
+_REFUSED = "Loader: the process is exiting; build and use loaders before its exit handlers run."
 _BUILDING = 10.0  # seconds to wait at exit for a daemon thread that is building
 
 
@@ -84,16 +85,23 @@ def build_with_shutdown(pipeline: Pipeline) -> None:
     _finish_shutdowns()
     with _lock:
         if _exiting:
-            raise RuntimeError("Loader: the process is exiting; build and use loaders before its exit handlers run.")
+            raise RuntimeError(_REFUSED)
         pipeline.build()
 
 
 def start_worker(owner: object) -> Worker:
-    """Start a thread to run pipelines in; it is stopped once its owner is collected, or at exit."""
+    """Start a thread to run pipelines in; it is stopped once its owner is collected, or at exit.
+
+    Raises:
+        RuntimeError: the process is exiting.
+    """
     worker = Worker()
     weakref.finalize(owner, worker.stop).atexit = False
     _users.difference_update([user for user in list(_users) if not user.is_running])
     _users.add(worker)
+    if _exiting:  # asked last: at exit those that were added before are ended
+        worker.stop()
+        raise RuntimeError(_REFUSED)
     return worker
 
 
@@ -112,7 +120,8 @@ def _finish_shutdowns() -> None:
     with _lock:
         if _exiting:  # all were shut down
             return
-    _shutdowns().submit(int).result()
+        shutdowns = _shutdowns()
+    shutdowns.submit(int).result()
 
 
 @atexit.register
@@ -122,11 +131,12 @@ def _shut_all_down() -> None:
     A pipeline's threads may call Python then, and that thread may return to Python from destroying a pipeline.
     """
     global _exiting
-    with _without_interrupts():
+    _exiting = True
+    with suppress(KeyboardInterrupt):  # where a batch takes too long, Ctrl-C ends the waiting for it
         for user in list(_users):
             user.end()
+    with _without_interrupts():
         _lock.acquire(timeout=_BUILDING)
-        _exiting = True
         for backend in _take_backends():
             _queue(backend)
         for worker in _started():

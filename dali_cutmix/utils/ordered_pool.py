@@ -24,7 +24,7 @@ def in_order(
         ahead: most results in memory.
 
     Yields:
-        Results in the order of ``items``.
+        Results in the order of ``items``. After an error, or once it is closed, work on those that were taken goes on.
 
     Example:
         >>> from dali_cutmix.utils import in_order

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dali_cutmix._dali import start_worker
+
 REPOSITORY = Path(__file__).parents[3]
 LOADERS = """
 import gc, sys, threading, time
+import torch
 import dali_cutmix as dc
 from nvidia.dali import fn, pipeline_def
 
@@ -20,14 +23,14 @@ def work(label):
         time.sleep(0.001)
     return label
 
-def make_loader(work=work):
+def make_loader(work=work, **options):
     @pipeline_def(batch_size=4, num_threads=1, device_id=None)
     def graph():
         jpegs, labels = dc.read_folder(sys.argv[1])
         labels = fn.python_function(labels, function=work)
         return dc.random_resized_crop(jpegs, 16), labels
 
-    return dc.Loader(graph())
+    return dc.Loader(graph(), **options)
 
 class Trainer:
     def __init__(self, work=work):
@@ -157,6 +160,63 @@ loader = make_loader(stop_working)
 next(iter(loader))
 atexit.register(lambda: print("exiting", flush=True))
 """
+STARTED_AT_EXIT = """
+import atexit, time
+
+@atexit.register  # the first registered is the last called
+def late():
+    try:
+        start_worker(late)
+    except RuntimeError as error:
+        print(error)
+
+from dali_cutmix._dali import start_worker
+
+worker = start_worker(late)
+worker.submit(lambda: (time.sleep(0.5), print("done")))
+"""
+ENDLESS_AT_EXIT = """
+import atexit, nvidia.dali, queue, sys
+
+atexit.register(lambda: print("exited"))
+{LOADERS}
+calls = 0
+
+def finish(images, labels):
+    global calls
+    calls += 1
+    if calls > 1:
+        queue.SimpleQueue().get()
+    return (torch.zeros(4),)
+
+next(iter(make_loader(finish=finish)))
+atexit.register(lambda: print("exiting", flush=True))
+"""
+BUILT_WITH_THREADS_AT_EXIT = """
+import atexit, sys
+
+def late():
+    running = [user for user in pipeline_shutdown._users if user.is_running]
+    print("left", len(running))
+
+atexit.register(late)
+from dali_cutmix._dali import pipeline_shutdown
+{LOADERS}
+
+def finish(images, labels):
+    time.sleep(1)
+    return (torch.zeros(4),)
+
+def build_for_ever():
+    while True:
+        kept.append(make_loader(work=lambda label: label, finish=finish))
+        next(iter(kept[-1]))
+
+kept = [make_loader(finish=finish)]
+next(iter(kept[0]))  # its thread prepares the next batch for 1 s
+for _ in range(3):
+    threading.Thread(target=build_for_ever, daemon=True).start()
+"""
 FAILING = """
 import sys
 import dali_cutmix as dc
@@ -241,6 +301,45 @@ def test_ctrl_c_while_the_process_exits_does_not_crash_it(photo_folder):
             process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=30)
     assert (process.returncode, said, errors) == (0, "exited\n", "")
+
+
+def test_ctrl_c_ends_the_waiting_for_a_batch_that_never_comes(photo_folder):
+    program = "import signal; signal.signal(2, signal.default_int_handler)\n" + ENDLESS_AT_EXIT
+    command = [sys.executable, "-c", program.replace("{LOADERS}", LOADERS), str(photo_folder)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=-1, stderr=-1, text=True) as process:
+        assert process.stdout.readline() == "exiting\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=30)
+    assert (process.returncode, said, errors) == (0, "exited\n", "")
+
+
+def test_threads_that_run_pipelines_end_before_the_pipelines_do(photo_folder):
+    """Also those of loaders that daemon threads build meanwhile."""
+    done = run(BUILT_WITH_THREADS_AT_EXIT, photo_folder)
+    assert (done.returncode, done.stdout) == (0, "left 0\n"), done.stderr
+    assert "NoneType" not in done.stderr
+
+
+def test_a_thread_that_runs_pipelines_ends_once_its_owner_is_collected():
+    class Owner:
+        def __init__(self):
+            self.worker = start_worker(self)
+
+    owner = Owner()
+    worker = owner.worker
+    assert worker.submit(lambda: 1).result() == 1
+    assert worker.is_running
+    del owner
+    worker.end()
+    assert not worker.is_running
+
+
+def test_a_thread_at_exit_does_what_it_took_and_no_more_are_started():
+    done = run(STARTED_AT_EXIT)
+    said = "done\nLoader: the process is exiting; build and use loaders before its exit handlers run.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
 
 
 @pytest.mark.parametrize("options", [(), ("-W", "error")], ids=["warns", "warnings are errors"])
