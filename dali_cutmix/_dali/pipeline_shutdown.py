@@ -118,7 +118,7 @@ def _started() -> list[Worker]:
 def _finish_shutdowns() -> None:
     """Wait until all pipelines that were collected have been shut down, so that their memory is free again."""
     with _lock:
-        if _exiting:  # all were shut down
+        if _exiting:  # all are shut down there
             return
         shutdowns = _shutdowns()
     shutdowns.submit(int).result()
