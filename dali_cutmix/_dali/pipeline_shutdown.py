@@ -1,4 +1,4 @@
-"""Shut down live pipelines in a thread that may wait for theirs, and at exit those that run them before.
+"""Shut down live pipelines in a thread that may wait for theirs; at exit, after the threads that run them.
 
 A pipeline in a reference cycle (a trainer that keeps its loader and a bound method) is collected in whichever thread
 runs Python when the garbage collector comes. If that is one of the pipeline's own, in a ``python_function``, shutting
@@ -118,7 +118,7 @@ def _started() -> list[Worker]:
 def _finish_shutdowns() -> None:
     """Wait until all pipelines that were collected have been shut down, so that their memory is free again."""
     with _lock:
-        if _exiting:  # all are shut down there
+        if _exiting:  # _shut_all_down does it
             return
         shutdowns = _shutdowns()
     shutdowns.submit(int).result()
